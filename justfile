@@ -1,0 +1,23 @@
+# One command for each chore. `just --list` shows them.
+
+# Everything CI runs.
+test:
+    deploy/test.sh
+
+# Formatting, lints and dependency rules.
+check:
+    cargo fmt --check
+    cargo clippy --workspace --all-targets --locked -- -D warnings
+    cargo deny check
+
+# A node on this machine with the samples deployed.
+up:
+    deploy/quickstart.sh
+
+# Ends what `up` started.
+down:
+    deploy/quickstart.sh --stop
+
+# Size, memory and start-up time of the release binary.
+bench:
+    bench/footprint.sh

@@ -1,0 +1,106 @@
+//! The one way the state changes. Pure and total: the same entries in the same order give the same state everywhere.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{AuditRecord, Command, Entry, Rejected, Reply, State};
+
+/// How many replies are remembered for retries; the oldest goes first.
+pub const ANSWERED_MAX: usize = 10_000;
+
+/// The reply that an idempotency key got.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answered {
+    /// The key.
+    pub request: String,
+    /// What it got.
+    pub reply: Reply,
+}
+
+impl State {
+    /// Applies the log entry at `index`. A rejected entry changes nothing.
+    pub fn apply(&mut self, index: u64, entry: Entry) -> Result<Reply, Rejected> {
+        if let Some(reply) = entry.request.as_ref().and_then(|request| self.answered(request)) {
+            return Ok(reply);
+        }
+        if let Some(condition) = &entry.condition
+            && self.tag(&condition.row).as_ref() != Some(&condition.tag)
+        {
+            return Err(Rejected::Changed { row: condition.row.clone() });
+        }
+        let audit = entry.command.audit();
+        let before = self.clone();
+        let reply = self.perform(entry.command, &entry.actor, entry.at).inspect_err(|_| {
+            *self = before;
+        })?;
+        if let Some((action, target)) = audit {
+            let (at, actor, from) = (entry.at, entry.actor, entry.from);
+            self.record_audit(
+                index,
+                AuditRecord { at, actor, from, action: action.into(), target },
+            );
+        }
+        if let Some(request) = entry.request {
+            self.remember(index, request, reply.clone());
+        }
+        Ok(reply)
+    }
+
+    fn perform(
+        &mut self,
+        command: Command,
+        by: &crate::Actor,
+        at: jiff::Timestamp,
+    ) -> Result<Reply, Rejected> {
+        use Command::*;
+        match command {
+            RecordNode { node } => self.record_node(node),
+            CreateProject { project, production } => self.create_project(project, production),
+            ChangeProject { id, change } => self.change_project(id, change),
+            DeleteProject { id } => self.delete_project(id),
+            CreateEnvironment { id, project, branch } => {
+                self.create_environment(id, project, branch)
+            }
+            DeleteEnvironment { id } => self.delete_environment(id),
+            SetReplicas { id, replicas } => self.set_replicas(id, replicas),
+            SetVariables { id, variables } => self.set_variables(id, variables),
+            UnsetVariable { id, name } => self.unset_variable(id, name),
+            CreateDeployment { deployment } => self.create_deployment(deployment, by, at),
+            StartBuild { id, on } => self.start_build(id, on, at),
+            FinishBuild { id, built } => self.finish_build(id, built, at),
+            FinishPreparing { id } => self.finish_preparing(id, at),
+            FailDeployment { id, failure } => self.fail_deployment(id, failure, at),
+            CancelDeployment { id, reason } => self.cancel_deployment(id, reason, at),
+            SwitchRoute { id, drain_until } => self.switch_route(id, drain_until, at),
+            RollBack { environment, to } => self.roll_back(environment, to, at),
+            PlaceReplicas { deployment, places } => self.place_replicas(deployment, places, at),
+            ReportReplica { id, observed } => self.report_replica(id, observed),
+            DrainReplica { id, until } => self.drain_replica(id, until),
+            EndDrain { id } => self.end_drain(id, at),
+            CreateUser { user } => self.create_user(user),
+            ChangeUser { id, role, password_hash } => self.change_user(id, role, password_hash),
+            DeleteUser { id } => self.delete_user(id),
+            CreateApiKey { key } => self.create_api_key(key),
+            DeleteApiKey { id } => self.delete_api_key(id),
+            OpenSession { session } => self.open_session(session, at),
+            CloseSession { id } => self.close_session(id),
+            ChangeSettings { settings } => self.change_settings(settings),
+        }
+    }
+
+    fn answered(&self, request: &str) -> Option<Reply> {
+        let index = self.requests.get(request)?;
+        self.answers.get(index).map(|answered| answered.reply.clone())
+    }
+
+    fn remember(&mut self, index: u64, request: String, reply: Reply) {
+        self.requests.insert(request.clone(), index);
+        self.answers.insert(index, Answered { request, reply });
+        while self.answers.len() > ANSWERED_MAX {
+            let (oldest, rest) = self.answers.without_min();
+            if let Some(answered) = oldest {
+                self.requests.remove(&answered.request);
+            }
+            self.answers = rest;
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! What can be asked of the cluster, and what it answers.
+
+use std::fmt::Display;
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Actor, ApiKey, ApiKeyId, Built, Deployment, DeploymentId, EnvironmentId, Failure, Name,
+    NewDeployment, Node, NodeId, Observed, Project, ProjectChange, ProjectId, ReplicaId, Role,
+    Session, SessionId, Settings, User, UserId, Variable, VariableName,
+};
+
+/// One entry of the replicated log: a command with everything that apply may not find out by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// When the command was proposed, by the proposer's clock.
+    pub at: Timestamp,
+    /// Who proposed it.
+    pub actor: Actor,
+    /// From which address.
+    pub from: Option<IpAddr>,
+    /// The client's idempotency key: a second entry with the same one changes nothing and gets the same reply.
+    pub request: Option<String>,
+    /// Applied only while this holds.
+    pub condition: Option<Condition>,
+    /// What to do.
+    pub command: Command,
+}
+
+/// What must still be so for a command to apply: the `If-Match` of REST.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Condition {
+    /// The key of a row of the state, such as `projects/prj_…`.
+    pub row: String,
+    /// The row's tag, see [`State::tag`](crate::State::tag).
+    pub tag: String,
+}
+
+/// Everything that changes the state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the variants' fields are named after the types they carry")]
+pub enum Command {
+    /// A node tells what it is, when it starts.
+    RecordNode { node: Node },
+    /// Creates a project with its production environment.
+    CreateProject { project: Project, production: EnvironmentId },
+    /// Changes a project.
+    ChangeProject { id: ProjectId, change: ProjectChange },
+    /// Deletes a project with everything in it.
+    DeleteProject { id: ProjectId },
+    /// Creates a preview environment for a branch.
+    CreateEnvironment { id: EnvironmentId, project: ProjectId, branch: String },
+    /// Deletes a preview environment with everything in it.
+    DeleteEnvironment { id: EnvironmentId },
+    /// Sets how many replicas an environment runs.
+    SetReplicas { id: EnvironmentId, replicas: u32 },
+    /// Sets variables; the next deployment gets them.
+    SetVariables { id: EnvironmentId, variables: Vec<(VariableName, Variable)> },
+    /// Removes a variable.
+    UnsetVariable { id: EnvironmentId, name: VariableName },
+    /// Asks for a deployment.
+    CreateDeployment { deployment: NewDeployment },
+    /// A builder takes a queued deployment.
+    StartBuild { id: DeploymentId, on: NodeId },
+    /// The build is done.
+    FinishBuild { id: DeploymentId, built: Built },
+    /// The `beforeDeploy` commands are done.
+    FinishPreparing { id: DeploymentId },
+    /// The deployment will not become live.
+    FailDeployment { id: DeploymentId, failure: Failure },
+    /// Calls a deployment off.
+    CancelDeployment { id: DeploymentId, reason: String },
+    /// Points the environment's route at a deployment.
+    SwitchRoute { id: DeploymentId, drain_until: Timestamp },
+    /// Goes back to the kept deployment.
+    RollBack { environment: EnvironmentId, to: DeploymentId },
+    /// Gives a deployment more replicas.
+    PlaceReplicas { deployment: DeploymentId, places: Vec<(ReplicaId, NodeId)> },
+    /// A node tells how a replica is.
+    ReportReplica { id: ReplicaId, observed: Observed },
+    /// Starts to take a replica away.
+    DrainReplica { id: ReplicaId, until: Timestamp },
+    /// A drain is over.
+    EndDrain { id: ReplicaId },
+    /// Adds a user.
+    CreateUser { user: User },
+    /// Changes a user's role or password.
+    ChangeUser { id: UserId, role: Option<Role>, password_hash: Option<String> },
+    /// Deletes a user with their keys and sessions.
+    DeleteUser { id: UserId },
+    /// Adds an API key.
+    CreateApiKey { key: ApiKey },
+    /// Deletes an API key.
+    DeleteApiKey { id: ApiKeyId },
+    /// Opens a browser session.
+    OpenSession { session: Session },
+    /// Closes a browser session.
+    CloseSession { id: SessionId },
+    /// Changes the cluster's settings.
+    ChangeSettings { settings: Settings },
+}
+
+impl Command {
+    /// What the audit log calls the command and its target; `None` for what nodes do by themselves.
+    pub fn audit(&self) -> Option<(&'static str, String)> {
+        Some(match self {
+            Self::CreateProject { project, .. } => ("project.create", project.name.to_string()),
+            Self::ChangeProject { id, .. } => ("project.change", id.to_string()),
+            Self::DeleteProject { id } => ("project.delete", id.to_string()),
+            Self::CreateEnvironment { id, .. } => ("environment.create", id.to_string()),
+            Self::DeleteEnvironment { id } => ("environment.delete", id.to_string()),
+            Self::SetReplicas { id, .. } => ("environment.scale", id.to_string()),
+            Self::SetVariables { id, variables } => ("variable.set", named(*id, variables)),
+            Self::UnsetVariable { id, name } => ("variable.unset", format!("{id}/{name}")),
+            Self::CreateDeployment { deployment } => {
+                ("deployment.create", deployment.id.to_string())
+            }
+            Self::CancelDeployment { id, .. } => ("deployment.cancel", id.to_string()),
+            Self::RollBack { to, .. } => ("deployment.rollback", to.to_string()),
+            Self::CreateUser { user } => ("user.create", user.email.clone()),
+            Self::ChangeUser { id, .. } => ("user.change", id.to_string()),
+            Self::DeleteUser { id } => ("user.delete", id.to_string()),
+            Self::CreateApiKey { key } => ("apikey.create", key.id.to_string()),
+            Self::DeleteApiKey { id } => ("apikey.delete", id.to_string()),
+            Self::OpenSession { session } => ("session.open", session.user.to_string()),
+            Self::CloseSession { id } => ("session.close", id.to_string()),
+            Self::ChangeSettings { .. } => ("settings.change", String::new()),
+            Self::RecordNode { .. }
+            | Self::StartBuild { .. }
+            | Self::FinishBuild { .. }
+            | Self::FinishPreparing { .. }
+            | Self::FailDeployment { .. }
+            | Self::SwitchRoute { .. }
+            | Self::PlaceReplicas { .. }
+            | Self::ReportReplica { .. }
+            | Self::DrainReplica { .. }
+            | Self::EndDrain { .. } => return None,
+        })
+    }
+}
+
+fn named(id: EnvironmentId, variables: &[(VariableName, Variable)]) -> String {
+    let names: Vec<&str> = variables.iter().map(|(name, _)| name.as_str()).collect();
+    format!("{id}/{}", names.join(","))
+}
+
+/// What an applied command answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the variants' fields are named after the types they carry")]
+pub enum Reply {
+    /// It took effect.
+    Done,
+    /// A project was created.
+    Project { id: ProjectId, production: EnvironmentId },
+    /// An environment was created.
+    Environment { id: EnvironmentId },
+    /// A deployment was created, or brought back by a rollback.
+    Deployment { id: DeploymentId, number: u64 },
+    /// A user was added.
+    User { id: UserId },
+    /// An API key was added.
+    ApiKey { id: ApiKeyId },
+}
+
+/// Why the cluster refused a command. Nothing changed; asking again gets the same answer until something else changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the messages say what the fields are")]
+pub enum Rejected {
+    #[error("there is no {noun} {id}")]
+    NotFound { noun: String, id: String },
+    #[error("the {noun} {name} exists already")]
+    Taken { noun: String, name: String },
+    #[error("{row} was changed by somebody else meanwhile")]
+    Changed { row: String },
+    #[error("there may be at most {max} {noun}")]
+    TooMany { noun: String, max: usize },
+    #[error("the {what} is not valid: {why}")]
+    Invalid { what: String, why: String },
+    #[error("project {project} is disabled")]
+    Disabled { project: Name },
+    #[error("deployment {id} is {phase} already")]
+    Finished { id: DeploymentId, phase: String },
+    #[error("deployment {deployment} is not kept for a rollback")]
+    NotKept { deployment: DeploymentId },
+    #[error("deployment {deployment} has built nothing that could run again")]
+    NothingBuilt { deployment: DeploymentId },
+    #[error("the last admin cannot go")]
+    LastAdmin,
+}
+
+impl Rejected {
+    pub(crate) fn not_found(noun: &str, id: impl Display) -> Self {
+        Self::NotFound { noun: noun.into(), id: id.to_string() }
+    }
+
+    pub(crate) fn taken(noun: &str, name: impl Display) -> Self {
+        Self::Taken { noun: noun.into(), name: name.to_string() }
+    }
+
+    pub(crate) fn finished(deployment: &Deployment) -> Self {
+        Self::Finished { id: deployment.id, phase: deployment.phase.name().into() }
+    }
+}

@@ -1,0 +1,52 @@
+//! What the cluster agrees on, as plain data.
+//!
+//! [`State`] is one value made of tables; it changes only in [`State::apply`], a pure function of the state and a log
+//! [`Entry`]. Time, ids and randomness ride in the entry, so that every node that applies the same entries holds the
+//! same bytes. This crate knows no clock, no network, no disk and no async.
+
+mod apply;
+mod audit;
+mod command;
+mod deployment;
+mod environment;
+mod id;
+mod name;
+mod node;
+mod project;
+mod replica;
+mod row;
+mod run_config;
+mod secret;
+mod settings;
+mod static_site;
+mod table;
+mod user;
+mod variable_name;
+
+pub use apply::{ANSWERED_MAX, Answered};
+pub use audit::{AUDIT_RECORDS_MAX, Actor, AuditRecord};
+pub use command::{Command, Condition, Entry, Rejected, Reply};
+pub use deployment::{
+    Artifact, Built, DEPLOYMENTS_KEPT_MAX, Deployment, Failure, FailureCode, Moment, NewDeployment,
+    Phase, Revision, Source,
+};
+pub use environment::{
+    ENVIRONMENTS_MAX, Environment, EnvironmentKind, PRODUCTION, REPLICAS_MAX, VARIABLES_MAX,
+    Variable, host_label,
+};
+pub use id::{
+    ApiKeyId, DeploymentId, EnvironmentId, Id, IdError, NodeId, ProjectId, ReplicaId, RequestId,
+    SessionId, UserId,
+};
+pub use name::{NAME_CHARS_MAX, Name, NameError};
+pub use node::{Capacity, Node};
+pub use project::{PROJECTS_MAX, Project, ProjectChange, Repository};
+pub use replica::{Intent, Observed, Replica};
+pub use row::{FORMAT, Row, RowError, decode, encode};
+pub use run_config::{CronJob, HealthCheck, Resources, RunConfig};
+pub use secret::{CLUSTER_KEY_LEN, ClusterKey, NONCE_LEN, SealError, Sealed};
+pub use settings::{BuildSettings, EdgeSettings, PREVIEW_DOMAIN_DEFAULT, Settings};
+pub use static_site::{Encoding, MANIFEST, Manifest, StaticFile};
+pub use table::State;
+pub use user::{API_KEYS_MAX, ApiKey, Permission, Role, SESSIONS_MAX, Session, USERS_MAX, User};
+pub use variable_name::{VARIABLE_NAME_BYTES_MAX, VariableName, VariableNameError};

@@ -1,0 +1,114 @@
+//! How values become bytes: a format number, then JSON, so that a row written by one version says so to the next.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::{DeploymentId, EnvironmentId, NodeId, VariableName};
+
+/// The format that [`encode`] writes.
+pub const FORMAT: u8 = 1;
+
+/// One row of a table, encoded: the unit of storage, of snapshots and of comparison.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// `<table>/<key>`.
+    pub key: String,
+    /// The encoded value; `None` where the row is gone.
+    pub value: Option<Vec<u8>>,
+}
+
+/// Why bytes are not a value.
+#[derive(Debug, thiserror::Error)]
+pub enum RowError {
+    /// Written by a version of Temps that this one does not know.
+    #[error("format {found} is not known here; this version reads format {FORMAT}")]
+    Format {
+        /// The format number found; 0 for no bytes at all.
+        found: u8,
+    },
+    /// The JSON is not the value's.
+    #[error("the value cannot be read")]
+    Json(#[from] serde_json::Error),
+    /// The key names no table, or is not a key of its table.
+    #[error("`{0}` is not the key of a row")]
+    Key(String),
+}
+
+/// Encodes a value in the current format.
+pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
+    let mut bytes = vec![FORMAT];
+    serde_json::to_writer(&mut bytes, value).expect("state values have string keys and no I/O");
+    bytes
+}
+
+/// Decodes what [`encode`] wrote, in this or an older format.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, RowError> {
+    match bytes.split_first() {
+        Some((&FORMAT, json)) => Ok(serde_json::from_slice(json)?),
+        Some((&found, _)) => Err(RowError::Format { found }),
+        None => Err(RowError::Format { found: 0 }),
+    }
+}
+
+/// A table's key as text that sorts like the key.
+pub(crate) trait Key: Sized {
+    fn to_text(&self) -> String;
+    fn from_text(text: &str) -> Option<Self>;
+}
+
+macro_rules! keys_as_printed {
+    ($($key:ty),*) => {$(
+        impl Key for $key {
+            fn to_text(&self) -> String {
+                self.to_string()
+            }
+
+            fn from_text(text: &str) -> Option<Self> {
+                text.parse().ok()
+            }
+        }
+    )*};
+}
+
+keys_as_printed!(
+    String,
+    crate::Name,
+    crate::ProjectId,
+    EnvironmentId,
+    DeploymentId,
+    crate::ReplicaId,
+    crate::UserId,
+    crate::ApiKeyId,
+    crate::SessionId
+);
+
+impl Key for u64 {
+    fn to_text(&self) -> String {
+        format!("{self:020}")
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
+impl Key for NodeId {
+    fn to_text(&self) -> String {
+        self.0.to_text()
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        u64::from_text(text).map(Self)
+    }
+}
+
+impl Key for (EnvironmentId, VariableName) {
+    fn to_text(&self) -> String {
+        format!("{}/{}", self.0, self.1)
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        let (environment, name) = text.split_once('/')?;
+        Some((environment.parse().ok()?, name.parse().ok()?))
+    }
+}

@@ -1,0 +1,93 @@
+//! Settings of the whole cluster.
+
+use serde::{Deserialize, Serialize};
+
+/// The domain under which every environment has a host name when nobody set another: all its names resolve to loopback.
+pub const PREVIEW_DOMAIN_DEFAULT: &str = "localho.st";
+
+/// What an admin may set for every node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// The domain of `<project>-<environment>.<preview domain>`.
+    pub preview_domain: String,
+    /// Bounds of builds.
+    pub build: BuildSettings,
+    /// Bounds of the edge.
+    pub edge: EdgeSettings,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            preview_domain: PREVIEW_DOMAIN_DEFAULT.into(),
+            build: BuildSettings::default(),
+            edge: EdgeSettings::default(),
+        }
+    }
+}
+
+/// Bounds of a build.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BuildSettings {
+    /// Thousandths of a processor a build may use; 0 for half of the node's.
+    pub cpu_millis: u64,
+    /// Mebibytes of memory a build may use; 0 for half of the node's.
+    pub memory_mib: u64,
+    /// Seconds a build may take.
+    pub timeout_seconds: u64,
+    /// How many builds a node runs at once.
+    pub at_once: u32,
+    /// Certificate authorities, in PEM, that builds trust besides the image's own; for networks behind a proxy.
+    pub ca_certificates: String,
+}
+
+impl Default for BuildSettings {
+    fn default() -> Self {
+        Self {
+            cpu_millis: 0,
+            memory_mib: 0,
+            timeout_seconds: 1_800,
+            at_once: 1,
+            ca_certificates: String::new(),
+        }
+    }
+}
+
+/// Bounds of the edge; each holds per node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EdgeSettings {
+    /// Octets of a request body.
+    pub body_bytes_max: u64,
+    /// Octets of a request's line and headers.
+    pub header_bytes_max: u64,
+    /// Headers of a request.
+    pub headers_max: usize,
+    /// Seconds a client may take to send its headers.
+    pub header_seconds_max: u64,
+    /// Connections that clients may hold open.
+    pub connections_max: usize,
+    /// Connections that one client address may hold open.
+    pub connections_per_client_max: usize,
+    /// Seconds a connection may idle between requests.
+    pub idle_seconds_max: u64,
+    /// Seconds an app may take between two octets of its answer.
+    pub upstream_read_seconds_max: u64,
+}
+
+impl Default for EdgeSettings {
+    fn default() -> Self {
+        Self {
+            body_bytes_max: 100 << 20,
+            header_bytes_max: 64 << 10,
+            headers_max: 100,
+            header_seconds_max: 10,
+            connections_max: 20_000,
+            connections_per_client_max: 2_000,
+            idle_seconds_max: 60,
+            upstream_read_seconds_max: 300,
+        }
+    }
+}

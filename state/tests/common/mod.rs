@@ -1,0 +1,190 @@
+//! Random commands that are mostly about things that exist.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use temps_state::*;
+
+/// One draw: what to do, and two numbers to choose by.
+pub type Draw = (u8, u16, u16);
+
+pub fn at(index: u64) -> Timestamp {
+    Timestamp::from_second(1_700_000_000 + index as i64).expect("a plausible time")
+}
+
+pub fn fresh<I: Id>(index: u64) -> I {
+    I::from_parts(1_700_000_000_000 + index, u128::from(index) << 8)
+}
+
+pub fn entry(index: u64, command: Command) -> Entry {
+    Entry {
+        at: at(index),
+        actor: Actor::Node { id: NodeId(1) },
+        from: None,
+        request: None,
+        condition: None,
+        command,
+    }
+}
+
+pub fn sealed() -> Sealed {
+    ClusterKey::new([3; 32]).seal([0; 12], "place", "value").expect("short")
+}
+
+pub fn project(id: ProjectId, name: &str, at: Timestamp) -> Project {
+    Project {
+        id,
+        name: name.parse().expect("a name"),
+        created_at: at,
+        disabled: false,
+        repository: None,
+        webhook_secret: sealed(),
+        previews: true,
+        deployments_made: 0,
+    }
+}
+
+pub fn run_config(before_deploy: bool) -> RunConfig {
+    RunConfig {
+        preset: "node".into(),
+        port: 3000,
+        command: None,
+        health: HealthCheck::default(),
+        resources: Resources::default(),
+        before_deploy: if before_deploy { vec!["migrate".into()] } else { vec![] },
+        cron: vec![],
+        drain_seconds: 30,
+    }
+}
+
+pub fn failure() -> Failure {
+    Failure {
+        code: FailureCode::BuildFailed,
+        message: "step 3 failed".into(),
+        hint: "read the log".into(),
+        log_tail: vec!["boom".into()],
+    }
+}
+
+pub fn node(id: u64) -> Node {
+    Node {
+        id: NodeId(id),
+        name: format!("node-{id}"),
+        joined_at: at(0),
+        architecture: "amd64".into(),
+        capacity: Capacity { cpu_millis: 2_000, memory_mib: 4_096 },
+        builds: true,
+    }
+}
+
+fn pick<T: Copy>(of: impl Iterator<Item = T>, by: u16) -> Option<T> {
+    let all: Vec<T> = of.collect();
+    (!all.is_empty()).then(|| all[usize::from(by) % all.len()])
+}
+
+/// A command about something in `state`, or about something unknown when there is nothing.
+pub fn command(state: &State, index: u64, (kind, a, b): Draw) -> Command {
+    let projects = || pick(state.projects.keys().copied(), a).unwrap_or_else(|| fresh(0));
+    let environments = || pick(state.environments.keys().copied(), a).unwrap_or_else(|| fresh(0));
+    let deployments = || pick(state.deployments.keys().copied(), a).unwrap_or_else(|| fresh(0));
+    let newest =
+        || pick(state.deployments.keys().rev().take(3).copied(), a).unwrap_or_else(|| fresh(0));
+    let replicas = || pick(state.replicas.keys().copied(), a).unwrap_or_else(|| fresh(0));
+    let users = || pick(state.users.keys().copied(), a).unwrap_or_else(|| fresh(0));
+    let name = ["shop", "shop-a", "blog", "api"][usize::from(b) % 4];
+    let branch = ["main", "a-production", "feature/x", "///"][usize::from(b) % 4];
+    let variable: VariableName = ["A", "B", "C"][usize::from(b) % 3].parse().expect("a name");
+    match kind % 30 {
+        0 => Command::RecordNode { node: node(1 + u64::from(a) % 3) },
+        1 => {
+            let project = project(fresh(index), name, at(index));
+            Command::CreateProject { project, production: fresh(index) }
+        }
+        2 => {
+            let change = ProjectChange { disabled: Some(b % 4 == 0), ..Default::default() };
+            Command::ChangeProject { id: projects(), change }
+        }
+        3 if b % 8 == 0 => Command::DeleteProject { id: projects() },
+        4 => Command::CreateEnvironment {
+            id: fresh(index),
+            project: projects(),
+            branch: branch.into(),
+        },
+        5 if b % 4 == 0 => Command::DeleteEnvironment { id: environments() },
+        6 => Command::SetReplicas { id: environments(), replicas: u32::from(b % 120) },
+        7 => {
+            let value = Variable { value: sealed(), secret: b % 2 == 0, updated_at: at(index) };
+            Command::SetVariables { id: environments(), variables: vec![(variable, value)] }
+        }
+        8 => Command::UnsetVariable { id: environments(), name: variable },
+        9..=11 => {
+            let source = match b % 3 {
+                0 => Source::Artifact { of: deployments() },
+                1 => Source::Upload { digest: "00".into() },
+                _ => Source::Image { reference: "nginx:stable".into() },
+            };
+            let environment = environments();
+            let deployment =
+                NewDeployment { id: fresh(index), environment, source, revision: None };
+            Command::CreateDeployment { deployment }
+        }
+        12 | 13 => Command::StartBuild { id: newest(), on: NodeId(1) },
+        14 | 15 => {
+            let artifact = Artifact::Image { id: "sha256:00".into() };
+            let built = Built { artifact, config: run_config(b % 4 == 0), revision: None };
+            Command::FinishBuild { id: newest(), built }
+        }
+        16 => Command::FinishPreparing { id: newest() },
+        17 => Command::FailDeployment { id: newest(), failure: failure() },
+        18 => Command::CancelDeployment { id: newest(), reason: "called off".into() },
+        19..=21 => Command::SwitchRoute { id: newest(), drain_until: at(index + u64::from(b % 5)) },
+        22 => {
+            let environment = environments();
+            let kept = state.environments.get(&environment).and_then(|e| e.kept);
+            Command::RollBack { environment, to: kept.unwrap_or_else(deployments) }
+        }
+        23 => {
+            let places = vec![(fresh(index), NodeId(1 + u64::from(b) % 4))];
+            Command::PlaceReplicas { deployment: newest(), places }
+        }
+        24 => {
+            let endpoint = "10.0.0.1:3000".parse().expect("an address");
+            Command::ReportReplica { id: replicas(), observed: Observed::Healthy { endpoint } }
+        }
+        25 => Command::DrainReplica { id: replicas(), until: at(index) },
+        26 => Command::EndDrain { id: replicas() },
+        27 => Command::CreateUser {
+            user: User {
+                id: fresh(index),
+                email: format!("{name}@example.com"),
+                role: [Role::Admin, Role::User][usize::from(b) % 2],
+                password_hash: "$argon2id$".into(),
+                created_at: at(index),
+            },
+        },
+        28 => Command::DeleteUser { id: users() },
+        _ => Command::CreateApiKey {
+            key: ApiKey {
+                id: fresh(index),
+                user: users(),
+                name: "ci".into(),
+                hash: format!("{index:064x}"),
+                prefix: "tk_".into(),
+                permissions: BTreeSet::from([Permission::Deploy]),
+                created_at: at(index),
+                expires_at: None,
+            },
+        },
+    }
+}
+
+/// Applies draws from an empty state; entry `i` gets index `i + 1`.
+pub fn run(draws: &[Draw]) -> State {
+    let mut state = State::default();
+    for (i, draw) in draws.iter().enumerate() {
+        let index = i as u64 + 1;
+        let command = command(&state, index, *draw);
+        let _ = state.apply(index, entry(index, command));
+    }
+    state
+}

@@ -1,0 +1,57 @@
+//! The bytes that this version writes, so that a change of format is a decision and not an accident.
+//!
+//! `UPDATE_GOLDEN=1 cargo nextest run -p temps-state golden` writes them anew; a changed line means that a new format
+//! number and a migration are due.
+
+mod common;
+
+use std::path::Path;
+
+use common::{Draw, command, entry, run};
+use temps_state::{FORMAT, RowError, State, decode, encode};
+
+fn check(name: &str, found: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, found).expect("the golden folder can be written");
+    }
+    let wanted = std::fs::read_to_string(&path).expect("the golden file is there");
+    assert_eq!(found, wanted, "{name} differs: a new format number and a migration are due");
+}
+
+/// A sequence that makes at least one row of nearly every table.
+fn story() -> Vec<Draw> {
+    let kinds = [0, 1, 27, 29, 4, 7, 9, 12, 14, 23, 24, 19, 10, 12, 14, 23, 24, 19, 26, 6];
+    kinds.iter().map(|kind| (*kind, 0, 1)).collect()
+}
+
+#[test]
+fn rows_are_written_as_ever() {
+    let lines = run(&story()).rows().into_iter().map(|row| {
+        let value = row.value.expect("rows of a state have values");
+        assert_eq!(value[0], FORMAT);
+        format!("{} {}\n", row.key, String::from_utf8_lossy(&value[1..]))
+    });
+    check("rows.txt", &lines.collect::<String>());
+}
+
+#[test]
+fn entries_are_written_as_ever() {
+    let state = run(&story());
+    let lines = (0..30).map(|kind| {
+        let bytes = encode(&entry(7, command(&state, 7, (kind, 1, 0))));
+        format!("{}\n", String::from_utf8_lossy(&bytes[1..]))
+    });
+    check("entries.txt", &lines.collect::<String>());
+}
+
+#[test]
+fn a_newer_format_is_refused_by_number() {
+    let mut state = State::default();
+    let key = "settings/00000000000000000000";
+    let refused = state.restore(key, b"\x02{}");
+    assert!(matches!(refused, Err(RowError::Format { found: 2 })));
+    assert!(matches!(decode::<u64>(b""), Err(RowError::Format { found: 0 })));
+    assert!(matches!(state.restore("unknown/1", b"\x011"), Err(RowError::Key(_))));
+    assert_eq!(state, State::default());
+}
