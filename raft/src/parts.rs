@@ -1,0 +1,84 @@
+//! Everything a node opens from its data folder, checked against each other.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use temps_state::ClusterKey;
+use tokio::sync::watch;
+use tracing::info;
+
+use crate::content::{Content, Position};
+use crate::folder::{Folder, FolderLock, make_dir};
+use crate::identity::{self, Identity};
+use crate::log::Log;
+use crate::machine::Machine;
+use crate::snapshot::Snapshots;
+use crate::store::{Opened, Store};
+use crate::{Applied, RaftError};
+
+/// What a node is made of.
+pub struct Parts {
+    pub identity: Identity,
+    pub key: ClusterKey,
+    pub log: Log,
+    pub store: Store,
+    pub machine: Machine,
+    pub applied: watch::Receiver<Arc<Applied>>,
+}
+
+impl Parts {
+    /// Opens the data folder. Blocks.
+    pub fn open(data_dir: PathBuf) -> Result<Self, RaftError> {
+        let folder = Folder { root: data_dir };
+        let lock = folder.lock()?;
+        let (identity, key) = identity::open(&folder)?;
+        let log = open_log(&folder, lock.clone())?;
+        let opened = Store::open(&folder.state(), lock, |position| is_plausible(&log, position))?;
+        let (applied, last) = (opened.content.position.applied, log.last().unwrap_or_default());
+        info!(?applied, ?last, "state and log opened; what the state lacks is applied again");
+        let snapshots = Snapshots::open(folder.snapshots())?;
+        cover_purged(&folder, &log, &opened, &snapshots)?;
+        let store = opened.store.clone();
+        let (machine, applied) = Machine::new(opened, snapshots);
+        Ok(Self { identity, key, log, store, machine, applied })
+    }
+}
+
+fn open_log(folder: &Folder, lock: FolderLock) -> Result<Log, RaftError> {
+    let path = folder.log();
+    make_dir(&path)?;
+    Log::open(&path, lock).map_err(|source| RaftError::Log { path, source })
+}
+
+/// Whether the log could have led there: what is applied was in the log before, and is the same entry still, or purged.
+fn is_plausible(log: &Log, position: &Position) -> bool {
+    let Some(applied) = position.applied else { return true };
+    match (log.id_at(applied.index), log.purged()) {
+        (Ok(Some(there)), _) => there == applied,
+        (Ok(None), Ok(Some(purged))) => applied.index <= purged.index && applied <= purged,
+        _ => false,
+    }
+}
+
+/// Sees to it that there is a snapshot for what the log no longer has.
+fn cover_purged(
+    folder: &Folder,
+    log: &Log,
+    opened: &Opened,
+    snapshots: &Snapshots,
+) -> Result<(), RaftError> {
+    let path = folder.log();
+    let purged = log.purged().map_err(|source| RaftError::Log { path: path.clone(), source })?;
+    let Some(purged) = purged else { return Ok(()) };
+    let reach = |content: &Content| content.position.applied;
+    let snapshot = snapshots.newest()?.and_then(|(content, _)| reach(&content));
+    if snapshot >= Some(purged) {
+        return Ok(());
+    }
+    if reach(&opened.content) < Some(purged) {
+        let known = opened.content.position.index();
+        return Err(RaftError::Gap { path, first: purged.index + 1, known });
+    }
+    opened.store.sync().map_err(RaftError::failed)?;
+    snapshots.save(&opened.content).map(drop)
+}

@@ -1,0 +1,88 @@
+//! What the tests share: a node in this process, and a node in a process of its own that may be killed.
+
+#![allow(dead_code, reason = "every test takes what it needs")]
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use temps_raft::{Cluster, Committed, Config, Proposal, ProposeError, fresh_id};
+use temps_state::{Actor, Command, NodeId, Role, State, User};
+
+/// How long anything here may take.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+pub async fn start(dir: &Path) -> Cluster {
+    Cluster::start(Config { data_dir: dir.into() }).await.expect("the node starts")
+}
+
+/// Stops a node as a process that ends does: nothing of it is left.
+pub async fn stop(cluster: Cluster) {
+    cluster.stop().await.expect("the node stops");
+}
+
+/// A write that can be told apart from all others.
+pub fn write(number: u64) -> Proposal {
+    let user = User {
+        id: fresh_id(),
+        email: email(number),
+        role: Role::Admin,
+        password_hash: "-".into(),
+        created_at: jiff::Timestamp::now(),
+    };
+    Proposal::new(Actor::Node { id: NodeId(1) }, Command::CreateUser { user })
+}
+
+pub fn email(number: u64) -> String {
+    format!("user{number:08}@example.test")
+}
+
+pub async fn put(cluster: &Cluster, number: u64) -> Result<Committed, ProposeError> {
+    cluster.propose(write(number)).await
+}
+
+/// The numbers of all writes in a state.
+pub fn numbers(state: &State) -> BTreeSet<u64> {
+    let number = |email: &String| email.strip_prefix("user")?.split('@').next()?.parse().ok();
+    state.emails.keys().filter_map(number).collect()
+}
+
+/// Entries that change something, many at once, without filling any table.
+pub async fn churn(cluster: &Cluster, entries: u64) {
+    for done in churn_results(cluster, entries).await {
+        done.expect("the entry is applied");
+    }
+}
+
+/// The same, when some may fail.
+pub async fn churn_quietly(cluster: &Cluster, entries: u64) {
+    drop(churn_results(cluster, entries).await);
+}
+
+async fn churn_results(cluster: &Cluster, entries: u64) -> Vec<Result<Committed, ProposeError>> {
+    let node = |number| temps_state::Node {
+        id: NodeId(number % 7 + 1),
+        name: format!("node{number}"),
+        joined_at: jiff::Timestamp::now(),
+        architecture: "amd64".into(),
+        capacity: temps_state::Capacity { cpu_millis: 1000, memory_mib: number },
+        builds: true,
+    };
+    let mut under_way = tokio::task::JoinSet::new();
+    for number in 0..entries {
+        let (cluster, actor) = (cluster.clone(), Actor::Node { id: NodeId(1) });
+        let proposal = Proposal::new(actor, node(number).into());
+        under_way.spawn(async move { cluster.propose(proposal).await });
+    }
+    under_way.join_all().await
+}
+
+/// Waits for a condition.
+pub async fn until(what: &str, condition: impl Fn() -> bool) {
+    let waiting = async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("in time: {what}"));
+}
