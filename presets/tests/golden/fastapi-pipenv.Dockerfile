@@ -1,0 +1,22 @@
+FROM python:3.10-slim
+RUN printf '%s\n' \
+    'if [ -s /run/secrets/temps-ca ]; then' \
+    '  ca=/tmp/temps-ca-$(id -u).pem' \
+    '  cat /etc/ssl/certs/ca-certificates.crt /run/secrets/temps-ca >$ca 2>/dev/null || true' \
+    '  for name in SSL_CERT_FILE NODE_EXTRA_CA_CERTS YARN_HTTPS_CA_FILE_PATH PIP_CERT REQUESTS_CA_BUNDLE CURL_CA_BUNDLE CARGO_HTTP_CAINFO GIT_SSL_CAINFO BUNDLE_SSL_CA_CERT COMPOSER_CAFILE; do export $name=$ca; done' \
+    'fi' \
+    'if [ -s /run/secrets/temps-env ]; then . /run/secrets/temps-env; fi' \
+    >/usr/local/share/temps-build
+WORKDIR /app
+ENV VIRTUAL_ENV=/opt/venv PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+RUN python -m venv /opt/venv
+COPY Pipfile Pipfile.lock ./
+RUN --mount=type=cache,id=temps-pip,target=/root/.cache/pip \
+    --mount=type=secret,id=temps-ca \
+    --mount=type=secret,id=temps-env \
+    . /usr/local/share/temps-build && pip install pipenv && pipenv install --deploy
+COPY . .
+ENV PYTHONPATH=/app
+ENV HOST=0.0.0.0 PORT=8000
+EXPOSE 8000
+CMD ["/bin/sh","-c","exec uvicorn --host 0.0.0.0 --port $PORT --proxy-headers --forwarded-allow-ips '*' main:app"]

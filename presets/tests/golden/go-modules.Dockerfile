@@ -1,0 +1,33 @@
+FROM golang:1.25-bookworm AS build
+RUN printf '%s\n' \
+    'if [ -s /run/secrets/temps-ca ]; then' \
+    '  ca=/tmp/temps-ca-$(id -u).pem' \
+    '  cat /etc/ssl/certs/ca-certificates.crt /run/secrets/temps-ca >$ca 2>/dev/null || true' \
+    '  for name in SSL_CERT_FILE NODE_EXTRA_CA_CERTS YARN_HTTPS_CA_FILE_PATH PIP_CERT REQUESTS_CA_BUNDLE CURL_CA_BUNDLE CARGO_HTTP_CAINFO GIT_SSL_CAINFO BUNDLE_SSL_CA_CERT COMPOSER_CAFILE; do export $name=$ca; done' \
+    'fi' \
+    'if [ -s /run/secrets/temps-env ]; then . /run/secrets/temps-env; fi' \
+    >/usr/local/share/temps-build
+WORKDIR /src
+ENV CGO_ENABLED=0 GOTOOLCHAIN=local GOFLAGS="-buildvcs=false"
+COPY go.mod go.sum ./
+RUN --mount=type=cache,id=temps-go-build,target=/root/.cache/go-build \
+    --mount=type=cache,id=temps-go-mod,target=/go/pkg/mod \
+    --mount=type=secret,id=temps-ca \
+    --mount=type=secret,id=temps-env \
+    . /usr/local/share/temps-build && go mod download
+COPY . .
+ARG TEMPS_VARIABLES
+RUN --mount=type=cache,id=temps-go-build,target=/root/.cache/go-build \
+    --mount=type=cache,id=temps-go-mod,target=/go/pkg/mod \
+    --mount=type=secret,id=temps-ca \
+    --mount=type=secret,id=temps-env \
+    . /usr/local/share/temps-build && mkdir -p /out && go build -trimpath -ldflags='-s -w' -o /out/app ./cmd/server
+
+FROM debian:bookworm-slim
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
+WORKDIR /app
+COPY . .
+COPY --from=build /out/ /usr/local/bin/
+ENV HOST=0.0.0.0 PORT=8090
+EXPOSE 8090
+CMD ["/bin/sh","-c","exec /usr/local/bin/app"]

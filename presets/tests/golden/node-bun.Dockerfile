@@ -1,0 +1,24 @@
+FROM node:22-slim
+RUN printf '%s\n' \
+    'if [ -s /run/secrets/temps-ca ]; then' \
+    '  ca=/tmp/temps-ca-$(id -u).pem' \
+    '  cat /etc/ssl/certs/ca-certificates.crt /run/secrets/temps-ca >$ca 2>/dev/null || true' \
+    '  for name in SSL_CERT_FILE NODE_EXTRA_CA_CERTS YARN_HTTPS_CA_FILE_PATH PIP_CERT REQUESTS_CA_BUNDLE CURL_CA_BUNDLE CARGO_HTTP_CAINFO GIT_SSL_CAINFO BUNDLE_SSL_CA_CERT COMPOSER_CAFILE; do export $name=$ca; done' \
+    'fi' \
+    'if [ -s /run/secrets/temps-env ]; then . /run/secrets/temps-env; fi' \
+    >/usr/local/share/temps-build
+COPY --from=oven/bun:1-slim /usr/local/bin/bun /usr/local/bin/bun
+WORKDIR /app
+ENV PATH=/app/node_modules/.bin:$PATH NEXT_TELEMETRY_DISABLED=1
+RUN chown node:node /app
+USER node
+COPY --chown=1000:1000 package.json bun.lock ./
+RUN --mount=type=cache,id=temps-bun,target=/cache,uid=1000,gid=1000 \
+    --mount=type=secret,id=temps-ca,uid=1000 \
+    --mount=type=secret,id=temps-env,uid=1000 \
+    . /usr/local/share/temps-build && bun install --frozen-lockfile --cache-dir /cache
+COPY --chown=1000:1000 . .
+ENV NODE_ENV=production HOSTNAME=0.0.0.0
+ENV HOST=0.0.0.0 PORT=3001
+EXPOSE 3001
+CMD ["/bin/sh","-c","exec bun index.ts"]
