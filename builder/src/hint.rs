@@ -1,0 +1,94 @@
+//! What to try next, for each way in which a build fails.
+
+use temps_state::FailureCode;
+
+use crate::BuildError;
+
+/// The most branches a hint lists.
+const BRANCHES_LISTED_MAX: usize = 10;
+
+/// One or two sentences for the person who deployed.
+pub(crate) fn hint(error: &BuildError) -> String {
+    if error.code() == FailureCode::DiskFull {
+        return "Free space on the node, for example with `docker system prune`, and deploy again."
+            .into();
+    }
+    match error {
+        BuildError::RevisionNotFound { branches, .. } => branch_hint(branches),
+        BuildError::OutOfMemory { memory_mib, .. } => format!(
+            "Raise the memory of builds above {memory_mib} MiB in the cluster's settings, or let \
+             the step use less."
+        ),
+        BuildError::TimedOut { .. } => {
+            "Look in the log for the step that hangs, or raise the time limit of builds in the \
+             cluster's settings."
+                .into()
+        }
+        other => fixed(other).into(),
+    }
+}
+
+fn branch_hint(branches: &[String]) -> String {
+    if branches.is_empty() {
+        return "The repository is empty: push a commit first.".into();
+    }
+    let more = if branches.len() > BRANCHES_LISTED_MAX { ", …" } else { "" };
+    let shown: Vec<&str> = branches.iter().take(BRANCHES_LISTED_MAX).map(String::as_str).collect();
+    format!("Name one of its branches: {}{more}.", shown.join(", "))
+}
+
+fn fixed(error: &BuildError) -> &'static str {
+    match error {
+        BuildError::RepositoryNotFound { .. } => {
+            "Check the URL. A private repository needs a deploy key in the project's settings, or \
+             a token in the URL."
+        }
+        BuildError::RepositoryUnreachable { .. } | BuildError::CheckoutTimedOut { .. } => {
+            "Check the host name in the URL, and that this node may connect to it; then deploy \
+             again."
+        }
+        BuildError::Checkout { .. } => "Try `git clone` with the same URL on the node.",
+        BuildError::UrlRefused { .. } => "Use an https, ssh or file URL.",
+        BuildError::GitMissing { .. } => "Install git on the node: `apt-get install git`.",
+        BuildError::DirectoryMissing { .. } => {
+            "Set the project's directory to a folder of the repository, or leave it empty."
+        }
+        BuildError::UploadTooLarge { .. } => {
+            "List what the build does not need in .dockerignore or .gitignore."
+        }
+        BuildError::UploadMissing { .. } | BuildError::UploadInterrupted { .. } => {
+            "Deploy again: the folder is then uploaded anew."
+        }
+        BuildError::UploadNotArchive | BuildError::Unpack(_) => {
+            "Upload with `temps deploy`, or as a tar.gz or tar.zst archive of plain files."
+        }
+        BuildError::Config(_) => "Correct temps.json or .temps.yaml and deploy again.",
+        BuildError::Detect(_) => {
+            "Add a Dockerfile, or name a preset in temps.json: {\"preset\": \"…\"}."
+        }
+        BuildError::EngineUnavailable(_) | BuildError::EngineLost { .. } => {
+            "Start the container engine on the node (`systemctl start docker`) and deploy again."
+        }
+        BuildError::BaseImageNotFound { .. } | BuildError::ImageNotFound { .. } => {
+            "Check the image's name and tag, and that the node may pull it: `docker pull`."
+        }
+        BuildError::ReferenceInvalid { .. } => "Write it as `name:tag`, such as `nginx:stable`.",
+        BuildError::PullStalled { .. } => "Check the node's connection to the registry.",
+        BuildError::DockerfileMissing { .. } => {
+            "Check the path of the Dockerfile in temps.json; it is relative to the app's folder."
+        }
+        BuildError::DockerfileInvalid { .. } => "Correct the Dockerfile and deploy again.",
+        BuildError::OutputMissing { .. } => {
+            "Set `output` in temps.json to the folder that the build writes."
+        }
+        BuildError::OutputEmpty { .. } => {
+            "Check that the build command writes its files into this folder."
+        }
+        BuildError::SiteTooLarge { .. } => "Serve large files from a container or object storage.",
+        BuildError::StepFailed { .. } | BuildError::BuildFailed { .. } => {
+            "Read the end of the build log; the same step should fail with `docker build` too."
+        }
+        BuildError::Cancelled => "Deploy again when you want to.",
+        _ => "Look at the node's log, and report this if it happens again.",
+    }
+}

@@ -1,0 +1,49 @@
+//! From a source to an artifact.
+//!
+//! [`Builder::build`] fetches a source, asks `temps-presets` how it is built, has the container engine's BuildKit
+//! build it or writes it down as a static site, and tells every step in the deployment's [`BuildLogs`]. What a build
+//! uses is bounded, and dropping or cancelling it ends everything it started.
+
+mod archive;
+mod build_log;
+mod build_request;
+mod builder;
+mod caps;
+mod checkout;
+mod context;
+mod disk;
+mod dockerignore;
+mod engine;
+mod error;
+mod garbage;
+mod git;
+mod git_url;
+mod hint;
+mod image_build;
+mod image_folder;
+pub mod label;
+mod masked_log;
+mod progress;
+mod pull;
+mod raw_engine;
+mod recipe;
+mod session;
+mod source_folder;
+mod static_site;
+pub mod step;
+mod uploads;
+mod variables_digest;
+mod verdict;
+
+pub use archive::{ArchiveError, DEPTH_MAX, ENTRIES_MAX, UNPACKED_BYTES_MAX};
+pub use build_log::{BuildLogs, LINE_BYTES_MAX, LINES_MAX, LOGS_OPEN_MAX, LogLine};
+pub use build_request::BuildRequest;
+pub use builder::Builder;
+pub use engine::{ENGINE_GREETING_SECONDS_MAX, ENGINE_TIMEOUT_SECONDS, Engine, EngineUnavailable};
+pub use error::BuildError;
+pub use garbage::{GRACE_SECONDS, Needed, RETIRED_KEPT};
+pub use git::GIT_SECONDS_MAX;
+pub use masked_log::{MASK, MASKED_CHARS_MIN};
+pub use pull::PULL_STALLED_SECONDS_MAX;
+pub use static_site::{SITE_BYTES_MAX, SITE_FILES_MAX};
+pub use uploads::{UPLOAD_BYTES_MAX, Upload, Uploads};
