@@ -1,0 +1,286 @@
+//! What a client gets instead of an answer: what failed, why, and what to do next. Pure.
+
+use serde_json::json;
+
+/// Why the edge answers by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// The request is malformed; the text says how.
+    BadRequest(&'static str),
+    /// The project is disabled.
+    Disabled,
+    /// A static site has no such file.
+    NotFound,
+    /// A static site answers GET and HEAD only; no host answers CONNECT.
+    MethodNotAllowed,
+    /// The client stalled while sending the body.
+    RequestTimeout,
+    /// A static file is not what `If-Match` or `If-Unmodified-Since` asked for.
+    PreconditionFailed,
+    /// The body has more octets than this.
+    BodyTooLarge(u64),
+    /// A static file has only this many octets.
+    RangeNotSatisfiable(u64),
+    /// The headers have too many octets, or are too many.
+    HeadersTooLarge,
+    /// A fault of the platform.
+    Internal,
+    /// No replica could be reached, or it broke off.
+    BadGateway,
+    /// No route has that host.
+    UnknownHost,
+    /// The environment has no deployment yet.
+    NothingDeployed,
+    /// None of its replicas is healthy.
+    NoHealthyReplica,
+    /// The app took too long.
+    GatewayTimeout,
+}
+
+impl Fault {
+    /// The HTTP status.
+    pub(crate) fn status(&self) -> u16 {
+        match self {
+            Self::BadRequest(_) => 400,
+            Self::Disabled => 403,
+            Self::NotFound => 404,
+            Self::MethodNotAllowed => 405,
+            Self::RequestTimeout => 408,
+            Self::PreconditionFailed => 412,
+            Self::BodyTooLarge(_) => 413,
+            Self::RangeNotSatisfiable(_) => 416,
+            Self::HeadersTooLarge => 431,
+            Self::Internal => 500,
+            Self::BadGateway => 502,
+            Self::UnknownHost | Self::NothingDeployed | Self::NoHealthyReplica => 503,
+            Self::GatewayTimeout => 504,
+        }
+    }
+
+    /// The stable name for programs.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::BadRequest(_) => "bad_request",
+            Self::Disabled => "project_disabled",
+            Self::NotFound => "not_found",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::RequestTimeout => "request_timeout",
+            Self::PreconditionFailed => "precondition_failed",
+            Self::BodyTooLarge(_) => "body_too_large",
+            Self::RangeNotSatisfiable(_) => "range_not_satisfiable",
+            Self::HeadersTooLarge => "headers_too_large",
+            Self::Internal => "internal",
+            Self::BadGateway => "bad_gateway",
+            Self::UnknownHost => "unknown_host",
+            Self::NothingDeployed => "nothing_deployed",
+            Self::NoHealthyReplica => "no_healthy_replica",
+            Self::GatewayTimeout => "gateway_timeout",
+        }
+    }
+
+    /// What failed, why, and what to do next.
+    fn words(&self) -> (&'static str, String, &'static str) {
+        let (what, why, next) = match self {
+            Self::BadRequest(why) => ("The request is malformed", *why, "Correct the request."),
+            Self::Disabled => (
+                "This project is disabled",
+                "its owner has switched it off",
+                "If it is yours, enable it in its settings.",
+            ),
+            Self::NotFound => (
+                "There is nothing here",
+                "the site has no file at this address",
+                "Check the address, or go to the start page.",
+            ),
+            Self::MethodNotAllowed => (
+                "This method is not allowed here",
+                "static files answer GET and HEAD, and no host is a CONNECT proxy",
+                "Use GET or HEAD.",
+            ),
+            Self::RequestTimeout => (
+                "The request took too long to arrive",
+                "nothing of its body came for a minute",
+                "Try again.",
+            ),
+            Self::PreconditionFailed => (
+                "The file has changed",
+                "it is not the version that the request's condition names",
+                "Fetch the file again.",
+            ),
+            Self::BodyTooLarge(max) => {
+                let why = format!("a request body may have {max} octets");
+                return (
+                    "The request is too large",
+                    why,
+                    "Send less, or have an admin raise the setting `edge.body_bytes_max`.",
+                );
+            }
+            Self::RangeNotSatisfiable(bytes) => {
+                let why = format!("the file has {bytes} octets");
+                return ("The file has no such part", why, "Ask for a part within it.");
+            }
+            Self::HeadersTooLarge => (
+                "The request's headers are too large",
+                "they have too many octets or are too many",
+                "Delete this site's cookies, or have an admin raise `edge.header_bytes_max` or `edge.headers_max`.",
+            ),
+            Self::Internal => (
+                "Something went wrong here",
+                "the platform failed, not the app",
+                "Try again; if it stays so, give an admin the request id.",
+            ),
+            Self::BadGateway => (
+                "The app did not answer",
+                "it refused the connection or broke it off",
+                "Try again; if it is yours, see its logs with `temps logs`.",
+            ),
+            Self::UnknownHost => (
+                "There is no app under this name",
+                "no environment has this host name",
+                "Check the address; `temps environments` lists those that exist.",
+            ),
+            Self::NothingDeployed => (
+                "Nothing is deployed here yet",
+                "the environment exists but has no live deployment",
+                "If it is yours, run `temps deploy`.",
+            ),
+            Self::NoHealthyReplica => (
+                "The app is not available right now",
+                "none of its replicas is healthy",
+                "Try again in a moment; if it is yours, see `temps status` and `temps logs`.",
+            ),
+            Self::GatewayTimeout => (
+                "The app took too long to answer",
+                "nothing of its answer came within the time allowed",
+                "Try again; if it is yours, see its logs with `temps logs`.",
+            ),
+        };
+        (what, why.into(), next)
+    }
+}
+
+/// An answer of the edge's own.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Page {
+    /// The HTTP status.
+    pub(crate) status: u16,
+    /// The body's type.
+    pub(crate) content_type: &'static str,
+    /// Headers beyond the usual ones.
+    pub(crate) headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub(crate) body: String,
+}
+
+impl Page {
+    /// The page for a fault, as JSON where `accept` asks for it and as HTML elsewhere.
+    pub(crate) fn new(fault: &Fault, request_id: &str, accept: &str) -> Self {
+        let (content_type, body) = if wants_json(accept) {
+            ("application/problem+json", problem(fault, request_id))
+        } else {
+            ("text/html; charset=utf-8", html(fault, request_id))
+        };
+        Self { status: fault.status(), content_type, headers: headers(fault), body }
+    }
+
+    /// The page as a whole HTTP/1.1 answer that ends the connection.
+    pub(crate) fn to_http1(&self, request_id: &str) -> String {
+        let extra: String =
+            self.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let (status, content_type, length) = (self.status, self.content_type, self.body.len());
+        let reason = http::StatusCode::from_u16(status).ok().and_then(|s| s.canonical_reason());
+        format!(
+            "HTTP/1.1 {status} {}\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\
+             X-Request-ID: {request_id}\r\n{extra}Connection: close\r\n\r\n{}",
+            reason.unwrap_or("Error"),
+            self.body,
+        )
+    }
+}
+
+fn wants_json(accept: &str) -> bool {
+    let json = accept.find("json");
+    let html = accept.find("text/html");
+    json.is_some_and(|json| html.is_none_or(|html| json < html))
+}
+
+fn headers(fault: &Fault) -> Vec<(&'static str, String)> {
+    let mut headers = vec![("Cache-Control", "no-store".to_owned())];
+    match fault {
+        Fault::MethodNotAllowed => headers.push(("Allow", "GET, HEAD".into())),
+        Fault::RangeNotSatisfiable(bytes) => {
+            headers.push(("Content-Range", format!("bytes */{bytes}")));
+        }
+        Fault::NoHealthyReplica | Fault::NothingDeployed => {
+            headers.push(("Retry-After", "5".into()));
+        }
+        _ => {}
+    }
+    headers
+}
+
+/// A problem document, RFC 9457.
+fn problem(fault: &Fault, request_id: &str) -> String {
+    let (what, why, next) = fault.words();
+    json!({
+        "type": "about:blank",
+        "title": what,
+        "status": fault.status(),
+        "detail": why,
+        "code": fault.code(),
+        "hint": next,
+        "request_id": request_id,
+    })
+    .to_string()
+}
+
+fn html(fault: &Fault, request_id: &str) -> String {
+    let (what, why, next) = fault.words();
+    let (status, why) = (fault.status(), sentence(&why));
+    format!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width\"><title>{status} {what}</title>\
+         <style>body{{font:16px/1.5 system-ui,sans-serif;max-width:34em;margin:15vh auto;padding:0 1em;\
+         color:#222;background:#fff}}small{{color:#666}}@media(prefers-color-scheme:dark)\
+         {{body{{color:#ddd;background:#111}}small{{color:#999}}}}</style>\
+         <h1>{what}</h1><p>{why} {next}</p><small>{status} · request {request_id}</small></html>"
+    )
+}
+
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", letters.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_get_json_and_people_get_html() {
+        for (accept, json) in [
+            ("", false),
+            ("*/*", false),
+            ("text/html,application/xhtml+xml", false),
+            ("application/json", true),
+            ("application/problem+json", true),
+            ("application/json, text/html;q=0.1", true),
+            ("text/html, application/json", false),
+        ] {
+            let page = Page::new(&Fault::UnknownHost, "01H", accept);
+            assert_eq!(page.content_type == "application/problem+json", json, "{accept}");
+            assert!(page.body.contains("01H"));
+            assert!(page.body.contains("There is no app under this name"));
+        }
+    }
+
+    #[test]
+    fn a_page_can_be_sent_by_hand() {
+        let page = Page::new(&Fault::HeadersTooLarge, "01H", "");
+        let text = page.to_http1("01H");
+        assert!(text.starts_with("HTTP/1.1 431 Request Header Fields Too Large\r\n"), "{text}");
+        let (_, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(text.contains(&format!("Content-Length: {}\r\n", body.len())));
+    }
+}

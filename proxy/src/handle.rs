@@ -1,0 +1,53 @@
+//! An edge that serves.
+
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
+use tracing::warn;
+
+/// A serving edge. Dropping it cuts all connections; [`stop`](Self::stop) lets requests end first.
+pub struct EdgeHandle {
+    applied: watch::Receiver<u64>,
+    stop: watch::Sender<bool>,
+    tasks: TaskTracker,
+    /// Only `None` once it is being dropped.
+    runtime: Option<Runtime>,
+}
+
+impl EdgeHandle {
+    pub(crate) fn new(
+        applied: watch::Receiver<u64>,
+        stop: watch::Sender<bool>,
+        tasks: TaskTracker,
+        runtime: Runtime,
+    ) -> Self {
+        Self { applied, stop, tasks, runtime: Some(runtime) }
+    }
+
+    /// The log index of the state that its route table is made from.
+    pub fn applied(&self) -> watch::Receiver<u64> {
+        self.applied.clone()
+    }
+
+    /// Takes no more connections, lets the requests under way end for as long as `within`, then cuts what is left.
+    pub async fn stop(self, within: Duration) {
+        self.stop.send_replace(true);
+        self.tasks.close();
+        if timeout(within, self.tasks.wait()).await.is_err() {
+            warn!(connections = self.tasks.len(), "cut connections that did not end in time");
+        }
+    }
+}
+
+impl Drop for EdgeHandle {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+        if let Some(runtime) = self.runtime.take() {
+            // A runtime must not wait for its threads inside another one.
+            runtime.shutdown_background();
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! Judges the raw head of an HTTP/1 request, before anything else reads it. Pure.
+//!
+//! Two parsers that see different requests in the same octets are how requests are smuggled past a proxy. So a head
+//! passes only where RFC 9112 leaves no room: lines end in CRLF, nothing is folded, one length at most, and the only
+//! transfer coding is `chunked`.
+
+use crate::error_page::Fault;
+use crate::limits::Limits;
+
+/// What an HTTP/2 client that knows the server sends first (RFC 9113 §3.4).
+pub(crate) const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Where a head ends, as far as it has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// More octets are needed.
+    Partial,
+    /// The head takes this many octets.
+    Head(usize),
+    /// HTTP/2 begins.
+    H2,
+}
+
+/// How much of what follows the head belongs to the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Body {
+    /// Exactly this many octets.
+    Octets(u64),
+    /// As many as its own framing tells.
+    Framed,
+    /// All that follows, once the app agrees to another protocol.
+    Upgrade,
+}
+
+/// Finds the end of the head in what has arrived so far; `seen` octets were looked at before.
+pub(crate) fn extent(arrived: &[u8], seen: usize, limits: &Limits) -> Result<Extent, Fault> {
+    if arrived.starts_with(H2_PREFACE) {
+        return Ok(Extent::H2);
+    }
+    if H2_PREFACE.starts_with(arrived) {
+        return Ok(Extent::Partial);
+    }
+    if arrived.first().is_some_and(|first| !is_token_octet(*first)) {
+        return Err(Fault::BadRequest("the request does not begin with a method"));
+    }
+    let head = end_of_head(arrived, seen)?;
+    match head {
+        Some(length) if length > limits.header_bytes_max => Err(Fault::HeadersTooLarge),
+        Some(length) => Ok(Extent::Head(length)),
+        None if arrived.len() > limits.header_bytes_max => Err(Fault::HeadersTooLarge),
+        None => Ok(Extent::Partial),
+    }
+}
+
+fn end_of_head(arrived: &[u8], seen: usize) -> Result<Option<usize>, Fault> {
+    // Three octets of an end may have arrived before.
+    let from = seen.saturating_sub(3);
+    for (at, octet) in arrived.iter().enumerate().skip(from) {
+        if *octet != b'\n' {
+            continue;
+        }
+        if at == 0 || arrived[at - 1] != b'\r' {
+            return Err(Fault::BadRequest("a line does not end in CRLF"));
+        }
+        if arrived[..at].ends_with(b"\r\n\r") {
+            return Ok(Some(at + 1));
+        }
+    }
+    Ok(None)
+}
+
+/// Judges a whole head and tells how its body is framed.
+pub(crate) fn judge(head: &[u8], limits: &Limits) -> Result<Body, Fault> {
+    let text = head.strip_suffix(b"\r\n\r\n").unwrap_or(head);
+    let mut lines = text.split(|octet| *octet == b'\n').map(|l| l.strip_suffix(b"\r").unwrap_or(l));
+    let version = judge_request_line(lines.next().unwrap_or_default())?;
+    let mut fields = Fields::default();
+    for (count, line) in lines.enumerate() {
+        if count >= limits.headers_max {
+            return Err(Fault::HeadersTooLarge);
+        }
+        fields.judge(line)?;
+    }
+    fields.framing(version)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Version {
+    Http10,
+    Http11,
+}
+
+fn judge_request_line(line: &[u8]) -> Result<Version, Fault> {
+    let bad = || Fault::BadRequest("the request line is not `METHOD target HTTP/1.1`");
+    let mut words = line.split(|octet| *octet == b' ');
+    let (method, target) = (words.next().unwrap_or_default(), words.next().ok_or_else(bad)?);
+    let version = match words.next().ok_or_else(bad)? {
+        b"HTTP/1.1" => Version::Http11,
+        b"HTTP/1.0" => Version::Http10,
+        _ => return Err(bad()),
+    };
+    if words.next().is_some() || target.is_empty() || !target.iter().all(|o| is_target_octet(*o)) {
+        return Err(bad());
+    }
+    if method.is_empty() || !method.iter().all(|octet| is_token_octet(*octet)) {
+        return Err(bad());
+    }
+    if method == b"CONNECT" {
+        return Err(Fault::MethodNotAllowed);
+    }
+    Ok(version)
+}
+
+/// What the fields say about framing.
+#[derive(Default)]
+struct Fields {
+    hosts: usize,
+    length: Option<u64>,
+    chunked: bool,
+    upgrade: bool,
+}
+
+impl Fields {
+    fn judge(&mut self, line: &[u8]) -> Result<(), Fault> {
+        let colon = line.iter().position(|octet| *octet == b':');
+        let (name, value) = line.split_at(colon.ok_or(Fault::BadRequest("a header has no colon"))?);
+        if name.is_empty() || !name.iter().all(|octet| is_token_octet(*octet)) {
+            return Err(Fault::BadRequest("a header's name is not a token, or a header is folded"));
+        }
+        let value = value[1..].trim_ascii();
+        if !value.iter().all(|octet| *octet == b'\t' || (*octet >= b' ' && *octet != 0x7f)) {
+            return Err(Fault::BadRequest("a header's value has control characters"));
+        }
+        self.note(name, value)
+    }
+
+    fn note(&mut self, name: &[u8], value: &[u8]) -> Result<(), Fault> {
+        if name.eq_ignore_ascii_case(b"content-length") {
+            let length =
+                length(value).ok_or(Fault::BadRequest("Content-Length is not a number"))?;
+            if self.length.replace(length).is_some() {
+                return Err(Fault::BadRequest("there is more than one Content-Length"));
+            }
+        } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
+            if self.chunked || !value.eq_ignore_ascii_case(b"chunked") {
+                return Err(Fault::BadRequest("Transfer-Encoding is not exactly `chunked`"));
+            }
+            self.chunked = true;
+        } else if name.eq_ignore_ascii_case(b"host") {
+            self.hosts += 1;
+            if !value.iter().all(|octet| is_host_octet(*octet)) {
+                return Err(Fault::BadRequest("Host is not a host name"));
+            }
+        } else if name.eq_ignore_ascii_case(b"upgrade") {
+            self.upgrade = true;
+        }
+        Ok(())
+    }
+
+    fn framing(&self, version: Version) -> Result<Body, Fault> {
+        if self.hosts > 1 || (self.hosts == 0 && version == Version::Http11) {
+            return Err(Fault::BadRequest("there is not exactly one Host"));
+        }
+        match (self.chunked, self.length) {
+            (true, Some(_)) => {
+                Err(Fault::BadRequest("both Transfer-Encoding and Content-Length are there"))
+            }
+            (true, None) if version == Version::Http10 => {
+                Err(Fault::BadRequest("HTTP/1.0 knows no Transfer-Encoding"))
+            }
+            (_, _) if self.upgrade => Ok(Body::Upgrade),
+            (true, None) => Ok(Body::Framed),
+            (false, length) => Ok(Body::Octets(length.unwrap_or(0))),
+        }
+    }
+}
+
+fn length(value: &[u8]) -> Option<u64> {
+    let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
+    digits.then(|| std::str::from_utf8(value).ok()?.parse().ok()).flatten()
+}
+
+/// `tchar` of RFC 9110 §5.6.2.
+fn is_token_octet(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&octet)
+}
+
+fn is_target_octet(octet: u8) -> bool {
+    octet > b' ' && octet != 0x7f && octet != b'#'
+}
+
+/// Characters of `uri-host` and port, RFC 3986 §3.2.2.
+fn is_host_octet(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:[]%".contains(&octet)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn verdict(head: &str) -> Result<Body, u16> {
+        let limits = Limits::default();
+        match extent(head.as_bytes(), 0, &limits) {
+            Ok(Extent::Head(length)) => {
+                judge(&head.as_bytes()[..length], &limits).map_err(|fault| fault.status())
+            }
+            Ok(_) => Err(0),
+            Err(fault) => Err(fault.status()),
+        }
+    }
+
+    #[test]
+    fn clear_requests_pass() {
+        for (head, body) in [
+            ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", Body::Octets(0)),
+            ("GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n", Body::Octets(0)),
+            ("GET / HTTP/1.0\r\n\r\n", Body::Octets(0)),
+            ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello", Body::Octets(5)),
+            ("POST / HTTP/1.1\r\nhost:a\r\ntransfer-encoding:Chunked\r\n\r\n", Body::Framed),
+            ("GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n", Body::Upgrade),
+            ("GET / HTTP/1.1\r\nHost: [::1]:80\r\nX: a\tb \u{e4}\r\n\r\n", Body::Octets(0)),
+        ] {
+            assert_eq!(verdict(head), Ok(body), "{head:?}");
+        }
+    }
+
+    #[test]
+    fn what_two_parsers_could_read_differently_is_refused() {
+        let post = "POST / HTTP/1.1\r\nHost: a\r\n";
+        for (why, head) in [
+            ("CL and TE", format!("{post}Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n")),
+            ("TE and CL", format!("{post}Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n")),
+            ("two lengths", format!("{post}Content-Length: 3\r\nContent-Length: 4\r\n\r\n")),
+            ("same lengths", format!("{post}Content-Length: 3\r\nContent-Length: 3\r\n\r\n")),
+            ("list of lengths", format!("{post}Content-Length: 3, 3\r\n\r\n")),
+            ("signed length", format!("{post}Content-Length: +3\r\n\r\n")),
+            ("hex length", format!("{post}Content-Length: 0x3\r\n\r\n")),
+            ("empty length", format!("{post}Content-Length:\r\n\r\n")),
+            ("huge length", format!("{post}Content-Length: 99999999999999999999\r\n\r\n")),
+            ("TE identity", format!("{post}Transfer-Encoding: identity\r\n\r\n")),
+            ("TE gzip, chunked", format!("{post}Transfer-Encoding: gzip, chunked\r\n\r\n")),
+            ("TE xchunked", format!("{post}Transfer-Encoding: xchunked\r\n\r\n")),
+            ("TE with a tab", format!("{post}Transfer-Encoding: chunked\x0b\r\n\r\n")),
+            (
+                "two TE",
+                format!("{post}Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n"),
+            ),
+            ("space before colon", format!("{post}Transfer-Encoding : chunked\r\n\r\n")),
+            ("folded", format!("{post}X: a\r\n b\r\n\r\n")),
+            ("folded with a tab", format!("{post}X: a\r\n\tb\r\n\r\n")),
+            ("bare LF", "POST / HTTP/1.1\nHost: a\n\n".into()),
+            ("one bare LF", format!("{post}X: a\nY: b\r\n\r\n")),
+            ("bare CR", format!("{post}X: a\rY: b\r\n\r\n")),
+            ("NUL", format!("{post}X: a\0b\r\n\r\n")),
+            ("no colon", format!("{post}X\r\n\r\n")),
+            ("empty name", format!("{post}: x\r\n\r\n")),
+            ("leading CRLF", format!("\r\n{post}\r\n")),
+            ("1.0 and TE", "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n".into()),
+            ("no Host", "GET / HTTP/1.1\r\n\r\n".into()),
+            ("two Hosts", "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n".into()),
+            ("Host with a path", "GET / HTTP/1.1\r\nHost: a/b\r\n\r\n".into()),
+            ("Host with a user", "GET / HTTP/1.1\r\nHost: a@b\r\n\r\n".into()),
+            ("version 1.2", "GET / HTTP/1.2\r\nHost: a\r\n\r\n".into()),
+            ("version 0.9", "GET /\r\n\r\n".into()),
+            ("two spaces", "GET  / HTTP/1.1\r\nHost: a\r\n\r\n".into()),
+            ("fragment", "GET /#a HTTP/1.1\r\nHost: a\r\n\r\n".into()),
+            ("tab in the line", "GET\t/ HTTP/1.1\r\nHost: a\r\n\r\n".into()),
+            ("method", "G(T / HTTP/1.1\r\nHost: a\r\n\r\n".into()),
+            ("TLS", "\x16\x03\x01\x02\r\n\r\n".into()),
+        ] {
+            assert_eq!(verdict(&head), Err(400), "{why}");
+        }
+        assert_eq!(verdict("CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n"), Err(405));
+    }
+
+    #[test]
+    fn heads_are_bounded() {
+        let many = format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "X: y\r\n".repeat(100));
+        assert_eq!(verdict(&many), Err(431));
+        let long = format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "y".repeat(70_000));
+        assert_eq!(verdict(&long), Err(431));
+        let endless = "GET /".to_owned() + &"y".repeat(70_000);
+        assert_eq!(verdict(&endless), Err(431));
+    }
+
+    #[test]
+    fn http2_is_told_by_its_preface() {
+        let limits = Limits::default();
+        for length in 0..H2_PREFACE.len() {
+            assert_eq!(extent(&H2_PREFACE[..length], 0, &limits), Ok(Extent::Partial));
+        }
+        assert_eq!(extent(H2_PREFACE, 0, &limits), Ok(Extent::H2));
+    }
+
+    proptest! {
+        #[test]
+        fn octets_in_any_pieces_get_the_same_verdict(
+            octets in prop::collection::vec(prop_oneof![Just(b'\r'), Just(b'\n'), any::<u8>()], 0..200),
+            piece in 1_usize..9,
+        ) {
+            let limits = Limits::default();
+            let whole = extent(&octets, 0, &limits);
+            let mut seen = 0;
+            let mut pieced = Ok(Extent::Partial);
+            while pieced == Ok(Extent::Partial) && seen < octets.len() {
+                let arrived = &octets[..octets.len().min(seen + piece)];
+                pieced = extent(arrived, seen, &limits);
+                seen = arrived.len();
+            }
+            prop_assert_eq!(&pieced, &whole);
+            let _ = judge(&octets, &limits);
+        }
+    }
+}

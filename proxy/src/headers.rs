@@ -1,0 +1,192 @@
+//! The headers that the edge adds to requests and takes from answers. Pure.
+
+use std::net::IpAddr;
+
+use http::header::{CONNECTION, HOST, HeaderName, UPGRADE};
+use http::{HeaderValue, StatusCode};
+use pingora_core::Result;
+use pingora_http::{RequestHeader, ResponseHeader};
+use temps_state::{EnvironmentId, ProjectId};
+
+/// The header that names a request, towards the app and the client.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const PROJECT_ID: HeaderName = HeaderName::from_static("x-project-id");
+const ENVIRONMENT_ID: HeaderName = HeaderName::from_static("x-environment-id");
+const CLIENT_IP: HeaderName = HeaderName::from_static("x-client-ip");
+const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+const FORWARDED: HeaderName = HeaderName::from_static("forwarded");
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+/// CGI programs take it for a setting of their HTTP client (CVE-2016-5385).
+const PROXY: HeaderName = HeaderName::from_static("proxy");
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+
+/// What an app is told about a request.
+pub(crate) struct Origin<'a> {
+    /// The request's id.
+    pub(crate) request_id: &'a str,
+    /// The project whose host it names.
+    pub(crate) project: ProjectId,
+    /// The environment whose host it names.
+    pub(crate) environment: EnvironmentId,
+    /// Who opened the connection.
+    pub(crate) client: IpAddr,
+    /// Whether it came over TLS.
+    pub(crate) https: bool,
+}
+
+/// Tells the app where a request comes from. What the client claimed is replaced, except `X-Forwarded-For`, which
+/// grows by the address that the edge saw itself.
+pub(crate) fn mark_request(request: &mut RequestHeader, origin: &Origin<'_>) -> Result<()> {
+    let client = origin.client.to_string();
+    let forwarded_for = appended(request, &client);
+    let host = request.headers.get(HOST).cloned();
+    for claimed in [FORWARDED, PROXY] {
+        request.remove_header(&claimed);
+    }
+    request.insert_header(REQUEST_ID, origin.request_id)?;
+    request.insert_header(PROJECT_ID, origin.project.to_string())?;
+    request.insert_header(ENVIRONMENT_ID, origin.environment.to_string())?;
+    request.insert_header(REAL_IP, &client)?;
+    request.insert_header(CLIENT_IP, client)?;
+    request.insert_header(FORWARDED_FOR, forwarded_for)?;
+    request.insert_header(FORWARDED_PROTO, if origin.https { "https" } else { "http" })?;
+    match host {
+        Some(host) => request.insert_header(FORWARDED_HOST, host),
+        None => {
+            request.remove_header(&FORWARDED_HOST);
+            Ok(())
+        }
+    }
+}
+
+fn appended(request: &RequestHeader, client: &str) -> String {
+    let claimed = request.headers.get_all(FORWARDED_FOR).iter().filter_map(|v| v.to_str().ok());
+    let mut addresses: Vec<&str> =
+        claimed.map(str::trim).filter(|value| !value.is_empty()).collect();
+    addresses.push(client);
+    addresses.join(", ")
+}
+
+/// Takes what concerns only the connection to the app out of its answer, and names the request.
+pub(crate) fn mark_response(response: &mut ResponseHeader, request_id: &str) -> Result<()> {
+    if response.status != StatusCode::SWITCHING_PROTOCOLS {
+        for name in nominated(response) {
+            response.remove_header(&name);
+        }
+        for name in [KEEP_ALIVE, PROXY_CONNECTION, UPGRADE, CONNECTION] {
+            response.remove_header(&name);
+        }
+    }
+    response.insert_header(REQUEST_ID, request_id)
+}
+
+/// The headers that `Connection` names, but for those that frame the answer.
+fn nominated(response: &ResponseHeader) -> Vec<HeaderName> {
+    let values = response.headers.get_all(CONNECTION).iter().filter_map(|v| v.to_str().ok());
+    values
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok())
+        .filter(|name| !["transfer-encoding", "content-length"].contains(&name.as_str()))
+        .collect()
+}
+
+/// A header's value as text; empty when it is not there or not ASCII.
+pub(crate) fn text(headers: &http::HeaderMap, name: HeaderName) -> &str {
+    headers.get(name).map(HeaderValue::to_str).and_then(Result::ok).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use temps_state::Id;
+
+    use super::*;
+
+    fn marked(claimed: &[(&'static str, &str)], client: &str, https: bool) -> RequestHeader {
+        let mut request = RequestHeader::build("GET", b"/", None).unwrap();
+        request.insert_header("host", "shop.localho.st:8080").unwrap();
+        for (name, value) in claimed {
+            request.append_header(*name, *value).unwrap();
+        }
+        let origin = Origin {
+            request_id: "01H",
+            project: ProjectId::from_parts(1, 1),
+            environment: EnvironmentId::from_parts(1, 2),
+            client: client.parse().unwrap(),
+            https,
+        };
+        mark_request(&mut request, &origin).unwrap();
+        request
+    }
+
+    fn get<'a>(request: &'a RequestHeader, name: &'static str) -> &'a str {
+        assert!(request.headers.get_all(name).iter().count() <= 1, "{name} is there once");
+        text(&request.headers, HeaderName::from_static(name))
+    }
+
+    #[test]
+    fn an_app_is_told_who_asks() {
+        let request = marked(&[], "192.0.2.7", false);
+        assert_eq!(get(&request, "x-request-id"), "01H");
+        assert!(get(&request, "x-project-id").starts_with("prj_"));
+        assert!(get(&request, "x-environment-id").starts_with("env_"));
+        assert_eq!(get(&request, "x-client-ip"), "192.0.2.7");
+        assert_eq!(get(&request, "x-real-ip"), "192.0.2.7");
+        assert_eq!(get(&request, "x-forwarded-for"), "192.0.2.7");
+        assert_eq!(get(&request, "x-forwarded-proto"), "http");
+        assert_eq!(get(&request, "x-forwarded-host"), "shop.localho.st:8080");
+    }
+
+    #[test]
+    fn claims_are_replaced_and_the_chain_grows() {
+        let claimed = [
+            ("x-request-id", "mine"),
+            ("x-project-id", "prj_0"),
+            ("x-client-ip", "127.0.0.1"),
+            ("x-forwarded-for", "10.0.0.1"),
+            ("x-forwarded-for", "10.0.0.2, 10.0.0.3"),
+            ("x-forwarded-proto", "http"),
+            ("x-forwarded-host", "evil.example"),
+            ("forwarded", "for=127.0.0.1"),
+            ("proxy", "http://evil.example"),
+        ];
+        let request = marked(&claimed, "2001:db8::7", true);
+        assert_eq!(get(&request, "x-request-id"), "01H");
+        assert!(get(&request, "x-project-id").len() > 20);
+        assert_eq!(get(&request, "x-client-ip"), "2001:db8::7");
+        assert_eq!(get(&request, "x-forwarded-for"), "10.0.0.1, 10.0.0.2, 10.0.0.3, 2001:db8::7");
+        assert_eq!(get(&request, "x-forwarded-proto"), "https");
+        assert_eq!(get(&request, "x-forwarded-host"), "shop.localho.st:8080");
+        assert_eq!(get(&request, "forwarded"), "");
+        assert_eq!(get(&request, "proxy"), "");
+    }
+
+    #[test]
+    fn answers_lose_what_concerned_only_the_app() {
+        let mut response = ResponseHeader::build(200, None).unwrap();
+        for (name, value) in [
+            ("connection", "keep-alive, x-internal"),
+            ("keep-alive", "timeout=5"),
+            ("x-internal", "1"),
+            ("upgrade", "h2c"),
+            ("x-other", "stays"),
+        ] {
+            response.append_header(name, value).unwrap();
+        }
+        mark_response(&mut response, "01H").unwrap();
+        let names: Vec<_> = response.headers.keys().map(HeaderName::as_str).collect();
+        assert_eq!(names, ["x-other", "x-request-id"]);
+    }
+
+    #[test]
+    fn a_switch_of_protocols_keeps_its_connection_headers() {
+        let mut response = ResponseHeader::build(101, None).unwrap();
+        response.insert_header("connection", "Upgrade").unwrap();
+        response.insert_header("upgrade", "websocket").unwrap();
+        mark_response(&mut response, "01H").unwrap();
+        assert_eq!(text(&response.headers, UPGRADE), "websocket");
+        assert_eq!(text(&response.headers, CONNECTION), "Upgrade");
+    }
+}

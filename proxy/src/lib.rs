@@ -1,0 +1,36 @@
+//! The edge: takes the requests of the world and answers them from replicas and static sites.
+//!
+//! A connection comes in through the [`listener`], which reads and judges each request's head before Pingora sees it.
+//! [`phases`] finds the route in the [`route_table`], and either serves a file of a [`static_site`], proxies to an
+//! [`upstream`] endpoint, or answers with an [`error_page`]. No lock, no Raft and no database on this path: the route
+//! table is swapped whole whenever the state changes.
+#![forbid(unsafe_code)]
+
+mod accept_encoding;
+mod access_log;
+mod compress;
+mod conditions;
+mod connection;
+mod connection_count;
+mod edge;
+mod error;
+mod error_page;
+mod handle;
+mod head;
+mod headers;
+mod host;
+mod limits;
+mod listener;
+mod live_table;
+mod metrics;
+mod phases;
+mod request;
+mod route_table;
+mod sites;
+mod static_site;
+mod tls;
+mod upstream;
+
+pub use edge::{Edge, EdgeConfig};
+pub use error::EdgeError;
+pub use handle::EdgeHandle;

@@ -1,0 +1,344 @@
+//! What happens to a request, in Pingora's phases. Each asks a noun and does what it says.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{StatusCode, Version};
+use pingora_core::modules::http::HttpModules;
+use pingora_core::upstreams::peer::HttpPeer;
+use pingora_core::{Error, ErrorSource, ErrorType, Result};
+use pingora_http::{RequestHeader, ResponseHeader};
+use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
+
+use crate::access_log::{AccessLog, Entry, logged_path};
+use crate::compress::{Compression, CompressionBuilder};
+use crate::error_page::{Fault, Page};
+use crate::headers::{Origin, REQUEST_ID, mark_request, mark_response, text};
+use crate::limits::{ANSWER_STALL_MAX, BODY_STALL_MAX, LINGER_MAX, UPGRADED_IDLE_MAX};
+use crate::live_table::LiveTable;
+use crate::metrics::Metrics;
+use crate::request::Request;
+use crate::route_table::Target;
+use crate::sites::Sites;
+use crate::upstream::next_endpoint;
+
+/// The nouns that the phases ask.
+pub(crate) struct Phases {
+    pub(crate) table: Arc<LiveTable>,
+    pub(crate) sites: Arc<Sites>,
+    pub(crate) metrics: Metrics,
+    pub(crate) log: AccessLog,
+}
+
+#[async_trait]
+impl ProxyHttp for Phases {
+    type CTX = Request;
+
+    fn new_ctx(&self) -> Request {
+        self.metrics.in_flight.inc();
+        Request::new(self.table.limits())
+    }
+
+    fn init_downstream_modules(&self, modules: &mut HttpModules) {
+        modules.add_module(Box::new(CompressionBuilder));
+    }
+
+    async fn early_request_filter(&self, session: &mut Session, ctx: &mut Request) -> Result<()> {
+        session.set_read_timeout(Some(BODY_STALL_MAX));
+        session.set_write_timeout(Some(ANSWER_STALL_MAX));
+        session.set_total_drain_timeout(Some(LINGER_MAX));
+        ctx.read(session);
+        Ok(())
+    }
+
+    async fn request_filter(&self, session: &mut Session, ctx: &mut Request) -> Result<bool> {
+        ctx.route = self.table.load().find(&ctx.host).cloned();
+        if let Some(fault) = refusal(session.req_header(), ctx) {
+            self.respond(session, ctx, &fault).await?;
+            return Ok(true);
+        }
+        self.serve_static(session, ctx).await
+    }
+
+    async fn upstream_peer(
+        &self,
+        session: &mut Session,
+        ctx: &mut Request,
+    ) -> Result<Box<HttpPeer>> {
+        ctx.attempts.lease = None;
+        match next_endpoint(&self.table, &ctx.host, &mut ctx.attempts).await {
+            Ok(lease) => {
+                // The first try may have met a connection that the app was closing; the second must not.
+                let fresh = ctx.attempts.resent;
+                let peer = lease.peer(&ctx.limits, session.is_upgrade_req(), fresh);
+                ctx.attempts.lease = Some(lease);
+                Ok(Box::new(peer))
+            }
+            Err(fault) => Err(failure(ctx, fault)),
+        }
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        _session: &mut Session,
+        request: &mut RequestHeader,
+        ctx: &mut Request,
+    ) -> Result<()> {
+        // A request that is sent again brings its body again.
+        ctx.body_bytes = 0;
+        let Some(route) = &ctx.route else {
+            return Err(failure(ctx, Fault::UnknownHost));
+        };
+        let origin = Origin {
+            request_id: &ctx.id,
+            project: route.project,
+            environment: route.environment,
+            client: ctx.client,
+            https: ctx.https,
+        };
+        mark_request(request, &origin)
+    }
+
+    async fn request_body_filter(
+        &self,
+        session: &mut Session,
+        body: &mut Option<Bytes>,
+        _end_of_stream: bool,
+        ctx: &mut Request,
+    ) -> Result<()> {
+        ctx.body_bytes += body.as_ref().map_or(0, |piece| piece.len() as u64);
+        let max = ctx.limits.body_bytes_max;
+        if ctx.body_bytes > max && !session.was_upgraded() {
+            return Err(failure(ctx, Fault::BodyTooLarge(max)));
+        }
+        Ok(())
+    }
+
+    async fn response_filter(
+        &self,
+        session: &mut Session,
+        response: &mut ResponseHeader,
+        ctx: &mut Request,
+    ) -> Result<()> {
+        if response.status == StatusCode::SWITCHING_PROTOCOLS {
+            session.set_read_timeout(Some(UPGRADED_IDLE_MAX));
+        }
+        mark_response(response, &ctx.id)
+    }
+
+    fn fail_to_connect(
+        &self,
+        session: &mut Session,
+        _peer: &HttpPeer,
+        ctx: &mut Request,
+        mut error: Box<Error>,
+    ) -> Box<Error> {
+        self.metrics.upstream_errors.inc();
+        if let Some(lease) = &ctx.attempts.lease {
+            lease.endpoint().eject();
+            ctx.attempts.refused.push(lease.endpoint().addr);
+        }
+        // Nothing was sent: any method may go elsewhere, for as long as `next_endpoint` finds somewhere.
+        error.set_retry(!session.as_ref().retry_buffer_truncated());
+        error
+    }
+
+    fn error_while_proxy(
+        &self,
+        _peer: &HttpPeer,
+        session: &mut Session,
+        mut error: Box<Error>,
+        ctx: &mut Request,
+        client_reused: bool,
+    ) -> Box<Error> {
+        let upstream = *error.esource() == ErrorSource::Upstream;
+        let again = upstream && may_resend(session, &error, ctx);
+        error.set_retry(again);
+        if upstream {
+            self.metrics.upstream_errors.inc();
+            if let Some(lease) = ctx.attempts.lease.as_ref().filter(|_| !client_reused) {
+                lease.endpoint().eject();
+                ctx.attempts.refused.push(lease.endpoint().addr);
+            }
+        }
+        ctx.attempts.resent |= again;
+        error
+    }
+
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        error: &Error,
+        ctx: &mut Request,
+    ) -> FailToProxy {
+        let begun = session.response_written().filter(|header| !is_interim(header.status));
+        let error_code = match (begun, ctx.fault.take().or_else(|| fault_of(error))) {
+            (Some(header), _) => header.status.as_u16(),
+            (None, Some(fault)) => {
+                session.set_keepalive(None);
+                // A client that is gone needs no page.
+                let _ = self.respond(session, ctx, &fault).await;
+                fault.status()
+            }
+            (None, None) => 0,
+        };
+        FailToProxy { error_code, can_reuse_downstream: false }
+    }
+
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Request) {
+        let status = session.response_written().map_or(0, |header| header.status.as_u16());
+        let sent = session.body_bytes_sent();
+        self.metrics.in_flight.dec();
+        self.metrics.answered(status);
+        self.metrics.received_bytes.inc_by(ctx.body_bytes);
+        self.metrics.sent_bytes.inc_by(sent as u64);
+        let head = session.req_header();
+        self.log.log(Entry {
+            request_id: ctx.id.clone(),
+            method: head.method.to_string(),
+            host: ctx.host.clone(),
+            path: logged_path(head.uri.path()),
+            version: head.version,
+            status,
+            received_bytes: ctx.body_bytes,
+            sent_bytes: sent,
+            milliseconds: ctx.started.elapsed().as_millis(),
+            client: ctx.client,
+            https: ctx.https,
+            route: ctx.route.clone(),
+            endpoint: ctx.attempts.lease.as_ref().map(|lease| lease.endpoint().addr),
+            error: error.map(|error| error.to_string()),
+        });
+        ctx.attempts.lease = None;
+    }
+
+    /// The access log has it.
+    fn suppress_error_log(&self, _session: &Session, _ctx: &Request, _error: &Error) -> bool {
+        true
+    }
+
+    /// Counted instead.
+    fn suppress_proxy_warn_log(
+        &self,
+        _session: &Session,
+        _ctx: &Request,
+        _error: &Error,
+        context: ProxyWarnLogContext,
+    ) -> bool {
+        if context == ProxyWarnLogContext::UpstreamRetry {
+            self.metrics.upstream_retries.inc();
+        }
+        true
+    }
+}
+
+impl Phases {
+    /// Answers with a file where the route is a static site.
+    async fn serve_static(&self, session: &mut Session, ctx: &mut Request) -> Result<bool> {
+        let Some(Target::Static { digest, single_page }) = ctx.route.as_ref().map(|r| &r.target)
+        else {
+            return Ok(false);
+        };
+        leave_as_it_is(session);
+        let served = match self.sites.get(digest) {
+            Some(site) => site.serve(session, *single_page, &ctx.id).await?,
+            None => Err(Fault::NoHealthyReplica),
+        };
+        if let Err(fault) = served {
+            self.respond(session, ctx, &fault).await?;
+        }
+        Ok(true)
+    }
+
+    async fn respond(&self, session: &mut Session, ctx: &Request, fault: &Fault) -> Result<()> {
+        leave_as_it_is(session);
+        let head = session.req_header();
+        let bodiless = head.method == http::Method::HEAD;
+        let page = Page::new(fault, &ctx.id, text(&head.headers, http::header::ACCEPT));
+        let mut header = ResponseHeader::build(page.status, Some(8))?;
+        header.insert_header(http::header::CONTENT_TYPE, page.content_type)?;
+        header.insert_header(http::header::CONTENT_LENGTH, page.body.len())?;
+        header.insert_header(REQUEST_ID, &ctx.id)?;
+        for (name, value) in page.headers {
+            header.insert_header(name, value)?;
+        }
+        session.write_response_header(Box::new(header), bodiless).await?;
+        if bodiless {
+            return Ok(());
+        }
+        session.write_response_body(Some(page.body.into()), true).await
+    }
+}
+
+/// The edge's own answers are in the coding that they should have.
+fn leave_as_it_is(session: &mut Session) {
+    if let Some(compression) = session.downstream_modules_ctx.get_mut::<Compression>() {
+        compression.disable();
+    }
+}
+
+/// Why a request goes no further, when its head is enough to tell.
+fn refusal(head: &RequestHeader, ctx: &Request) -> Option<Fault> {
+    let limits = &ctx.limits;
+    if head.version == Version::HTTP_2 && headers_too_large(head, ctx) {
+        return Some(Fault::HeadersTooLarge);
+    }
+    let Some(route) = &ctx.route else {
+        return Some(Fault::UnknownHost);
+    };
+    let length = text(&head.headers, http::header::CONTENT_LENGTH).parse::<u64>();
+    match &route.target {
+        _ if route.disabled => Some(Fault::Disabled),
+        Target::Nothing => Some(Fault::NothingDeployed),
+        _ if length.is_ok_and(|length| length > limits.body_bytes_max) => {
+            Some(Fault::BodyTooLarge(limits.body_bytes_max))
+        }
+        _ => None,
+    }
+}
+
+/// HTTP/1 heads are judged before Pingora reads them.
+fn headers_too_large(head: &RequestHeader, ctx: &Request) -> bool {
+    let octets: usize =
+        head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    head.headers.len() > ctx.limits.headers_max
+        || octets + head.raw_path().len() > ctx.limits.header_bytes_max
+}
+
+/// Whether a request that may have reached a replica may go to another: only once, only before any answer, and only
+/// where doing it twice is doing it once.
+fn may_resend(session: &Session, error: &Error, ctx: &Request) -> bool {
+    session.req_header().method.is_idempotent()
+        && session.response_written().is_none()
+        && !session.as_ref().retry_buffer_truncated()
+        && !ctx.attempts.resent
+        && *error.etype() != ErrorType::ReadTimedout
+}
+
+/// Remembers the fault for [`Phases::fail_to_proxy`] and ends the attempts.
+fn failure(ctx: &mut Request, fault: Fault) -> Box<Error> {
+    let mut error = Error::new(ErrorType::HTTPStatus(fault.status()));
+    error.set_retry(false);
+    ctx.fault = Some(fault);
+    error
+}
+
+/// What a client is told of an error; nothing when it is gone.
+fn fault_of(error: &Error) -> Option<Fault> {
+    use ErrorType::*;
+    match (error.esource(), error.etype()) {
+        (ErrorSource::Upstream, ReadTimedout | WriteTimedout) => Some(Fault::GatewayTimeout),
+        (ErrorSource::Upstream, _) => Some(Fault::BadGateway),
+        (ErrorSource::Downstream, ReadTimedout) => Some(Fault::RequestTimeout),
+        (ErrorSource::Downstream, WriteError | WriteTimedout | ReadError | ConnectionClosed) => {
+            None
+        }
+        (ErrorSource::Downstream, _) => Some(Fault::BadRequest("its framing is broken")),
+        _ => Some(Fault::Internal),
+    }
+}
+
+fn is_interim(status: StatusCode) -> bool {
+    status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS
+}

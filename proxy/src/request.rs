@@ -1,0 +1,91 @@
+//! One request on its way through the edge.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use pingora_core::protocols::http::ServerSession;
+use tokio::time::Instant;
+use ulid::Ulid;
+
+use crate::error_page::Fault;
+use crate::headers;
+use crate::host::host_of;
+use crate::limits::Limits;
+use crate::route_table::Route;
+use crate::upstream::Lease;
+
+/// What the edge knows of a request.
+pub(crate) struct Request {
+    /// Its id, a ULID.
+    pub(crate) id: String,
+    /// When its head had arrived.
+    pub(crate) started: Instant,
+    /// The bounds that hold for it.
+    pub(crate) limits: Arc<Limits>,
+    /// The host it names.
+    pub(crate) host: String,
+    /// Who sent it.
+    pub(crate) client: IpAddr,
+    /// Whether it came over TLS.
+    pub(crate) https: bool,
+    /// The environment that answers, once found.
+    pub(crate) route: Option<Arc<Route>>,
+    /// How it fares with replicas.
+    pub(crate) attempts: Attempts,
+    /// Octets of its body so far.
+    pub(crate) body_bytes: u64,
+    /// Why the edge must answer by itself.
+    pub(crate) fault: Option<Fault>,
+}
+
+/// What was tried to have a request answered.
+#[derive(Default)]
+pub(crate) struct Attempts {
+    /// The endpoint that has it now.
+    pub(crate) lease: Option<Lease>,
+    /// Endpoints that refused it since the last pause.
+    pub(crate) refused: Vec<SocketAddr>,
+    /// When to give up, once one has refused it or none was there.
+    pub(crate) deadline: Option<Instant>,
+    /// Whether it was sent twice.
+    pub(crate) resent: bool,
+}
+
+impl Request {
+    /// A request that nothing is known of yet.
+    pub(crate) fn new(limits: Arc<Limits>) -> Self {
+        Self {
+            id: fresh_id(),
+            started: Instant::now(),
+            limits,
+            host: String::new(),
+            client: Ipv4Addr::UNSPECIFIED.into(),
+            https: false,
+            route: None,
+            attempts: Attempts::default(),
+            body_bytes: 0,
+            fault: None,
+        }
+    }
+
+    /// Notes where the request comes from and which host it names.
+    pub(crate) fn read(&mut self, session: &ServerSession) {
+        let head = session.req_header();
+        let authority = head.uri.authority().map(|authority| authority.as_str());
+        let authority =
+            authority.unwrap_or_else(|| headers::text(&head.headers, http::header::HOST));
+        self.host = host_of(authority);
+        self.https = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
+        if let Some(address) = session.client_addr().and_then(|address| address.as_inet()) {
+            self.client = address.ip().to_canonical();
+        }
+    }
+}
+
+/// A new request id.
+pub(crate) fn fresh_id() -> String {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let milliseconds = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
+    Ulid::from_parts(milliseconds, rand::random()).to_string()
+}

@@ -1,0 +1,64 @@
+//! Every request leaves one entry, without what its query carried.
+
+mod support;
+
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use support::upstream::Upstream;
+use support::{PATIENCE, TestEdge};
+use tokio::time::timeout;
+
+/// Keeps what is logged.
+#[derive(Clone, Default)]
+struct Kept(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Kept {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("not poisoned").extend_from_slice(octets);
+        Ok(octets.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Kept {
+    fn entries(&self) -> Vec<serde_json::Value> {
+        let text = String::from_utf8(self.0.lock().expect("not poisoned").clone()).expect("text");
+        let entries = text.lines().map(|line| serde_json::from_str(line).expect("JSON"));
+        entries.filter(|e: &serde_json::Value| e["target"] == "temps::access").collect()
+    }
+}
+
+#[tokio::test]
+async fn a_request_is_logged_without_its_query() {
+    let kept = Kept::default();
+    let writer = kept.clone();
+    tracing_subscriber::fmt().json().with_writer(move || writer.clone()).init();
+    let mut edge = TestEdge::start().await;
+    let app = Upstream::start("one").await;
+    edge.app("shop", &[app.addr]).await;
+    let client = edge.client(&["shop", "gone"]);
+    let answer = client.get(edge.url("shop", "/path?token=secret")).send().await.unwrap();
+    let id = answer.headers()["x-request-id"].to_str().unwrap().to_owned();
+    client.post(edge.url("gone", "/")).body("x").send().await.unwrap();
+    let logged = async {
+        while kept.entries().len() < 2 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, logged).await.expect("both are logged");
+    let entries = kept.entries();
+    let fields = &entries[0]["fields"];
+    assert_eq!(fields["request_id"], id);
+    assert_eq!(fields["path"], "/path");
+    assert_eq!(fields["status"], 200);
+    assert_eq!(fields["project"], "shop");
+    assert_eq!(fields["environment"], "production");
+    assert_eq!(fields["endpoint"], app.addr.to_string());
+    assert_eq!(fields["sent_bytes"], 3);
+    assert_eq!(entries[1]["fields"]["status"], 503);
+    assert!(!kept.entries().iter().any(|entry| entry.to_string().contains("secret")));
+}
