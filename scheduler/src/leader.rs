@@ -1,0 +1,57 @@
+//! The leader's loop: proposes what the rollout and the cron table say is next.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use temps_raft::{Cluster, fresh_id};
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use crate::cron::Clock;
+use crate::proposer::propose;
+use crate::rollout;
+
+/// How often drains, deadlines and the cron table are looked at when nothing else happens.
+const TICK: Duration = Duration::from_secs(1);
+/// How many rounds of proposals follow each other before the loop waits for a change or the next tick.
+const ROUNDS_MAX: usize = 16;
+
+/// Runs as long as the node does; works only while it leads.
+pub async fn lead(cluster: Cluster, cancel: CancellationToken) {
+    let (mut leading, mut changes) = (cluster.leading(), cluster.watch());
+    let mut tick = interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut clock = None;
+    loop {
+        let leads = *leading.borrow_and_update();
+        changes.mark_unchanged();
+        if leads {
+            let clock = clock.get_or_insert_with(|| Clock::new(Timestamp::now()));
+            clock.ring(&cluster, Timestamp::now(), &cancel);
+            roll_out(&cluster).await;
+        } else {
+            clock = None;
+        }
+        tokio::select! {
+            () = cancel.cancelled() => return,
+            changed = leading.changed() => if changed.is_err() { return },
+            changed = changes.changed(), if leads => if changed.is_err() { return },
+            _ = tick.tick() => {}
+        }
+    }
+}
+
+/// Proposes until there is nothing left to propose or something could not be; the next activation is the retry.
+async fn roll_out(cluster: &Cluster) {
+    for _ in 0..ROUNDS_MAX {
+        let commands = rollout::next(&cluster.state(), Timestamp::now(), &mut fresh_id);
+        if commands.is_empty() {
+            return;
+        }
+        for command in commands {
+            if let Err(error) = propose(cluster, command).await {
+                return tracing::warn!(%error, "a step of a rollout was not taken");
+            }
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! The health of one replica, asked for as long as its container runs at one address.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use temps_state::HealthCheck;
+use tokio::sync::{Notify, watch};
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, sleep};
+
+use crate::health::{Answer, Change, Tally, Verdict, failure};
+use crate::probe;
+use crate::runtime::Runtime;
+use crate::runtime::sockets::listening;
+
+/// How long a closed port is waited for before its container is looked at more closely, and how often then.
+const LOOK_PAUSE: Duration = Duration::from_secs(1);
+
+/// What is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The container.
+    pub container: String,
+    /// Where it should listen.
+    pub endpoint: SocketAddr,
+    /// When it counts as healthy.
+    pub check: HealthCheck,
+    /// The `Host` to ask for.
+    pub host: String,
+}
+
+/// A running watch over one replica; ends when dropped.
+pub struct Prober {
+    target: Target,
+    verdict: watch::Receiver<Verdict>,
+    poke: Arc<Notify>,
+    task: AbortHandle,
+}
+
+impl Drop for Prober {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Prober {
+    /// Begins to ask. `healthy` if the cluster knows the endpoint as healthy already; `wake` is told of verdicts.
+    pub fn start(target: Target, healthy: bool, runtime: Runtime, wake: Arc<Notify>) -> Self {
+        let (sender, verdict) = watch::channel(Verdict::Unknown);
+        let poke = Arc::new(Notify::new());
+        let tally = Tally::new(target.check.clone(), healthy);
+        let asker = Asker {
+            target: target.clone(),
+            runtime,
+            tally,
+            began: Instant::now(),
+            looked: None,
+            elsewhere: false,
+        };
+        let task = tokio::spawn(asker.run(sender, wake, poke.clone())).abort_handle();
+        Self { target, verdict, poke, task }
+    }
+
+    /// Whether it asks this.
+    pub fn asks(&self, target: &Target) -> bool {
+        self.target == *target
+    }
+
+    /// What it thinks now.
+    pub fn verdict(&self) -> Verdict {
+        self.verdict.borrow().clone()
+    }
+
+    /// Asks now rather than at the next interval.
+    pub fn poke(&self) {
+        self.poke.notify_one();
+    }
+}
+
+struct Asker {
+    target: Target,
+    runtime: Runtime,
+    tally: Tally,
+    began: Instant,
+    looked: Option<Instant>,
+    elsewhere: bool,
+}
+
+impl Asker {
+    async fn run(mut self, verdict: watch::Sender<Verdict>, wake: Arc<Notify>, poke: Arc<Notify>) {
+        let Target { endpoint, check, host, .. } = self.target.clone();
+        loop {
+            let answer = probe::check(endpoint, &host, &check, self.tally.was_healthy()).await;
+            self.look(&answer).await;
+            let elapsed = self.began.elapsed();
+            if let Some(change) = self.tally.count(&answer, elapsed, self.elsewhere) {
+                verdict.send_replace(self.conclude(change, &answer).await);
+                wake.notify_one();
+            }
+            tokio::select! {
+                () = sleep(self.tally.pause(elapsed)) => {}
+                () = poke.notified() => {}
+            }
+        }
+    }
+
+    async fn conclude(&self, change: Change, answer: &Answer) -> Verdict {
+        let Target { container, endpoint, check, .. } = &self.target;
+        match change {
+            Change::Passed => Verdict::Healthy { endpoint: *endpoint },
+            Change::Failed(code) => {
+                let listens = self.listens().await;
+                let tail = self.runtime.log_tail(container).await;
+                let failure = failure(code, answer, check, endpoint.port(), &listens, tail);
+                Verdict::Unhealthy { failure }
+            }
+        }
+    }
+
+    /// A new replica whose port is closed may listen on another.
+    async fn look(&mut self, answer: &Answer) {
+        if *answer != Answer::PortClosed || self.tally.was_healthy() {
+            self.elsewhere = false;
+            return;
+        }
+        if self.looked.unwrap_or(self.began).elapsed() >= LOOK_PAUSE {
+            self.looked = Some(Instant::now());
+            self.elsewhere = !self.listens().await.is_empty();
+        }
+    }
+
+    async fn listens(&self) -> Vec<SocketAddr> {
+        match self.runtime.pid(&self.target.container).await {
+            Some(pid) => listening(pid).await,
+            None => vec![],
+        }
+    }
+}

@@ -1,0 +1,339 @@
+//! Makes this node's containers what the state wants.
+//!
+//! Woken by changes of the state, events of the engine, verdicts of probes and a timer; none of them is an input. Every
+//! activation compares what is wanted with what is there, and is the retry of what failed before.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use jiff::Timestamp;
+use temps_raft::Applied;
+use temps_state::{Command, Failure, Intent, Observed, Replica, ReplicaId, State};
+use tokio::sync::{Notify, Semaphore};
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use crate::SchedulerError;
+use crate::container::{Container, Status};
+use crate::memory::Memory;
+use crate::plan::{Action, find, plan};
+use crate::prober::{Prober, Target};
+use crate::proposer::propose;
+use crate::report::{reports, reports_without_engine};
+use crate::runtime::Runtime;
+use crate::spec::Site;
+
+/// How often containers are looked at when nothing wakes the loop.
+const TICK: Duration = Duration::from_secs(5);
+/// How often while something waits for its next try.
+const TICK_UNSETTLED: Duration = Duration::from_secs(1);
+/// The least time between two activations, so that a burst of changes costs one.
+const SPACING: Duration = Duration::from_millis(10);
+/// How many containers are acted on at once.
+const ACTIONS_AT_ONCE_MAX: usize = 8;
+/// How long what failed is left alone.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+/// What an action in flight is about; no second one about the same is begun.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum About {
+    Replica(ReplicaId),
+    Container(String),
+    Report(ReplicaId),
+}
+
+/// How an action ended, as far as it is remembered.
+enum Outcome {
+    Started(ReplicaId, Result<(), SchedulerError>),
+    Ended(ReplicaId, Failure),
+    Other,
+}
+
+/// The loop's own data; nobody else has a hand on it.
+pub struct Reconciler {
+    site: Site,
+    runtime: Runtime,
+    memory: BTreeMap<ReplicaId, Memory>,
+    probers: BTreeMap<ReplicaId, Prober>,
+    tasks: JoinSet<Outcome>,
+    in_flight: HashMap<Id, About>,
+    at_once: Arc<Semaphore>,
+    wake: Arc<Notify>,
+    engine_away: bool,
+}
+
+impl Reconciler {
+    /// A loop that has not begun.
+    pub fn new(site: Site, runtime: Runtime) -> Self {
+        Self {
+            site,
+            runtime,
+            memory: BTreeMap::new(),
+            probers: BTreeMap::new(),
+            tasks: JoinSet::new(),
+            in_flight: HashMap::new(),
+            at_once: Arc::new(Semaphore::new(ACTIONS_AT_ONCE_MAX)),
+            wake: Arc::new(Notify::new()),
+            engine_away: false,
+        }
+    }
+
+    /// Runs until cancelled. Containers run on.
+    pub async fn run(mut self, cancel: CancellationToken) {
+        let mut changes = self.site.cluster.watch();
+        let events = tokio::spawn(listen(self.runtime.clone(), self.wake.clone()));
+        loop {
+            changes.mark_unchanged();
+            let earliest = Instant::now() + SPACING;
+            self.activate().await;
+            let tick = self.tick();
+            tokio::select! {
+                () = cancel.cancelled() => break,
+                changed = changes.changed() => if changed.is_err() { break },
+                () = self.wake.notified() => {}
+                Some(done) = self.tasks.join_next_with_id() => self.learn(done),
+                () = sleep(tick) => {}
+            }
+            while let Some(done) = self.tasks.try_join_next_with_id() {
+                self.learn(done);
+            }
+            sleep_until(earliest).await;
+        }
+        events.abort();
+    }
+
+    fn tick(&self) -> Duration {
+        let unsettled = self.engine_away || self.memory.values().any(|m| m.ended.is_some());
+        if unsettled { TICK_UNSETTLED } else { TICK }
+    }
+
+    async fn activate(&mut self) {
+        let state = self.site.cluster.state();
+        self.forget(&state);
+        match self.runtime.list().await {
+            Ok(containers) => self.settle(&state, &containers),
+            Err(error) => self.wait_for_engine(&state, &error),
+        }
+    }
+
+    fn settle(&mut self, state: &Arc<Applied>, containers: &[Container]) {
+        if std::mem::take(&mut self.engine_away) {
+            tracing::info!("the container engine answers again");
+        }
+        self.watch_health(state, containers);
+        let me = self.site.cluster.node_id();
+        for (id, observed) in reports(state, me, containers, &self.memory, &self.verdicts()) {
+            self.report(id, observed);
+        }
+        for action in plan(state, me, containers, &self.memory, Timestamp::now()) {
+            self.perform(state, action);
+        }
+    }
+
+    fn wait_for_engine(&mut self, state: &State, error: &SchedulerError) {
+        if !std::mem::replace(&mut self.engine_away, true) {
+            tracing::warn!(%error, "the container engine is away");
+        }
+        self.probers.values().for_each(Prober::poke);
+        let (me, now) = (self.site.cluster.node_id(), Timestamp::now());
+        let waits = |replica: &&Replica| {
+            replica.intent == Intent::Serve
+                && matches!(replica.observed, Observed::Pending | Observed::Starting)
+        };
+        for replica in state.replicas_on(me).filter(waits) {
+            let memory = self.memory.entry(replica.id).or_default();
+            if memory.start_due().is_none_or(|due| due <= now) {
+                memory.fail(now, error.failure(vec![]));
+            }
+        }
+        for (id, observed) in reports_without_engine(state, me, &self.memory, &self.verdicts()) {
+            self.report(id, observed);
+        }
+    }
+
+    /// What is not wanted to serve begins afresh when it is again.
+    fn forget(&mut self, state: &State) {
+        let serves = |id: &ReplicaId| {
+            state.replicas.get(id).is_some_and(|replica| replica.intent == Intent::Serve)
+        };
+        self.memory.retain(|id, _| serves(id));
+        self.probers.retain(|id, _| state.replicas.contains_key(id));
+    }
+
+    /// One prober for each container that runs, at its current address.
+    fn watch_health(&mut self, state: &State, containers: &[Container]) {
+        for replica in state.replicas_on(self.site.cluster.node_id()) {
+            let running = find(containers, replica.id).filter(|c| c.status == Status::Running);
+            if let Some(memory) = self.memory.get_mut(&replica.id)
+                && running.is_some()
+            {
+                memory.ended = None;
+            }
+            let target = running
+                .filter(|_| replica.intent != Intent::Keep)
+                .and_then(|container| target(state, replica, container));
+            let Some(target) = target else {
+                self.probers.remove(&replica.id);
+                continue;
+            };
+            if self.probers.get(&replica.id).is_none_or(|prober| !prober.asks(&target)) {
+                let known = Observed::Healthy { endpoint: target.endpoint };
+                let healthy = replica.observed == known;
+                let (runtime, wake) = (self.runtime.clone(), self.wake.clone());
+                self.probers.insert(replica.id, Prober::start(target, healthy, runtime, wake));
+            }
+        }
+    }
+
+    fn verdicts(&self) -> BTreeMap<ReplicaId, crate::health::Verdict> {
+        self.probers.iter().map(|(id, prober)| (*id, prober.verdict())).collect()
+    }
+
+    fn is_in_flight(&self, about: &About) -> bool {
+        self.in_flight.values().any(|other| other == about)
+    }
+
+    fn begin(&mut self, about: About, work: impl Future<Output = Outcome> + Send + 'static) {
+        if self.is_in_flight(&about) {
+            return;
+        }
+        let at_once = self.at_once.clone();
+        let task = self.tasks.spawn(async move {
+            let _permit = at_once.acquire_owned().await;
+            work.await
+        });
+        self.in_flight.insert(task.id(), about);
+    }
+
+    fn report(&mut self, id: ReplicaId, observed: Observed) {
+        let cluster = self.site.cluster.clone();
+        self.begin(About::Report(id), async move {
+            let command = Command::ReportReplica { id, observed };
+            if let Err(error) = propose(&cluster, command).await {
+                tracing::warn!(replica = %id, %error, "a replica could not be reported");
+                sleep(RETRY_PAUSE).await;
+            }
+            Outcome::Other
+        });
+    }
+
+    fn perform(&mut self, state: &Arc<Applied>, action: Action) {
+        let (runtime, site, state) = (self.runtime.clone(), self.site.clone(), state.clone());
+        tracing::debug!(?action);
+        match action {
+            Action::Start { replica, fresh } => self.begin(About::Replica(replica), async move {
+                let started = start(&site, &runtime, &state, replica, fresh).await;
+                Outcome::Started(replica, started)
+            }),
+            Action::Inquire { replica, container } => {
+                self.begin(About::Replica(replica), async move {
+                    match runtime.ended(&container).await {
+                        Ok(failure) => Outcome::Ended(replica, failure),
+                        Err(error) => give_up("inquire after", &container, error).await,
+                    }
+                })
+            }
+            Action::Pause { container } => {
+                self.begin(About::Container(container.clone()), async move {
+                    let paused = runtime.pause(&container).await;
+                    conclude("pause", &container, paused).await
+                })
+            }
+            Action::Unpause { container } => {
+                self.begin(About::Container(container.clone()), async move {
+                    let unpaused = runtime.unpause(&container).await;
+                    conclude("unpause", &container, unpaused).await
+                })
+            }
+            Action::Remove { container } => {
+                self.begin(About::Container(container.clone()), async move {
+                    let removed = runtime.remove(&container).await;
+                    conclude("remove", &container, removed).await
+                })
+            }
+        }
+    }
+
+    fn learn(&mut self, done: Result<(Id, Outcome), JoinError>) {
+        let now = Timestamp::now();
+        let (id, outcome) = match done {
+            Ok((id, outcome)) => (id, outcome),
+            Err(error) => (error.id(), Outcome::Other),
+        };
+        self.in_flight.remove(&id);
+        match outcome {
+            Outcome::Started(replica, Ok(())) => {
+                self.memory.entry(replica).or_default().start(now);
+            }
+            Outcome::Started(replica, Err(error)) => {
+                tracing::warn!(%replica, %error, "a replica could not be started");
+                self.memory.entry(replica).or_default().fail(now, error.failure(vec![]));
+            }
+            Outcome::Ended(replica, failure) => {
+                tracing::warn!(%replica, why = failure.message, "a replica ended");
+                self.memory.entry(replica).or_default().fail(now, failure);
+            }
+            Outcome::Other => {}
+        }
+    }
+}
+
+async fn conclude(act: &str, container: &str, done: Result<(), SchedulerError>) -> Outcome {
+    match done {
+        Ok(()) => Outcome::Other,
+        Err(error) => give_up(act, container, error).await,
+    }
+}
+
+async fn give_up(act: &str, container: &str, error: SchedulerError) -> Outcome {
+    tracing::warn!(%act, %container, %error, "an action on a container failed");
+    sleep(RETRY_PAUSE).await;
+    Outcome::Other
+}
+
+async fn start(
+    site: &Site,
+    runtime: &Runtime,
+    state: &State,
+    id: ReplicaId,
+    fresh: bool,
+) -> Result<(), SchedulerError> {
+    let replica = state.replicas.get(&id).ok_or(SchedulerError::ReplicaUnknown { replica: id })?;
+    let spec = site.replica(state, replica)?;
+    if fresh {
+        runtime.remove_named(&spec).await?;
+    }
+    runtime.start(&spec).await
+}
+
+fn target(state: &State, replica: &Replica, container: &Container) -> Option<Target> {
+    let deployment = state.deployments.get(&replica.deployment)?;
+    let config = deployment.config.as_ref()?;
+    let endpoint = SocketAddr::new(container.address?, config.port);
+    let host = state.environments.get(&replica.environment).and_then(|e| state.host_of(e));
+    Some(Target {
+        container: container.id.clone(),
+        endpoint,
+        check: config.health.clone(),
+        host: host.unwrap_or_else(|| endpoint.to_string()),
+    })
+}
+
+/// Wakes the loop at every event of the engine, and when their stream ends, as when the engine is restarted.
+async fn listen(runtime: Runtime, wake: Arc<Notify>) {
+    loop {
+        if let Ok(events) = runtime.events().await {
+            wake.notify_one();
+            let mut events = std::pin::pin!(events);
+            while events.next().await.is_some() {
+                wake.notify_one();
+            }
+        }
+        wake.notify_one();
+        sleep(RETRY_PAUSE).await;
+    }
+}

@@ -1,0 +1,97 @@
+//! What a node tells the cluster of its replicas. Pure: from containers, probes and memory to changed rows.
+
+use std::collections::BTreeMap;
+
+use temps_state::{Intent, NodeId, Observed, Phase, Replica, ReplicaId, State};
+
+use crate::container::{Container, Status};
+use crate::health::Verdict;
+use crate::memory::Memory;
+use crate::plan::find;
+
+/// The replicas of a node that are not as the state says, with how they are.
+pub fn reports(
+    state: &State,
+    me: NodeId,
+    containers: &[Container],
+    memory: &BTreeMap<ReplicaId, Memory>,
+    verdicts: &BTreeMap<ReplicaId, Verdict>,
+) -> Vec<(ReplicaId, Observed)> {
+    let seen = |replica: &Replica| {
+        let container = find(containers, replica.id);
+        match container.filter(|c| c.status == Status::Running && c.address.is_some()) {
+            Some(container) => running(replica, container, verdicts.get(&replica.id)),
+            None => at_rest(state, replica, memory.get(&replica.id)),
+        }
+    };
+    state
+        .replicas_on(me)
+        .filter(|replica| replica.intent != Intent::Keep)
+        .filter_map(|replica| {
+            Some((replica.id, seen(replica)?)).filter(|(_, o)| *o != replica.observed)
+        })
+        .collect()
+}
+
+/// Of a running container its probes speak. While they have not, as just after this process started, what was known of
+/// the same address still holds.
+fn running(
+    replica: &Replica,
+    container: &Container,
+    verdict: Option<&Verdict>,
+) -> Option<Observed> {
+    match verdict {
+        Some(Verdict::Healthy { endpoint }) => Some(Observed::Healthy { endpoint: *endpoint }),
+        Some(Verdict::Unhealthy { failure }) => {
+            Some(Observed::Unhealthy { failure: failure.clone() })
+        }
+        None | Some(Verdict::Unknown) => match &replica.observed {
+            Observed::Healthy { endpoint } if Some(endpoint.ip()) == container.address => None,
+            _ => Some(Observed::Starting),
+        },
+    }
+}
+
+/// Of a container that does not run: why, when that is known. No edge may keep its address.
+fn at_rest(state: &State, replica: &Replica, memory: Option<&Memory>) -> Option<Observed> {
+    let was_healthy = matches!(replica.observed, Observed::Healthy { .. });
+    let forget = was_healthy.then_some(Observed::Pending);
+    let ended = memory.and_then(|memory| Some((memory, memory.ended.as_ref()?)));
+    match ended {
+        Some((memory, ended)) if replica.intent == Intent::Serve => {
+            let live =
+                state.deployments.get(&replica.deployment).is_some_and(|d| d.phase == Phase::Live);
+            let down = Observed::Down { failure: ended.failure.clone() };
+            if live || !memory.may_recover() { Some(down) } else { forget }
+        }
+        _ => forget,
+    }
+}
+
+/// What can be told while the engine is away: what probes find, and that new replicas cannot start. What runs is
+/// believed to run on.
+pub fn reports_without_engine(
+    state: &State,
+    me: NodeId,
+    memory: &BTreeMap<ReplicaId, Memory>,
+    verdicts: &BTreeMap<ReplicaId, Verdict>,
+) -> Vec<(ReplicaId, Observed)> {
+    let seen = |replica: &Replica| match verdicts.get(&replica.id) {
+        Some(Verdict::Unhealthy { failure }) => {
+            Some(Observed::Unhealthy { failure: failure.clone() })
+        }
+        Some(Verdict::Healthy { endpoint }) => Some(Observed::Healthy { endpoint: *endpoint }),
+        _ if matches!(replica.observed, Observed::Pending | Observed::Starting) => {
+            let memory = memory.get(&replica.id).filter(|memory| !memory.may_recover())?;
+            Some(Observed::Down { failure: memory.ended.as_ref()?.failure.clone() })
+        }
+        _ => None,
+    };
+    state
+        .replicas_on(me)
+        .filter(|replica| replica.intent == Intent::Serve)
+        .filter_map(|replica| {
+            Some((replica.id, seen(replica)?)).filter(|(_, o)| *o != replica.observed)
+        })
+        .collect()
+}

@@ -1,0 +1,65 @@
+//! The engine's words for a container to make. Every bound and every lock-down of replicas is here.
+
+use std::collections::HashMap;
+
+use bollard::models::{
+    ContainerCreateBody, HostConfig, HostConfigLogConfig, RestartPolicy, RestartPolicyNameEnum,
+};
+
+use super::{NETWORK, STOP_SECONDS};
+use crate::spec::Spec;
+
+/// How long one file of a container's log grows.
+pub const LOG_FILE_BYTES_MAX: &str = "10m";
+/// How many files a container's log has.
+pub const LOG_FILES_MAX: &str = "3";
+/// How many bytes a mebibyte has.
+const MIB: i64 = 1 << 20;
+
+/// Docker's default profile without what needs a capability, and with one change: to change owner or user succeeds and
+/// does nothing. Images that start as root in order to become somebody else, such as nginx's and Apache's, run that way
+/// although no container has any capability; see seccomp(2) on `SECCOMP_RET_ERRNO` with error 0.
+const SECCOMP: &str = include_str!("seccomp.json");
+
+/// The engine's words for a spec.
+pub fn of(spec: &Spec) -> ContainerCreateBody {
+    ContainerCreateBody {
+        image: Some(spec.image.clone()),
+        env: Some(spec.environment.iter().map(|(name, value)| format!("{name}={value}")).collect()),
+        entrypoint: spec.command.clone(),
+        labels: Some(spec.labels.clone().into_iter().collect()),
+        stop_timeout: Some(STOP_SECONDS.into()),
+        host_config: Some(host_config(spec)),
+        ..Default::default()
+    }
+}
+
+fn host_config(spec: &Spec) -> HostConfig {
+    let memory = Some(i64::from(spec.resources.memory_mib) * MIB);
+    HostConfig {
+        network_mode: Some(NETWORK.into()),
+        cap_drop: Some(vec!["ALL".into()]),
+        security_opt: Some(vec!["no-new-privileges".into(), format!("seccomp={SECCOMP}")]),
+        // Without capabilities nobody may listen on ports below 1024 otherwise; each container has a network of its own.
+        sysctls: Some(HashMap::from([("net.ipv4.ip_unprivileged_port_start".into(), "0".into())])),
+        init: Some(true),
+        pids_limit: Some(spec.resources.pids.into()),
+        memory,
+        memory_swap: memory,
+        nano_cpus: Some(i64::from(spec.resources.cpu_millis) * 1_000_000),
+        log_config: Some(log_config()),
+        restart_policy: Some(RestartPolicy {
+            name: Some(RestartPolicyNameEnum::NO),
+            maximum_retry_count: None,
+        }),
+        ..Default::default()
+    }
+}
+
+fn log_config() -> HostConfigLogConfig {
+    let bounds = [("max-size", LOG_FILE_BYTES_MAX), ("max-file", LOG_FILES_MAX)];
+    HostConfigLogConfig {
+        typ: Some("json-file".into()),
+        config: Some(bounds.map(|(name, value)| (name.into(), value.into())).into()),
+    }
+}

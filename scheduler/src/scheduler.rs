@@ -1,0 +1,104 @@
+//! The handle on everything the scheduler runs.
+
+use std::path::PathBuf;
+
+use futures::Stream;
+use temps_builder::{Builder, Engine};
+use temps_raft::Cluster;
+use temps_state::ReplicaId;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::exec::{self, ExecRequest, ExecSession};
+use crate::log_line::ReplicaLine;
+use crate::logs::{self, LogQuery};
+use crate::reconcile::Reconciler;
+use crate::runtime::Runtime;
+use crate::spec::Site;
+use crate::stats::{self, Stats};
+use crate::{SchedulerError, build_loop, leader, prepare};
+
+/// What the scheduler needs to be told.
+#[derive(Debug, Clone)]
+pub struct SchedulerConfig {
+    /// The node's data folder; marks this node's containers.
+    pub data_dir: PathBuf,
+    /// What apps are told as the address of the API.
+    pub api_url: String,
+}
+
+/// From desired state to running containers, on this node; and for the cluster while it leads. Clones share it.
+#[derive(Clone)]
+pub struct Scheduler {
+    cluster: Cluster,
+    runtime: Runtime,
+    tasks: TaskTracker,
+    cancel: CancellationToken,
+}
+
+impl Scheduler {
+    /// Starts all loops. Containers that run already are adopted.
+    pub fn start(
+        cluster: Cluster,
+        builder: Builder,
+        engine: Engine,
+        config: SchedulerConfig,
+    ) -> Self {
+        let data_dir = std::path::absolute(&config.data_dir).unwrap_or(config.data_dir);
+        let data_dir = data_dir.to_string_lossy().into_owned();
+        let runtime = Runtime::new(engine, data_dir.clone());
+        let site = Site { cluster: cluster.clone(), data_dir, api_url: config.api_url };
+        let (tasks, cancel) = (TaskTracker::new(), CancellationToken::new());
+        tasks.spawn(leader::lead(cluster.clone(), cancel.clone()));
+        tasks.spawn(Reconciler::new(site.clone(), runtime.clone()).run(cancel.clone()));
+        tasks.spawn(build_loop::run(cluster.clone(), builder.clone(), cancel.clone()));
+        tasks.spawn(prepare::run(site, runtime.clone(), builder, cancel.clone()));
+        tasks.close();
+        Self { cluster, runtime, tasks, cancel }
+    }
+
+    /// The lines of some replicas of this node, merged.
+    pub async fn logs(
+        &self,
+        replicas: Vec<ReplicaId>,
+        query: LogQuery,
+    ) -> Result<impl Stream<Item = ReplicaLine> + Send + 'static + use<>, SchedulerError> {
+        for replica in &replicas {
+            self.check_is_here(*replica)?;
+        }
+        self.runtime.docker().await?;
+        Ok(logs::lines(self.runtime.clone(), self.cluster.clone(), replicas, query).await)
+    }
+
+    /// Runs a command in a replica of this node.
+    pub async fn exec(
+        &self,
+        replica: ReplicaId,
+        request: ExecRequest,
+    ) -> Result<ExecSession, SchedulerError> {
+        self.check_is_here(replica)?;
+        exec::start(&self.runtime, replica, request).await
+    }
+
+    /// What a replica of this node uses; takes about a second.
+    pub async fn stats(&self, replica: ReplicaId) -> Result<Stats, SchedulerError> {
+        self.check_is_here(replica)?;
+        stats::read(&self.runtime, replica).await
+    }
+
+    /// Ends all loops and the builds under way. Containers run on, and the next start adopts them.
+    pub async fn stop(&self) {
+        self.cancel.cancel();
+        self.tasks.wait().await;
+    }
+
+    fn check_is_here(&self, id: ReplicaId) -> Result<(), SchedulerError> {
+        let state = self.cluster.state();
+        let replica =
+            state.replicas.get(&id).ok_or(SchedulerError::ReplicaUnknown { replica: id })?;
+        match replica.node == self.cluster.node_id() {
+            true => Ok(()),
+            false => Err(SchedulerError::ReplicaElsewhere { replica: id, node: replica.node }),
+        }
+    }
+}

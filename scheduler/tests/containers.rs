@@ -1,0 +1,273 @@
+//! Replicas as real containers in the machine's engine.
+
+mod common;
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+
+use common::home::{Home, SOCKET, container, docker, eventually};
+use common::{config, healthy};
+use futures::StreamExt;
+use temps_scheduler::{ExecOutput, ExecRequest, LogQuery};
+use temps_state::*;
+
+fn run(command: &[&str]) -> RunConfig {
+    let command = command.iter().map(|word| word.to_string()).collect();
+    let health = HealthCheck { deadline_seconds: 10, interval_ms: 500, ..HealthCheck::default() };
+    let resources = Resources { memory_mib: 64, ..Resources::default() };
+    RunConfig { command: Some(command), health, resources, drain_seconds: 1, ..config() }
+}
+
+fn serve() -> RunConfig {
+    run(&["/app", "serve"])
+}
+
+fn get(endpoint: SocketAddr, path: &str) -> String {
+    let Ok(mut stream) = TcpStream::connect(endpoint) else { return String::new() };
+    let mut answer = String::new();
+    let asked = write!(stream, "GET {path} HTTP/1.0\r\n\r\n");
+    let _ = asked.and_then(|()| stream.read_to_string(&mut answer));
+    answer
+}
+
+fn endpoint(replica: &Replica) -> SocketAddr {
+    replica.serving_endpoint().expect("it serves")
+}
+
+async fn exec(
+    home: &Home,
+    replica: ReplicaId,
+    command: &[&str],
+    input: &str,
+) -> (String, Option<i64>) {
+    let command = command.iter().map(|word| word.to_string()).collect();
+    let request = ExecRequest { command, tty: false };
+    let mut session = home.scheduler.exec(replica, request).await.expect("it runs");
+    session.input.send(input.to_owned().into()).await.expect("it reads");
+    session.input = tokio::sync::mpsc::channel(1).0;
+    let mut text = String::new();
+    while let Some(ExecOutput::Stdout(bytes) | ExecOutput::Stderr(bytes)) =
+        session.output.next().await
+    {
+        text.push_str(&String::from_utf8_lossy(&bytes));
+    }
+    (text, session.exit_code().await)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_is_locked_down_and_gets_its_variables() {
+    let home = Home::new(SOCKET).await;
+    let replica = home.until_live(home.deploy(serve()).await).await;
+    assert!(get(endpoint(&replica), "/").ends_with("hello\n"));
+    let (status, code) = exec(&home, replica.id, &["/app", "cat", "/proc/1/status"], "").await;
+    assert_eq!(code, Some(0));
+    for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
+        assert!(status.contains(&format!("{set}:\t0000000000000000")), "{status}");
+    }
+    assert!(status.contains("NoNewPrivs:\t1") && status.contains("Seccomp:\t2"), "{status}");
+    let (environment, _) =
+        exec(&home, replica.id, &["/app", "cat", "/proc/self/environ"], "").await;
+    for variable in
+        ["PORT=3000", "HOST=0.0.0.0", "TEMPS_API_URL=http://api.test", "TEMPS_DEPLOYMENT_ID=dep_"]
+    {
+        assert!(environment.contains(variable), "{environment}");
+    }
+    let (pids, _) =
+        exec(&home, replica.id, &["/app", "cat", "/sys/fs/cgroup/pids/pids.max"], "").await;
+    assert!(pids.is_empty() || pids.trim() == "512", "{pids}");
+    let limits = "{{.HostConfig.Memory}} {{.HostConfig.MemorySwap}} {{.HostConfig.PidsLimit}} {{.HostConfig.NanoCpus}} {{.HostConfig.PortBindings}}";
+    assert_eq!(home.inspect(replica.id, limits), "67108864 67108864 512 1000000000 map[]");
+    let stats = home.scheduler.stats(replica.id).await.expect("it is known");
+    assert!(
+        stats.memory_bytes > 0 && stats.memory_limit_bytes == 64 << 20 && stats.pids > 0,
+        "{stats:?}"
+    );
+    home.scheduler.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn exec_gives_input_output_and_code() {
+    let home = Home::new(SOCKET).await;
+    let replica = home.until_live(home.deploy(serve()).await).await;
+    assert_eq!(
+        exec(&home, replica.id, &["/app", "echo"], "to and fro").await,
+        ("to and fro".into(), Some(0))
+    );
+    assert_eq!(
+        exec(&home, replica.id, &["/app", "exit", "3"], "").await,
+        ("boom\n".into(), Some(3))
+    );
+    home.scheduler.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_old_version_serves_until_the_new_one_does_and_is_frozen_for_a_rollback() {
+    let home = Home::new(SOCKET).await;
+    let first = home.deploy(serve()).await;
+    let old = home.until_live(first).await;
+    let second = home.deploy(serve()).await;
+    let new = home.until_live(second).await;
+    assert_ne!(endpoint(&old), endpoint(&new));
+    eventually("the old one is frozen", || home.inspect(old.id, "{{.State.Status}}") == "paused")
+        .await;
+    home.propose(Command::RollBack { environment: home.environment, to: first }).await;
+    let back = home.until_live(first).await;
+    assert_eq!(endpoint(&back), endpoint(&old));
+    assert!(get(endpoint(&back), "/").contains("200 OK"));
+    let third = home.deploy(serve()).await;
+    home.until_live(third).await;
+    eventually("the retired one is removed", || home.inspect(new.id, "{{.Id}}").is_empty()).await;
+    home.scheduler.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_exits_at_once_fails_with_its_log_and_the_live_one_serves() {
+    let home = Home::new(SOCKET).await;
+    let live = home.until_live(home.deploy(serve()).await).await;
+    let failure = home.until_failed(home.deploy(run(&["/app", "exit", "3"])).await).await;
+    assert_eq!(failure.code, FailureCode::Exited);
+    assert_eq!(failure.message, "the app ended by itself with code 3");
+    assert!(failure.log_tail.contains(&"boom".to_owned()), "{failure:?}");
+    assert!(get(endpoint(&live), "/").contains("200 OK"));
+    home.scheduler.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_nobody_listens_on_is_named_with_the_one_somebody_does() {
+    let home = Home::new(SOCKET).await;
+    let id = home.deploy(run(&["/app", "serve", "8080"])).await;
+    let failure = home.until_failed(id).await;
+    assert_eq!(failure.code, FailureCode::PortClosed);
+    assert_eq!(failure.message, "nothing listens on port 3000; the app listens on 0.0.0.0:8080");
+    eventually("its container is removed", || {
+        docker(&["ps", "-aq", "--filter", &format!("label=sh.temps.deployment={id}")]).is_empty()
+    })
+    .await;
+    home.scheduler.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_start_says_why() {
+    let mut home = Home::new(SOCKET).await;
+    let failure = home.until_failed(home.deploy(run(&["/no-such-program"])).await).await;
+    assert_eq!(failure.code, FailureCode::Exited, "{failure:?}");
+    assert!(failure.message.contains("its command is not there"), "{failure:?}");
+    assert!(failure.log_tail.iter().any(|line| line.contains("/no-such-program")), "{failure:?}");
+    home.image = format!("sha256:{}", "0".repeat(64));
+    let failure = home.until_failed(home.deploy(serve()).await).await;
+    assert_eq!(failure.code, FailureCode::ImageNotFound, "{failure:?}");
+    home.scheduler.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_an_engine_a_deployment_fails_and_says_so() {
+    let home = Home::new("/nowhere/docker.sock").await;
+    let failure = home.until_failed(home.deploy(serve()).await).await;
+    assert_eq!(failure.code, FailureCode::EngineUnavailable, "{failure:?}");
+    home.scheduler.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_that_dies_comes_back_and_foreign_ones_are_left_alone() {
+    let home = Home::new(SOCKET).await;
+    let stranger =
+        docker(&["run", "-d", "--label", "sh.temps.managed=true", &home.image, "serve", "1"]);
+    let replica = home.until_live(home.deploy(serve()).await).await;
+    docker(&["kill", &container(replica.id)]);
+    home.until_observed(replica.id, |seen| !matches!(seen, Observed::Healthy { .. })).await;
+    home.until_observed(replica.id, |seen| matches!(seen, Observed::Healthy { .. })).await;
+    get(endpoint(&replica), "/exit");
+    home.until_observed(
+        replica.id,
+        |seen| matches!(seen, Observed::Down { failure } if failure.message.contains("code 7")),
+    )
+    .await;
+    home.until_observed(replica.id, |seen| matches!(seen, Observed::Healthy { .. })).await;
+    docker(&["rm", "-f", &container(replica.id)]);
+    home.until_observed(replica.id, |seen| !matches!(seen, Observed::Healthy { .. })).await;
+    home.until_observed(replica.id, |seen| matches!(seen, Observed::Healthy { .. })).await;
+    let status = docker(&["inspect", "--format", "{{.State.Status}}", &stranger]);
+    docker(&["rm", "-f", &stranger]);
+    assert_eq!(status, "running");
+    home.scheduler.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_of_the_node_interrupts_nothing_and_starts_nothing_twice() {
+    let mut home = Home::new(SOCKET).await;
+    let replica = home.until_live(home.deploy(serve()).await).await;
+    let before = home.inspect(replica.id, "{{.Id}} {{.State.StartedAt}}");
+    let index = home.cluster.state().index;
+    home.restart().await;
+    assert!(get(endpoint(&replica), "/").contains("200 OK"));
+    let next = home.until_live(home.deploy(serve()).await).await;
+    assert_ne!(next.id, replica.id);
+    let told = home.cluster.state().replicas[&replica.id].observed.clone();
+    assert!(matches!(told, Observed::Healthy { .. }) && index > 0, "{told:?}, not {:?}", healthy());
+    eventually("frozen, not restarted", || {
+        let now = home.inspect(replica.id, "{{.Id}} {{.State.StartedAt}} {{.State.Status}}");
+        now == format!("{before} paused")
+    })
+    .await;
+    home.scheduler.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn logs_are_merged_and_followed_through_a_restart_of_the_container() {
+    let home = Home::new(SOCKET).await;
+    let replica = home.until_live(home.deploy(serve()).await).await;
+    let query = |follow, tail| LogQuery { follow, tail, since: None };
+    let past = home.scheduler.logs(vec![replica.id], query(false, 100)).await.expect("it is here");
+    let past: Vec<_> = past.collect().await;
+    assert_eq!((past[0].text.as_str(), past[0].stream), ("listening on 3000", "stdout"));
+    let none = home.scheduler.logs(vec![replica.id], query(false, 0)).await.expect("it is here");
+    assert_eq!(none.count().await, 0);
+    let lines = home.scheduler.logs(vec![replica.id], query(true, 1)).await.expect("it is here");
+    let mut lines = std::pin::pin!(lines.map(|line| line.text));
+    get(endpoint(&replica), "/one");
+    get(endpoint(&replica), "/exit");
+    for expected in ["GET /one HTTP/1.0", "GET /exit HTTP/1.0", "listening on 3000"] {
+        let found = lines.by_ref().any(async |line| line == expected);
+        let found = tokio::time::timeout(std::time::Duration::from_secs(30), found).await;
+        assert_eq!(found, Ok(true), "{expected}");
+    }
+    home.scheduler.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_before_a_deploy_run_once_and_hold_it_back_when_they_fail() {
+    let mut home = Home::new(SOCKET).await;
+    home.image = docker(&["image", "inspect", "--format", "{{.Id}}", "debian:bookworm-slim"]);
+    // A source that never answers keeps the build under way until the test ends it.
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}/app.git", silent.local_addr().expect("it has an address"));
+    for (command, code) in [("echo migrated $GREETING", None), ("exit 4", Some(4))] {
+        let directory = String::new();
+        let source = Source::Git { url: url.clone(), branch: None, commit: None, directory };
+        let id = home.queue(source).await;
+        home.propose(Command::StartBuild { id, on: home.cluster.node_id() }).await;
+        let before_deploy = vec!["true".to_owned(), command.to_owned()];
+        let config = RunConfig { before_deploy, ..run(&["/bin/sleep", "1000"]) };
+        home.finish_build(id, config).await;
+        match code {
+            None => {
+                let passed =
+                    |state: &State| (state.deployments[&id].phase == Phase::Starting).then_some(());
+                home.until("prepared", passed).await;
+            }
+            Some(code) => {
+                let failure = home.until_failed(id).await;
+                assert_eq!(failure.code, FailureCode::BeforeDeployFailed);
+                assert_eq!(
+                    failure.message,
+                    format!("beforeDeploy: `{command}` failed with code {code}")
+                );
+            }
+        }
+        eventually("its container is removed", || {
+            docker(&["ps", "-aq", "--filter", &format!("label=sh.temps.prepare={id}")]).is_empty()
+        })
+        .await;
+    }
+    home.scheduler.stop().await;
+}

@@ -1,0 +1,334 @@
+//! What the leader proposes, as stories and as properties of random histories.
+
+mod common;
+
+use common::*;
+use proptest::prelude::*;
+use temps_scheduler::placement::MEMORY_OVERCOMMIT;
+use temps_state::*;
+
+#[test]
+fn a_deployment_is_built_placed_switched_and_the_old_one_kept() {
+    let mut world = World::new(1);
+    let production = world.production();
+    let first = world.deploy(production, upload());
+    assert_eq!(world.lead(), [Command::StartBuild { id: first, on: NodeId(1) }]);
+    world.finish_builds(&image());
+    assert!(matches!(world.lead()[..], [Command::PlaceReplicas { .. }]));
+    world.heal();
+    assert!(matches!(world.lead()[..], [Command::SwitchRoute { id, .. }] if id == first));
+    let second = world.deploy(production, upload());
+    world.lead();
+    world.finish_builds(&image());
+    world.lead();
+    assert_eq!((world.phase(first), world.phase(second)), ("live", "starting"));
+    world.heal();
+    world.lead();
+    assert_eq!((world.phase(first), world.phase(second)), ("kept", "live"));
+    let until = world.now + jiff::SignedDuration::from_secs(30);
+    assert_eq!(world.replicas(first)[0].intent, Intent::Drain { until });
+    world.pass(29);
+    assert_eq!(world.lead(), []);
+    world.pass(1);
+    assert_eq!(world.lead(), [Command::EndDrain { id: world.replicas(first)[0].id }]);
+    assert_eq!(world.replicas(first)[0].intent, Intent::Keep);
+}
+
+#[test]
+fn a_version_that_does_not_start_fails_with_its_replicas_reason_and_the_live_one_stays() {
+    let mut world = World::new(1);
+    let production = world.production();
+    let live = world.deploy(production, upload());
+    world.settle();
+    let broken = world.deploy(production, upload());
+    world.lead();
+    world.finish_builds(&image());
+    world.lead();
+    let replica = world.replicas(broken)[0].id;
+    world.observe(replica, down());
+    world.lead();
+    let failed = Phase::Failed { failure: failure(FailureCode::Exited) };
+    assert_eq!(world.state.deployments[&broken].phase, failed);
+    assert_eq!(world.phase(live), "live");
+    assert!(world.replicas(broken).is_empty());
+    assert!(world.replicas(live).iter().all(|r| r.serving_endpoint().is_some()));
+}
+
+#[test]
+fn a_static_site_needs_no_replica() {
+    let mut world = World::new(1);
+    let production = world.production();
+    let id = world.deploy(production, upload());
+    world.lead();
+    world.finish_builds(&site());
+    world.lead();
+    assert_eq!((world.phase(id), world.replicas(id).len()), ("live", 0));
+}
+
+#[test]
+fn an_artifact_is_not_built_again() {
+    let mut world = World::new(1);
+    let production = world.production();
+    let first = world.deploy(production, upload());
+    world.settle();
+    let again = world.deploy(production, Source::Artifact { of: first });
+    let done = world.lead();
+    assert!(!done.iter().any(|command| matches!(command, Command::StartBuild { .. })));
+    world.settle();
+    assert_eq!(world.phase(again), "live");
+}
+
+#[test]
+fn a_rollback_waits_for_the_kept_replicas_and_no_longer() {
+    let mut world = World::new(1);
+    let production = world.production();
+    let first = world.deploy(production, upload());
+    world.settle();
+    let second = world.deploy(production, upload());
+    world.settle();
+    world.apply(Command::RollBack { environment: production, to: first });
+    assert_eq!(world.lead(), []);
+    world.heal();
+    world.lead();
+    assert_eq!((world.phase(first), world.phase(second)), ("live", "kept"));
+}
+
+#[test]
+fn scaling_places_and_drains_and_the_unhealthy_go_first() {
+    let mut world = World::new(3);
+    let production = world.production();
+    let id = world.deploy(production, upload());
+    world.settle();
+    world.apply(Command::SetReplicas { id: production, replicas: 4 });
+    world.settle();
+    let mut nodes: Vec<NodeId> = world.replicas(id).iter().map(|r| r.node).collect();
+    nodes.sort();
+    nodes.dedup();
+    assert_eq!((world.replicas(id).len(), nodes.len()), (4, 3));
+    let sick = world.replicas(id)[1].id;
+    world.observe(sick, down());
+    world.apply(Command::SetReplicas { id: production, replicas: 3 });
+    assert!(matches!(world.lead()[..], [Command::DrainReplica { id, .. }] if id == sick));
+    world.pass(30);
+    world.lead();
+    assert_eq!(world.replicas(id).len(), 3);
+    world.apply(Command::SetReplicas { id: production, replicas: 0 });
+    world.settle();
+    assert_eq!((world.replicas(id).len(), world.phase(id)), (0, "live"));
+}
+
+#[test]
+fn builds_wait_for_a_free_node() {
+    let mut world = World::new(2);
+    let environments: Vec<_> = ["a", "b", "c"].map(|name| world.project(name)).into();
+    let ids: Vec<_> = environments.iter().map(|e| world.deploy(*e, upload())).collect();
+    world.lead();
+    assert_eq!(
+        ids.iter().map(|id| world.phase(*id)).collect::<Vec<_>>(),
+        ["building", "building", "queued"]
+    );
+    world.apply(Command::CancelDeployment { id: ids[0], reason: "x".into() });
+    world.lead();
+    assert_eq!(world.phase(ids[2]), "building");
+}
+
+#[test]
+fn what_is_late_is_given_up() {
+    let mut world = World::new(1);
+    let production = world.production();
+    let id = world.deploy(production, upload());
+    world.lead();
+    world.pass(1_800 + 59);
+    assert_eq!(world.lead(), []);
+    world.pass(2);
+    world.lead();
+    assert!(matches!(&world.state.deployments[&id].phase,
+        Phase::Failed { failure } if failure.code == FailureCode::BuildTimedOut));
+    let id = world.deploy(production, upload());
+    world.lead();
+    world.finish_builds(&image());
+    world.lead();
+    world.pass(121);
+    world.lead();
+    assert!(matches!(&world.state.deployments[&id].phase,
+        Phase::Failed { failure } if failure.code == FailureCode::Unhealthy));
+}
+
+#[test]
+fn a_version_that_fits_nowhere_fails_at_once() {
+    let mut world = World::new(1);
+    let production = world.production();
+    world.apply(Command::SetReplicas { id: production, replicas: 100 });
+    let id = world.deploy(production, upload());
+    world.lead();
+    world.finish_builds(&image());
+    world.lead();
+    assert!(matches!(&world.state.deployments[&id].phase,
+        Phase::Failed { failure } if failure.message.contains("no node has room")));
+}
+
+#[test]
+fn a_deployment_whose_node_is_gone_fails() {
+    let mut world = World::new(1);
+    let production = world.production();
+    let id = world.deploy(production, upload());
+    world.lead();
+    world.state.nodes.clear();
+    assert!(matches!(&world.next()[..], [Command::FailDeployment { id: failed, failure }]
+        if *failed == id && failure.code == FailureCode::NodeLost));
+}
+
+/// One thing that happens in a random history.
+#[derive(Debug, Clone)]
+enum Happens {
+    Deploy(usize, bool),
+    Again(usize),
+    RollBack(usize),
+    Cancel(usize),
+    Scale(usize, u32),
+    Build(bool),
+    See(usize, u8),
+    Lead,
+    Pass(i64),
+}
+
+fn happens() -> impl Strategy<Value = Happens> {
+    let e = 0..3usize;
+    prop_oneof![
+        (e.clone(), any::<bool>()).prop_map(|(e, one)| Happens::Deploy(e, one)),
+        e.clone().prop_map(Happens::Again),
+        e.clone().prop_map(Happens::RollBack),
+        any::<usize>().prop_map(Happens::Cancel),
+        (e, 0..5u32).prop_map(|(e, n)| Happens::Scale(e, n)),
+        any::<bool>().prop_map(Happens::Build),
+        (any::<usize>(), any::<u8>()).prop_map(|(i, how)| Happens::See(i, how)),
+        (any::<usize>(), Just(0)).prop_map(|(i, how)| Happens::See(i, how)),
+        Just(Happens::Lead),
+        Just(Happens::Lead),
+        (1..200i64).prop_map(Happens::Pass),
+    ]
+}
+
+struct History {
+    world: World,
+    environments: Vec<EnvironmentId>,
+}
+
+impl History {
+    fn new() -> Self {
+        let mut world = World::new(3);
+        let mut environments = vec![world.production()];
+        environments.extend(["blog", "api"].map(|name| world.project(name)));
+        Self { world, environments }
+    }
+
+    fn go_on(&mut self, what: &Happens) {
+        let world = &mut self.world;
+        match what {
+            Happens::Deploy(e, _) => drop(world.deploy(self.environments[*e], upload())),
+            Happens::Again(e) => {
+                let current = world.state.environments[&self.environments[*e]].current;
+                if let Some(of) = current {
+                    world.deploy(self.environments[*e], Source::Artifact { of });
+                }
+            }
+            Happens::RollBack(e) => {
+                let environment = self.environments[*e];
+                if let Some(to) = world.state.environments[&environment].kept {
+                    let _ = world.try_apply(Command::RollBack { environment, to });
+                }
+            }
+            Happens::Cancel(i) => {
+                if let Some(id) = nth(world.state.deployments.keys(), *i) {
+                    let _ = world.try_apply(Command::CancelDeployment { id, reason: "x".into() });
+                }
+            }
+            Happens::Scale(e, replicas) => {
+                let id = self.environments[*e];
+                world.apply(Command::SetReplicas { id, replicas: *replicas });
+            }
+            Happens::Build(is_image) => {
+                world.finish_builds(&if *is_image { image() } else { site() });
+            }
+            Happens::See(i, how) => {
+                if let Some(id) = nth(world.state.replicas.keys(), *i) {
+                    let seen = [healthy(), Observed::Starting, down(), healthy(), healthy()];
+                    world.observe(id, seen[usize::from(*how) % seen.len()].clone());
+                }
+            }
+            Happens::Lead => self.lead(),
+            Happens::Pass(seconds) => world.pass(*seconds),
+        }
+    }
+
+    /// One round of the leader. Nothing it proposes may be refused, and it never hurts what is live.
+    fn lead(&mut self) {
+        for command in self.world.next() {
+            self.check(&command);
+            self.world.apply(command);
+            for (node, promised) in self.world.promised() {
+                let has = self.world.state.nodes[&node].capacity.memory_mib;
+                assert!(promised <= has * MEMORY_OVERCOMMIT, "node {node}: {promised} MiB");
+            }
+        }
+    }
+
+    fn check(&self, command: &Command) {
+        let state = &self.world.state;
+        match command {
+            Command::SwitchRoute { id, .. } => {
+                let deployment = &state.deployments[id];
+                let wanted = state.environments[&deployment.environment].replicas as usize;
+                let serving = state.replicas_of(*id).filter(|r| r.serving_endpoint().is_some());
+                let is_static = matches!(deployment.artifact, Some(Artifact::Static { .. }));
+                assert!(is_static || serving.count() >= wanted, "switched too early");
+            }
+            Command::FailDeployment { id, .. } => {
+                assert!(state.environments.values().all(|e| e.current != Some(*id)));
+            }
+            Command::DrainReplica { id, .. } => {
+                let deployment = &state.deployments[&state.replicas[id].deployment];
+                let wanted = state.environments[&deployment.environment].replicas as usize;
+                let serving =
+                    state.replicas_of(deployment.id).filter(|r| r.intent == Intent::Serve);
+                assert!(serving.count() > wanted);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn nth<T: Copy>(of: impl Iterator<Item = impl std::ops::Deref<Target = T>>, i: usize) -> Option<T> {
+    let all: Vec<T> = of.map(|x| *x).collect();
+    (!all.is_empty()).then(|| all[i % all.len()])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn every_history_ends_well(what in proptest::collection::vec(happens(), 0..120)) {
+        let mut history = History::new();
+        for one in &what {
+            history.go_on(one);
+        }
+        history.world.settle();
+        let world = &mut history.world;
+        prop_assert_eq!(world.next(), vec![]);
+        for deployment in world.state.deployments.values() {
+            prop_assert!(!deployment.phase.is_under_way(), "{:?}", deployment.phase);
+        }
+        for environment in world.state.environments.values() {
+            let Some(current) = environment.current else { continue };
+            let deployment = &world.state.deployments[&current];
+            let serving = world.state.replicas_of(current).filter(|r| r.serving_endpoint().is_some());
+            if let Some(Artifact::Image { .. }) = deployment.artifact {
+                prop_assert_eq!(serving.count(), environment.replicas as usize);
+            }
+        }
+        for replica in world.state.replicas.values() {
+            let kept = replica.intent == Intent::Keep;
+            prop_assert!(kept || replica.serving_endpoint().is_some(), "{:?}", replica);
+        }
+    }
+}
