@@ -1,0 +1,244 @@
+//! Who asks: the caller behind a request, and what they may do.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+
+use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
+use temps_raft::Proposal;
+use temps_state::{Actor, Command, Permission, SessionId, State, User};
+
+use crate::ApiError;
+use crate::context::{Context, Shared};
+use crate::secrets::{csrf_token, same, sha256_hex};
+
+/// The cookie that carries a browser's session.
+pub const SESSION_COOKIE: &str = "session";
+/// The header that proves that a browser's change was meant.
+pub const CSRF_HEADER: &str = "x-csrf-token";
+/// The header in which this node's edge tells the client's address.
+const CLIENT_IP_HEADER: &str = "x-client-ip";
+
+/// Somebody who was recognised.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    /// As whom they act.
+    pub actor: Actor,
+    /// The user they are, or whose key they use.
+    pub user: User,
+    /// What they may do.
+    pub permissions: BTreeSet<Permission>,
+    /// From which address they come.
+    pub from: Option<IpAddr>,
+    /// Their session, when they came with a cookie.
+    pub session: Option<SessionId>,
+}
+
+impl Caller {
+    /// Refuses what the caller may not do.
+    pub fn may(&self, permission: Permission) -> Result<(), ApiError> {
+        match self.permissions.contains(&permission) {
+            true => Ok(()),
+            false => Err(ApiError::Forbidden { needs: permission }),
+        }
+    }
+
+    /// A proposal in the caller's name.
+    pub fn asks(&self, command: Command) -> Proposal {
+        Proposal { from: self.from, ..Proposal::new(self.actor.clone(), command) }
+    }
+
+    fn with_key(state: &State, key: &str, from: Option<IpAddr>) -> Option<Self> {
+        let (key, user) = state.api_key_by_hash(&sha256_hex(key.as_bytes()))?;
+        let now = Timestamp::now();
+        let permitted = |p: &Permission| key.permits(user.role, *p, now);
+        if key.expires_at.is_some_and(|at| at <= now) {
+            return None;
+        }
+        let actor = Actor::ApiKey { id: key.id, user: user.id };
+        let permissions = Permission::ALL.into_iter().filter(permitted).collect();
+        Some(Self { actor, user: user.clone(), permissions, from, session: None })
+    }
+
+    fn with_session(state: &State, cookie: &str, from: Option<IpAddr>) -> Option<Self> {
+        let (session, user) = state.session_by_hash(&sha256_hex(cookie.as_bytes()))?;
+        (Timestamp::now() < session.expires_at)
+            .then(|| Self { session: Some(session.id), ..Self::as_user(user, from) })
+    }
+
+    /// The caller who proved to be a user.
+    pub fn as_user(user: &User, from: Option<IpAddr>) -> Self {
+        let permitted = |p: &Permission| user.role.permits(*p);
+        Self {
+            actor: Actor::User { id: user.id },
+            user: user.clone(),
+            permissions: Permission::ALL.into_iter().filter(permitted).collect(),
+            from,
+            session: None,
+        }
+    }
+}
+
+impl FromRequestParts<Shared> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, context: &Shared) -> Result<Self, ApiError> {
+        let state = context.cluster.state();
+        let from = client_address(parts);
+        if let Some(key) = bearer(&parts.headers) {
+            return Self::with_key(&state, key, from).ok_or(ApiError::Unauthenticated);
+        }
+        let caller = cookie(&parts.headers, SESSION_COOKIE)
+            .and_then(|cookie| Self::with_session(&state, cookie, from))
+            .ok_or(ApiError::Unauthenticated)?;
+        if !parts.method.is_safe() {
+            check_csrf(context, &caller, &parts.headers)?;
+        }
+        Ok(caller)
+    }
+}
+
+fn check_csrf(context: &Context, caller: &Caller, headers: &HeaderMap) -> Result<(), ApiError> {
+    let wanted = caller.session.map(|session| csrf_token(context.cluster.key(), session));
+    let given = headers.get(CSRF_HEADER).map(|value| value.as_bytes());
+    match (wanted, given) {
+        (Some(wanted), Some(given)) if same(wanted.as_bytes(), given) => Ok(()),
+        _ => Err(ApiError::Csrf),
+    }
+}
+
+/// Callers who may do one thing: the permission stands in the handler's signature and is checked before its body is read.
+macro_rules! permitted {
+    ($($(#[$doc:meta])* $name:ident = $permission:ident;)*) => {$(
+        $(#[$doc])*
+        pub(crate) struct $name(pub Caller);
+
+        impl FromRequestParts<Shared> for $name {
+            type Rejection = ApiError;
+
+            async fn from_request_parts(parts: &mut Parts, context: &Shared) -> Result<Self, ApiError> {
+                let caller = Caller::from_request_parts(parts, context).await?;
+                caller.may(Permission::$permission)?;
+                Ok(Self(caller))
+            }
+        }
+    )*};
+}
+
+permitted! {
+    /// A caller who may see.
+    MayRead = Read;
+    /// A caller who may deploy.
+    MayDeploy = Deploy;
+    /// A caller who may change projects.
+    MayWrite = Write;
+    /// A caller who may run commands in replicas.
+    MayExec = Exec;
+    /// A caller who may manage the cluster.
+    MayAdmin = Admin;
+}
+
+/// A caller of the Git server: with HTTP Basic, as Git clients do, or with an API key.
+pub(crate) struct GitCaller(pub Caller);
+
+impl FromRequestParts<Shared> for GitCaller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, context: &Shared) -> Result<Self, ApiError> {
+        let from = client_address(parts);
+        let state = context.cluster.state();
+        if let Some(key) = bearer(&parts.headers) {
+            return Caller::with_key(&state, key, from).map(Self).ok_or(ApiError::Unauthenticated);
+        }
+        let (name, secret) = basic(&parts.headers).ok_or(ApiError::Unauthenticated)?;
+        if let Some(caller) = Caller::with_key(&state, &secret, from) {
+            return Ok(Self(caller));
+        }
+        let user = log_in(context, &name, secret, from).await?;
+        Ok(Self(Caller::as_user(&user, from)))
+    }
+}
+
+/// The user with that e-mail address and password. Says nothing about which of them is wrong, not even by its time.
+pub(crate) async fn log_in(
+    context: &Context,
+    email: &str,
+    password: String,
+    from: Option<IpAddr>,
+) -> Result<User, ApiError> {
+    let limited = context.logins.attempt(from, email, Instant::now());
+    limited.map_err(|wait| ApiError::TooManyLogins { retry_after: wait.as_secs().max(1) })?;
+    let user = context.cluster.state().user_by_email(email).cloned();
+    let hash = user.as_ref().map(|user| user.password_hash.clone());
+    let right = context.passwords.verify(password, hash).await?;
+    let user = user.filter(|_| right).ok_or(ApiError::WrongLogin)?;
+    context.logins.succeeded(from, email);
+    Ok(user)
+}
+
+/// Where the client is. What the edge of this node tells about that is believed, what anybody else tells is not.
+pub(crate) fn client_address(parts: &Parts) -> Option<IpAddr> {
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>()?.0.ip().to_canonical();
+    let told =
+        parts.headers.get(CLIENT_IP_HEADER).and_then(|value| value.to_str().ok()?.parse().ok());
+    Some(told.filter(|_| peer.is_loopback()).unwrap_or(peer))
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    authorization(headers, "bearer")
+}
+
+fn basic(headers: &HeaderMap) -> Option<(String, String)> {
+    let octets = STANDARD.decode(authorization(headers, "basic")?).ok()?;
+    let text = String::from_utf8(octets).ok()?;
+    text.split_once(':').map(|(name, secret)| (name.into(), secret.into()))
+}
+
+fn authorization<'a>(headers: &'a HeaderMap, scheme: &str) -> Option<&'a str> {
+    let (found, rest) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    found.eq_ignore_ascii_case(scheme).then(|| rest.trim())
+}
+
+/// The value of a cookie (RFC 6265 §4.2.1).
+fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find_map(|(found, value)| (found == name).then_some(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    fn headers(name: header::HeaderName, value: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(name, HeaderValue::from_static(value))])
+    }
+
+    #[test]
+    fn cookies_are_found_among_others() {
+        let found = |text| cookie(&headers(header::COOKIE, text), "session").map(String::from);
+        assert_eq!(found("a=b; session=xyz; c=d"), Some("xyz".into()));
+        assert_eq!(found("xsession=1; c=d"), None);
+        assert_eq!(found(""), None);
+    }
+
+    #[test]
+    fn basic_credentials_are_split_at_the_first_colon() {
+        let found = |text| basic(&headers(header::AUTHORIZATION, text));
+        assert_eq!(found("Basic YTpiOmM="), Some(("a".into(), "b:c".into())));
+        assert_eq!(found("basic YTpi"), Some(("a".into(), "b".into())));
+        assert_eq!(found("Basic !!"), None);
+        assert_eq!(found("Bearer tk_x"), None);
+    }
+}

@@ -1,0 +1,85 @@
+//! What every handler can use.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use temps_builder::Builder;
+use temps_raft::{Applied, Cluster, Committed, Proposal};
+use temps_scheduler::Scheduler;
+use temps_state::Reply;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+use crate::body::BODY_TIMEOUT;
+use crate::git_push::Repositories;
+use crate::login_limit::LoginLimit;
+use crate::metrics::HttpMetrics;
+use crate::passwords::Passwords;
+use crate::{Api, ApiConfig, ApiError};
+
+/// How many streams (logs, events, shells, pushes) a node serves at once.
+pub const STREAMS_MAX: usize = 512;
+/// How many webhooks a node reads at once; nobody has proven anything before their body is read.
+pub const WEBHOOKS_AT_ONCE: usize = 8;
+
+/// What every handler can use.
+pub(crate) struct Context {
+    pub cluster: Cluster,
+    pub scheduler: Scheduler,
+    pub builder: Builder,
+    pub edge_applied: watch::Receiver<u64>,
+    pub registry: Arc<prometheus_client::registry::Registry>,
+    pub http: HttpMetrics,
+    pub config: ApiConfig,
+    pub logins: LoginLimit,
+    pub passwords: Passwords,
+    pub repositories: Repositories,
+    pub started: Instant,
+    streams: Arc<Semaphore>,
+    webhooks: Arc<Semaphore>,
+}
+
+/// The state of the router.
+pub(crate) type Shared = Arc<Context>;
+
+impl Context {
+    pub fn new(api: Api) -> Self {
+        let Api { cluster, scheduler, builder, edge_applied, metrics, config } = api;
+        Self {
+            repositories: Repositories::new(&config.data_dir),
+            cluster,
+            scheduler,
+            builder,
+            edge_applied,
+            registry: metrics,
+            http: HttpMetrics::default(),
+            config,
+            logins: LoginLimit::default(),
+            passwords: Passwords::default(),
+            started: Instant::now(),
+            streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+            webhooks: Arc::new(Semaphore::new(WEBHOOKS_AT_ONCE)),
+        }
+    }
+
+    /// Asks the cluster for a change, and gives its answer and a state that has it.
+    pub async fn change(&self, proposal: Proposal) -> Result<(Reply, Arc<Applied>), ApiError> {
+        let Committed { reply, .. } = self.cluster.propose(proposal).await?;
+        Ok((reply, self.cluster.state()))
+    }
+
+    /// A place among the streams this node serves at once; given back when dropped.
+    pub fn stream_slot(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        Arc::clone(&self.streams)
+            .try_acquire_owned()
+            .map_err(|_| ApiError::Busy { what: "streams" })
+    }
+
+    /// A place among the webhooks this node reads at once; waits as long as a body may take.
+    pub async fn webhook_slot(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        let slot = Arc::clone(&self.webhooks).acquire_owned();
+        match tokio::time::timeout(BODY_TIMEOUT, slot).await {
+            Ok(Ok(slot)) => Ok(slot),
+            _ => Err(ApiError::Busy { what: "webhooks" }),
+        }
+    }
+}

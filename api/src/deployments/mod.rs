@@ -1,0 +1,211 @@
+//! `/api/projects/{p}/deployments`: asking for versions to run, watching them, calling them off, going back.
+
+mod shown;
+mod source;
+
+use axum::Json as Out;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use serde::Deserialize;
+use temps_raft::{Applied, Proposal, fresh_id};
+use temps_state::{
+    Command, Deployment, DeploymentId, NewDeployment, PRODUCTION, Phase, Reply, Source,
+};
+use utoipa::{IntoParams, ToSchema};
+
+pub use shown::DeploymentOut;
+pub(crate) use shown::FailureOut;
+pub use source::{RevisionBody, SourceIn};
+pub(crate) use source::{checked_branch, checked_commit, checked_url, revision};
+
+use crate::auth::{MayDeploy, MayRead};
+use crate::body::Json;
+use crate::conditions::{IfMatch, Tagged};
+use crate::consistency::Seen;
+use crate::context::{Context, Shared};
+use crate::idempotency::IdempotencyKey;
+use crate::links::Links;
+use crate::pages::{Order, Page, Paging};
+use crate::{ApiError, ids};
+
+/// A deployment to make.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewDeployment)]
+pub struct DeploymentIn {
+    /// Where it shall run, by name or id; production when missing.
+    pub environment: Option<String>,
+    /// What to deploy.
+    pub source: SourceIn,
+    /// The commit, when the client knows it.
+    pub revision: Option<RevisionBody>,
+}
+
+/// Which deployments to list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Filter {
+    /// Only those of one environment, by name or id.
+    pub environment: Option<String>,
+}
+
+/// A new deployment's answer: where it is, and what it is.
+type Accepted = (StatusCode, Tagged<DeploymentOut>);
+
+fn row(id: DeploymentId) -> String {
+    format!("deployments/{id}")
+}
+
+/// Lists the deployments of a project, newest first.
+#[utoipa::path(
+    get, path = "/api/projects/{p}/deployments", tag = "deployments", params(Filter),
+    responses((status = 200, body = Page<DeploymentOut>))
+)]
+pub(crate) async fn list(
+    MayRead(_): MayRead,
+    Path(p): Path<String>,
+    Query(Filter { environment }): Query<Filter>,
+    links: Links,
+    paging: Paging,
+    Seen(state): Seen,
+) -> Result<Out<Page<DeploymentOut>>, ApiError> {
+    let project = ids::project(&state, &p)?;
+    let environment = match environment {
+        Some(environment) => Some(ids::environment(&state, project, &environment)?.id),
+        None => None,
+    };
+    let newest_first = state.deployments.values().rev().filter(|deployment| {
+        deployment.project == project.id
+            && environment.is_none_or(|environment| deployment.environment == environment)
+    });
+    let show = |deployment: &Deployment| DeploymentOut::of(&state, &links, deployment);
+    Ok(Out(paging.page(newest_first, Order::Falling, |d| d.id.to_string(), show)))
+}
+
+/// Shows a deployment.
+#[utoipa::path(
+    get, path = "/api/projects/{p}/deployments/{d}", tag = "deployments",
+    responses((status = 200, body = DeploymentOut))
+)]
+pub(crate) async fn show(
+    MayRead(_): MayRead,
+    Path(path): Path<(String, String)>,
+    links: Links,
+    Seen(state): Seen,
+) -> Result<Tagged<DeploymentOut>, ApiError> {
+    let deployment = ids::deployment(&state, &path)?;
+    Ok(Tagged::new(&state, &row(deployment.id), DeploymentOut::of(&state, &links, deployment)))
+}
+
+/// Asks for a deployment. It calls off what the environment still has under way.
+#[utoipa::path(
+    post, path = "/api/projects/{p}/deployments", tag = "deployments",
+    request_body = DeploymentIn, responses((status = 201, body = DeploymentOut))
+)]
+pub(crate) async fn create(
+    State(context): State<Shared>,
+    MayDeploy(caller): MayDeploy,
+    Path(p): Path<String>,
+    links: Links,
+    key: IdempotencyKey,
+    Json(DeploymentIn { environment, source, revision }): Json<DeploymentIn>,
+) -> Result<Accepted, ApiError> {
+    let state = context.cluster.read_latest().await?;
+    let project = ids::project(&state, &p)?;
+    let environment =
+        ids::environment(&state, project, environment.as_deref().unwrap_or(PRODUCTION))?;
+    let find = |d: &str| Ok(ids::deployment(&state, &(p.clone(), d.into()))?.id);
+    let source = source.read(project, find)?;
+    if let Source::Upload { digest } = &source
+        && !tokio::fs::try_exists(context.builder.uploads().path(digest)).await.unwrap_or(true)
+    {
+        return Err(ApiError::not_found("upload", digest));
+    }
+    let revision = revision.map(RevisionBody::read).transpose()?;
+    let new = NewDeployment { id: fresh_id(), environment: environment.id, source, revision };
+    let mut proposal = caller.asks(Command::CreateDeployment { deployment: new });
+    proposal.request = key.of(&caller);
+    propose(&context, &links, proposal, StatusCode::CREATED).await
+}
+
+/// Proposes what answers with a deployment, and shows that.
+async fn propose(
+    context: &Context,
+    links: &Links,
+    proposal: Proposal,
+    status: StatusCode,
+) -> Result<Accepted, ApiError> {
+    let (Reply::Deployment { id, .. }, state) = context.change(proposal).await? else {
+        return Err(ApiError::UnexpectedReply);
+    };
+    Ok((status, shown(&state, links, id)?))
+}
+
+fn shown(
+    state: &Applied,
+    links: &Links,
+    id: DeploymentId,
+) -> Result<Tagged<DeploymentOut>, ApiError> {
+    let deployment =
+        state.deployments.get(&id).ok_or_else(|| ApiError::not_found("deployment", id))?;
+    Ok(Tagged::new(state, &row(id), DeploymentOut::of(state, links, deployment)))
+}
+
+/// Calls a deployment off that is still under way.
+#[utoipa::path(
+    post, path = "/api/projects/{p}/deployments/{d}/cancel", tag = "deployments",
+    responses((status = 200, body = DeploymentOut))
+)]
+pub(crate) async fn cancel(
+    State(context): State<Shared>,
+    MayDeploy(caller): MayDeploy,
+    Path(path): Path<(String, String)>,
+    links: Links,
+    if_match: IfMatch,
+    key: IdempotencyKey,
+) -> Result<Tagged<DeploymentOut>, ApiError> {
+    let id = ids::deployment(&*context.cluster.read_latest().await?, &path)?.id;
+    let reason = format!("cancelled by {}", caller.user.email);
+    let mut proposal = caller.asks(Command::CancelDeployment { id, reason });
+    proposal.condition = if_match.on(row(id));
+    proposal.request = key.of(&caller);
+    let (_, state) = context.change(proposal).await?;
+    shown(&state, &links, id)
+}
+
+/// Goes back to a deployment: at once if it is kept ready, else by a new deployment of what it built.
+#[utoipa::path(
+    post, path = "/api/projects/{p}/deployments/{d}/rollback", tag = "deployments",
+    responses((status = 202, body = DeploymentOut))
+)]
+pub(crate) async fn roll_back(
+    State(context): State<Shared>,
+    MayDeploy(caller): MayDeploy,
+    Path(path): Path<(String, String)>,
+    links: Links,
+    key: IdempotencyKey,
+) -> Result<Accepted, ApiError> {
+    let state = context.cluster.read_latest().await?;
+    let mut proposal = caller.asks(way_back(ids::deployment(&state, &path)?)?);
+    proposal.request = key.of(&caller);
+    propose(&context, &links, proposal, StatusCode::ACCEPTED).await
+}
+
+/// The command that makes a deployment live again.
+fn way_back(to: &Deployment) -> Result<Command, ApiError> {
+    let Deployment { id, environment, .. } = *to;
+    match to.phase {
+        Phase::Live => Err(ApiError::Conflict {
+            code: "live_already",
+            why: format!("deployment #{} is live already", to.number),
+            hint: "name an earlier one: `temps deployments list` shows them",
+        }),
+        Phase::Kept => Ok(Command::RollBack { environment, to: id }),
+        _ => {
+            let source = Source::Artifact { of: id };
+            let revision = to.revision.clone();
+            let deployment = NewDeployment { id: fresh_id(), environment, source, revision };
+            Ok(Command::CreateDeployment { deployment })
+        }
+    }
+}

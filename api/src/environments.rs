@@ -1,0 +1,220 @@
+//! `/api/projects/{p}/environments`: where a project's deployments run.
+
+use axum::Json as Out;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use temps_raft::{Applied, fresh_id};
+use temps_state::{
+    Command, DeploymentId, Environment, EnvironmentId, EnvironmentKind, Name, Reply,
+    State as Agreed,
+};
+use utoipa::ToSchema;
+
+use crate::auth::{MayRead, MayWrite};
+use crate::body::Json;
+use crate::conditions::{IfMatch, Tagged};
+use crate::consistency::Seen;
+use crate::context::Shared;
+use crate::deployments::checked_branch;
+use crate::idempotency::IdempotencyKey;
+use crate::links::Links;
+use crate::pages::{Order, Page, Paging};
+use crate::{ApiError, ids};
+
+/// An environment.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Environment)]
+pub struct EnvironmentOut {
+    /// The environment's id.
+    #[schema(value_type = String)]
+    pub id: EnvironmentId,
+    /// Its name.
+    #[schema(value_type = String)]
+    pub name: Name,
+    /// What it is for.
+    pub kind: KindOut,
+    /// Where it is served.
+    pub url: String,
+    /// How many replicas its deployment runs.
+    pub replicas: u32,
+    /// How many of them take traffic.
+    pub healthy_replicas: usize,
+    /// The deployment that is live.
+    pub current: Option<CurrentOut>,
+    /// The deployment kept ready for a rollback.
+    pub kept: Option<CurrentOut>,
+}
+
+/// What an environment is for.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[schema(as = EnvironmentKind)]
+pub enum KindOut {
+    /// The one that users see.
+    Production,
+    /// The state of another branch.
+    Preview {
+        /// The branch.
+        branch: String,
+    },
+}
+
+/// A deployment in brief.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DeploymentBrief)]
+pub struct CurrentOut {
+    /// Its id.
+    #[schema(value_type = String)]
+    pub id: DeploymentId,
+    /// Its number in the project.
+    pub number: u64,
+    /// Where it stands.
+    pub phase: &'static str,
+}
+
+/// A preview environment to create.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewEnvironment)]
+pub struct EnvironmentIn {
+    /// The branch it follows; its name is made of that.
+    pub branch: String,
+}
+
+/// How many replicas an environment shall run.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Scale {
+    /// How many; 0 stops it.
+    pub replicas: u32,
+}
+
+impl EnvironmentOut {
+    pub(crate) fn of(state: &Agreed, links: &Links, environment: &Environment) -> Self {
+        let serving = |id| state.replicas_of(id).filter(|r| r.serving_endpoint().is_some()).count();
+        let brief = |id: DeploymentId| {
+            let deployment = state.deployments.get(&id)?;
+            Some(CurrentOut { id, number: deployment.number, phase: deployment.phase.name() })
+        };
+        Self {
+            id: environment.id,
+            name: environment.name.clone(),
+            kind: match environment.kind.clone() {
+                EnvironmentKind::Production => KindOut::Production,
+                EnvironmentKind::Preview { branch } => KindOut::Preview { branch },
+            },
+            url: links.app(state, environment),
+            replicas: environment.replicas,
+            healthy_replicas: environment.current.map(serving).unwrap_or_default(),
+            current: environment.current.and_then(brief),
+            kept: environment.kept.and_then(brief),
+        }
+    }
+}
+
+fn row(id: EnvironmentId) -> String {
+    format!("environments/{id}")
+}
+
+fn shown(
+    state: &Applied,
+    links: &Links,
+    id: EnvironmentId,
+) -> Result<Tagged<EnvironmentOut>, ApiError> {
+    let environment =
+        state.environments.get(&id).ok_or_else(|| ApiError::not_found("environment", id))?;
+    Ok(Tagged::new(state, &row(id), EnvironmentOut::of(state, links, environment)))
+}
+
+/// Lists the environments of a project.
+#[utoipa::path(
+    get, path = "/api/projects/{p}/environments", tag = "environments",
+    responses((status = 200, body = Page<EnvironmentOut>))
+)]
+pub(crate) async fn list(
+    MayRead(_): MayRead,
+    Path(p): Path<String>,
+    links: Links,
+    paging: Paging,
+    Seen(state): Seen,
+) -> Result<Out<Page<EnvironmentOut>>, ApiError> {
+    let environments = state.environments_of(ids::project(&state, &p)?.id);
+    let show = |environment: &Environment| EnvironmentOut::of(&state, &links, environment);
+    Ok(Out(paging.page(environments, Order::Rising, |e| e.id.to_string(), show)))
+}
+
+/// Shows an environment.
+#[utoipa::path(
+    get, path = "/api/projects/{p}/environments/{e}", tag = "environments",
+    responses((status = 200, body = EnvironmentOut))
+)]
+pub(crate) async fn show(
+    MayRead(_): MayRead,
+    Path(path): Path<(String, String)>,
+    links: Links,
+    Seen(state): Seen,
+) -> Result<Tagged<EnvironmentOut>, ApiError> {
+    shown(&state, &links, ids::place(&state, &path)?.1.id)
+}
+
+/// Creates a preview environment for a branch.
+#[utoipa::path(
+    post, path = "/api/projects/{p}/environments", tag = "environments",
+    request_body = EnvironmentIn, responses((status = 201, body = EnvironmentOut))
+)]
+pub(crate) async fn create(
+    State(context): State<Shared>,
+    MayWrite(caller): MayWrite,
+    Path(p): Path<String>,
+    links: Links,
+    key: IdempotencyKey,
+    Json(EnvironmentIn { branch }): Json<EnvironmentIn>,
+) -> Result<(StatusCode, Tagged<EnvironmentOut>), ApiError> {
+    let project = ids::project(&*context.cluster.read_latest().await?, &p)?.id;
+    let branch = checked_branch("branch", branch)?;
+    let mut proposal = caller.asks(Command::CreateEnvironment { id: fresh_id(), project, branch });
+    proposal.request = key.of(&caller);
+    let (Reply::Environment { id }, state) = context.change(proposal).await? else {
+        return Err(ApiError::UnexpectedReply);
+    };
+    Ok((StatusCode::CREATED, shown(&state, &links, id)?))
+}
+
+/// Deletes a preview environment with everything in it.
+#[utoipa::path(
+    delete, path = "/api/projects/{p}/environments/{e}", tag = "environments",
+    responses((status = 204))
+)]
+pub(crate) async fn delete(
+    State(context): State<Shared>,
+    MayWrite(caller): MayWrite,
+    Path(path): Path<(String, String)>,
+    if_match: IfMatch,
+) -> Result<StatusCode, ApiError> {
+    let id = ids::place(&*context.cluster.read_latest().await?, &path)?.1.id;
+    let mut proposal = caller.asks(Command::DeleteEnvironment { id });
+    proposal.condition = if_match.on(row(id));
+    context.change(proposal).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Sets how many replicas an environment runs.
+#[utoipa::path(
+    put, path = "/api/projects/{p}/environments/{e}/scale", tag = "environments",
+    request_body = Scale, responses((status = 200, body = EnvironmentOut))
+)]
+pub(crate) async fn scale(
+    State(context): State<Shared>,
+    MayWrite(caller): MayWrite,
+    Path(path): Path<(String, String)>,
+    links: Links,
+    if_match: IfMatch,
+    Json(Scale { replicas }): Json<Scale>,
+) -> Result<Tagged<EnvironmentOut>, ApiError> {
+    let id = ids::place(&*context.cluster.read_latest().await?, &path)?.1.id;
+    let mut proposal = caller.asks(Command::SetReplicas { id, replicas });
+    proposal.condition = if_match.on(row(id));
+    let (_, state) = context.change(proposal).await?;
+    shown(&state, &links, id)
+}

@@ -1,0 +1,94 @@
+//! REST, authentication and OpenAPI, and the Git server that deploys what is pushed to it.
+//!
+//! [`Api::router`] is the whole HTTP face of a node but the edge. A handler reads what the cluster agrees on, proposes a
+//! change, and shows the outcome; it decides nothing that [`temps_state::State::apply`] decides. The path of a change:
+//! [`auth`] finds the caller, the noun's file makes a command of the body, `Context::change` proposes it, and
+//! [`error`] turns a refusal into a problem document.
+
+mod admin;
+mod answer;
+mod api_keys;
+mod audit;
+mod auth;
+mod body;
+mod conditions;
+mod consistency;
+mod context;
+mod deployments;
+mod environments;
+mod error;
+mod events;
+mod exec;
+mod git_push;
+mod health;
+mod idempotency;
+mod ids;
+mod links;
+mod login_limit;
+mod logs;
+mod metrics;
+mod openapi;
+mod pages;
+mod passwords;
+mod projects;
+mod push;
+mod replicas;
+mod router;
+mod schema;
+mod secrets;
+mod session;
+mod settings;
+mod status;
+mod streams;
+mod uploads;
+mod users;
+mod variables;
+mod webhooks;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use prometheus_client::registry::Registry;
+use temps_builder::Builder;
+use temps_raft::Cluster;
+use temps_scheduler::Scheduler;
+use tokio::sync::watch;
+
+pub use admin::ensure_admin;
+pub use error::{ApiError, Problem};
+pub use pages::Page;
+
+/// What the API needs to know of its node.
+#[derive(Debug, Clone)]
+pub struct ApiConfig {
+    /// The port of the edge's plain HTTP listener; part of the apps' URLs.
+    pub http_port: u16,
+    /// The port of the edge's TLS listener.
+    pub https_port: Option<u16>,
+    /// The node's data folder; the repositories that are pushed to lie in its `git` folder.
+    pub data_dir: PathBuf,
+}
+
+/// What the API is made of.
+pub struct Api {
+    /// What the cluster agrees on.
+    pub cluster: Cluster,
+    /// The containers.
+    pub scheduler: Scheduler,
+    /// Uploads and build logs.
+    pub builder: Builder,
+    /// The index of the state that this node's edge serves from.
+    pub edge_applied: watch::Receiver<u64>,
+    /// Metrics of the other parts of the node.
+    pub metrics: Arc<Registry>,
+    /// Ports and folders.
+    pub config: ApiConfig,
+}
+
+impl Api {
+    /// Every route. Serve it with `into_make_service_with_connect_info::<SocketAddr>()`: login limits and the audit
+    /// log need the client's address.
+    pub fn router(self) -> axum::Router {
+        router::router(Arc::new(context::Context::new(self)))
+    }
+}

@@ -1,0 +1,124 @@
+//! Log lines: those that builds write, and those that containers write.
+
+use axum::extract::{Path, Query, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use futures::{Stream, StreamExt, stream};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use temps_builder::LogLine;
+use temps_scheduler::{LogQuery, ReplicaLine};
+use temps_state::{DeploymentId, ReplicaId};
+use tokio_util::sync::CancellationToken;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::auth::MayRead;
+use crate::consistency::Seen;
+use crate::context::{Context, Shared};
+use crate::{ApiError, ids, streams};
+
+/// The last lines shown when the client does not say how many.
+pub const TAIL_DEFAULT: u32 = 100;
+/// The most lines shown from the past.
+pub const TAIL_MAX: u32 = 10_000;
+
+/// A line of a build log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct BuildLine {
+    /// When it was written.
+    pub at: Timestamp,
+    /// The step of the build it belongs to.
+    pub step: String,
+    /// The text.
+    pub text: String,
+}
+
+impl From<LogLine> for BuildLine {
+    fn from(LogLine { at, step, text }: LogLine) -> Self {
+        Self { at, step, text }
+    }
+}
+
+/// Every line of a build log, also those to come, until the deployment is over.
+pub(crate) fn follow_log(
+    context: &Context,
+    id: DeploymentId,
+) -> impl Stream<Item = BuildLine> + Send + 'static + use<> {
+    let over = CancellationToken::new();
+    let lines = context.builder.logs().tail_until(id, over.clone()).map(BuildLine::from);
+    let mut applied = context.cluster.watch();
+    // Gives no line, but ends the log once nothing more can become of the deployment.
+    let end = stream::once(async move {
+        let is_over = applied.wait_for(|state| {
+            state.deployments.get(&id).is_none_or(|deployment| !deployment.phase.is_under_way())
+        });
+        let _ = is_over.await;
+        over.cancel();
+    });
+    stream::select(lines, end.filter_map(|()| std::future::ready(None)))
+}
+
+/// A line that a container wrote.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ContainerLine {
+    /// When it was written.
+    pub at: Timestamp,
+    /// The replica that wrote it.
+    #[schema(value_type = String)]
+    pub replica: ReplicaId,
+    /// `stdout` or `stderr`.
+    pub stream: &'static str,
+    /// The text.
+    pub text: String,
+}
+
+impl From<ReplicaLine> for ContainerLine {
+    fn from(ReplicaLine { at, replica, stream, text }: ReplicaLine) -> Self {
+        Self { at, replica, stream, text }
+    }
+}
+
+/// Which lines to show.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ContainerLogQuery {
+    /// Whether to wait for lines to come.
+    #[serde(default)]
+    pub follow: bool,
+    /// How many of the last lines of each replica; 100 when missing.
+    pub tail: Option<u32>,
+    /// Only lines written since.
+    pub since: Option<Timestamp>,
+    /// Only those of one replica.
+    pub replica: Option<String>,
+}
+
+/// Streams what an environment's containers write.
+#[utoipa::path(
+    get, path = "/api/projects/{p}/environments/{e}/logs", tag = "replicas", params(ContainerLogQuery),
+    responses((status = 200, body = ContainerLine, content_type = "application/x-ndjson"))
+)]
+pub(crate) async fn containers(
+    State(context): State<Shared>,
+    MayRead(_): MayRead,
+    Path(path): Path<(String, String)>,
+    Query(query): Query<ContainerLogQuery>,
+    headers: HeaderMap,
+    Seen(state): Seen,
+) -> Result<Response, ApiError> {
+    let (_, environment) = ids::place(&state, &path)?;
+    let replicas = match &query.replica {
+        Some(replica) => vec![ids::replica(&state, environment, replica)?.id],
+        None => environment
+            .current
+            .iter()
+            .flat_map(|current| state.replicas_of(*current))
+            .map(|replica| replica.id)
+            .collect(),
+    };
+    let tail = query.tail.unwrap_or(TAIL_DEFAULT).min(TAIL_MAX);
+    let slot = context.stream_slot()?;
+    let asked = LogQuery { follow: query.follow, tail, since: query.since };
+    let lines = context.scheduler.logs(replicas, asked).await?;
+    Ok(streams::answer(&headers, slot, lines.map(ContainerLine::from)))
+}

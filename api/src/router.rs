@@ -1,0 +1,99 @@
+//! Every route.
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{Method, Uri};
+use axum::middleware;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use utoipa_swagger_ui::SwaggerUi;
+
+use crate::body::JSON_BYTES_MAX;
+use crate::context::Shared;
+use crate::{
+    ApiError, answer, api_keys, audit, consistency, deployments, environments, events, exec,
+    git_push, health, logs, metrics, openapi, projects, replicas, schema, session, settings,
+    status, uploads, users, variables, webhooks,
+};
+
+/// Where the OpenAPI document is.
+pub const OPENAPI_PATH: &str = "/api-docs/openapi.json";
+/// Where it can be browsed.
+pub const SWAGGER_PATH: &str = "/swagger-ui";
+
+pub(crate) fn router(context: Shared) -> Router {
+    let (router, document) = documented().split_for_parts();
+    let browsable = SwaggerUi::new(SWAGGER_PATH).url(OPENAPI_PATH, openapi::complete(document));
+    router
+        .merge(browsable)
+        .fallback(no_route)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(DefaultBodyLimit::max(JSON_BYTES_MAX))
+        .layer(middleware::from_fn_with_state(context.clone(), consistency::wait_for_edges))
+        .layer(middleware::from_fn_with_state(context.clone(), answer::answer))
+        .with_state(context)
+}
+
+/// The routes that the OpenAPI document lists: all that this crate answers itself.
+fn documented() -> OpenApiRouter<Shared> {
+    people().merge(apps()).merge(cluster())
+}
+
+fn people() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new()
+        .routes(routes!(session::login))
+        .routes(routes!(session::logout))
+        .routes(routes!(session::me))
+        .routes(routes!(api_keys::list, api_keys::create))
+        .routes(routes!(api_keys::delete))
+        .routes(routes!(api_keys::permissions))
+        .routes(routes!(users::list, users::create))
+        .routes(routes!(users::change, users::delete))
+}
+
+fn apps() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new()
+        .routes(routes!(projects::list, projects::create))
+        .routes(routes!(projects::show, projects::change, projects::delete))
+        .routes(routes!(projects::rotate_webhook_secret))
+        .routes(routes!(environments::list, environments::create))
+        .routes(routes!(environments::show, environments::delete))
+        .routes(routes!(environments::scale))
+        .routes(routes!(variables::list, variables::set))
+        .routes(routes!(variables::unset))
+        .routes(routes!(replicas::list))
+        .routes(routes!(replicas::stats))
+        .routes(routes!(exec::exec))
+        .routes(routes!(logs::containers))
+        .routes(routes!(uploads::receive))
+        .routes(routes!(deployments::list, deployments::create))
+        .routes(routes!(deployments::show))
+        .routes(routes!(deployments::cancel))
+        .routes(routes!(deployments::roll_back))
+        .routes(routes!(events::events))
+        .routes(routes!(events::build_log))
+        .routes(routes!(webhooks::receive))
+        .routes(routes!(git_push::info_refs))
+        .routes(routes!(git_push::upload_pack))
+        .routes(routes!(git_push::receive_pack))
+}
+
+fn cluster() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new()
+        .routes(routes!(status::status))
+        .routes(routes!(status::nodes))
+        .routes(routes!(settings::show, settings::replace))
+        .routes(routes!(audit::list))
+        .routes(routes!(schema::temps_json))
+        .routes(routes!(health::healthz))
+        .routes(routes!(health::readyz))
+        .routes(routes!(metrics::scrape))
+}
+
+async fn no_route(uri: Uri) -> ApiError {
+    ApiError::NoRoute { path: uri.path().chars().take(200).collect() }
+}
+
+async fn wrong_method(method: Method) -> ApiError {
+    ApiError::Method { method: method.as_str().chars().take(32).collect() }
+}

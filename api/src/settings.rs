@@ -1,0 +1,176 @@
+//! `/api/settings`: settings of the whole cluster.
+
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use temps_state::{BuildSettings, Command, EdgeSettings, Settings};
+use utoipa::ToSchema;
+
+use crate::ApiError;
+use crate::auth::{MayAdmin, MayRead};
+use crate::body::Json;
+use crate::conditions::{IfMatch, Tagged};
+use crate::consistency::Seen;
+use crate::context::Shared;
+
+/// The longest preview domain, so that a 63 octet label fits before it in a host name of 253 octets.
+pub const PREVIEW_DOMAIN_BYTES_MAX: usize = 189;
+/// The key of the settings' row.
+const ROW: &str = "settings/00000000000000000000";
+
+/// Settings of the whole cluster. A field left out gets its default.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schema(as = Settings)]
+pub struct SettingsBody {
+    /// The domain of `<project>-<environment>.<preview domain>`.
+    pub preview_domain: String,
+    /// Bounds of builds.
+    pub build: BuildBody,
+    /// Bounds of the edge, per node.
+    pub edge: EdgeBody,
+}
+
+/// Defines the body of a group of settings: the same fields as the state's, which refuses unknown ones.
+macro_rules! group {
+    ($(#[$doc:meta])* $body:ident as $schema:ident = $settings:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+        #[serde(deny_unknown_fields, default)]
+        #[schema(as = $schema)]
+        pub struct $body {
+            $($(#[$field_doc])* pub $field: $type,)*
+        }
+
+        impl From<$settings> for $body {
+            fn from(settings: $settings) -> Self {
+                let $settings { $($field),* } = settings;
+                Self { $($field),* }
+            }
+        }
+
+        impl From<$body> for $settings {
+            fn from(body: $body) -> Self {
+                let $body { $($field),* } = body;
+                Self { $($field),* }
+            }
+        }
+
+        impl Default for $body {
+            fn default() -> Self {
+                $settings::default().into()
+            }
+        }
+    };
+}
+
+group! {
+    /// Bounds of a build.
+    BuildBody as BuildSettings = BuildSettings {
+        /// Thousandths of a processor; 0 for half of the node's.
+        cpu_millis: u64,
+        /// Mebibytes of memory; 0 for half of the node's.
+        memory_mib: u64,
+        /// Seconds a build may take.
+        timeout_seconds: u64,
+        /// How many builds a node runs at once.
+        at_once: u32,
+        /// Certificate authorities, in PEM, that builds trust besides the image's own.
+        ca_certificates: String,
+    }
+}
+
+group! {
+    /// Bounds of the edge; each holds per node.
+    EdgeBody as EdgeSettings = EdgeSettings {
+        /// Octets of a request body.
+        body_bytes_max: u64,
+        /// Octets of a request's line and headers.
+        header_bytes_max: u64,
+        /// Headers of a request.
+        headers_max: usize,
+        /// Seconds a client may take to send its headers.
+        header_seconds_max: u64,
+        /// Connections that clients may hold open.
+        connections_max: usize,
+        /// Connections that one client address may hold open.
+        connections_per_client_max: usize,
+        /// Seconds a connection may idle between requests.
+        idle_seconds_max: u64,
+        /// Seconds an app may take between two octets of its answer.
+        upstream_read_seconds_max: u64,
+    }
+}
+
+impl From<Settings> for SettingsBody {
+    fn from(Settings { preview_domain, build, edge }: Settings) -> Self {
+        Self { preview_domain, build: build.into(), edge: edge.into() }
+    }
+}
+
+impl From<SettingsBody> for Settings {
+    fn from(SettingsBody { preview_domain, build, edge }: SettingsBody) -> Self {
+        Self { preview_domain, build: build.into(), edge: edge.into() }
+    }
+}
+
+impl Default for SettingsBody {
+    fn default() -> Self {
+        Settings::default().into()
+    }
+}
+
+/// The cluster's settings.
+#[utoipa::path(get, path = "/api/settings", tag = "settings", responses((status = 200, body = SettingsBody)))]
+pub(crate) async fn show(MayRead(_): MayRead, Seen(state): Seen) -> Tagged<SettingsBody> {
+    Tagged::new(&state, ROW, state.settings().into())
+}
+
+/// Replaces the cluster's settings.
+#[utoipa::path(
+    put, path = "/api/settings", tag = "settings",
+    request_body = SettingsBody, responses((status = 200, body = SettingsBody))
+)]
+pub(crate) async fn replace(
+    State(context): State<Shared>,
+    MayAdmin(caller): MayAdmin,
+    if_match: IfMatch,
+    Json(body): Json<SettingsBody>,
+) -> Result<Tagged<SettingsBody>, ApiError> {
+    check(&body)?;
+    let mut proposal = caller.asks(Command::ChangeSettings { settings: body.into() });
+    proposal.condition = if_match.on(ROW.into());
+    let (_, state) = context.change(proposal).await?;
+    Ok(Tagged::new(&state, ROW, state.settings().into()))
+}
+
+fn check(body: &SettingsBody) -> Result<(), ApiError> {
+    let domain = &body.preview_domain;
+    let label = |label: &str| {
+        let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        (1..=63).contains(&label.len())
+            && label.chars().all(inner)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    if domain.len() > PREVIEW_DOMAIN_BYTES_MAX || !domain.split('.').all(label) {
+        let why =
+            "give a domain in lower case without a dot at its end, such as `apps.example.com`";
+        return Err(ApiError::invalid("preview_domain", why));
+    }
+    let at_least_one = [
+        ("build.timeout_seconds", body.build.timeout_seconds),
+        ("build.at_once", u64::from(body.build.at_once)),
+        ("edge.body_bytes_max", body.edge.body_bytes_max),
+        ("edge.header_bytes_max", body.edge.header_bytes_max),
+        ("edge.headers_max", body.edge.headers_max as u64),
+        ("edge.header_seconds_max", body.edge.header_seconds_max),
+        ("edge.connections_max", body.edge.connections_max as u64),
+        ("edge.connections_per_client_max", body.edge.connections_per_client_max as u64),
+        ("edge.idle_seconds_max", body.edge.idle_seconds_max),
+        ("edge.upstream_read_seconds_max", body.edge.upstream_read_seconds_max),
+    ];
+    match at_least_one.iter().find(|(_, value)| *value == 0) {
+        Some((field, _)) => Err(ApiError::invalid(*field, "use at least 1")),
+        None => Ok(()),
+    }
+}
