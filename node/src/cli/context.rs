@@ -1,0 +1,122 @@
+//! What every verb needs: where to print, whom to ask, and which project is meant.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::client::{Client, path};
+use crate::config_file::{ConfigFile, Login, normal_url};
+use crate::error::CliError;
+use crate::folder;
+use crate::output::Output;
+
+/// The address of a node on this machine, where nothing names another.
+const URL_DEFAULT: &str = "http://127.0.0.1:3000";
+
+/// What every verb needs.
+pub struct Context {
+    /// Where to print.
+    pub output: Output,
+    api_url: Option<String>,
+}
+
+impl Context {
+    /// A context for an address from the command line or the environment.
+    pub fn new(output: Output, api_url: Option<String>) -> Self {
+        Self { output, api_url: api_url.filter(|url| !url.is_empty()) }
+    }
+
+    /// A client with the key that belongs to the address.
+    pub fn client(&self) -> Result<Client, CliError> {
+        let config = ConfigFile::load(&ConfigFile::path()?)?;
+        let url = self.url(&config)?;
+        if let Some(key) = std::env::var("TEMPS_API_TOKEN").ok().filter(|key| !key.is_empty()) {
+            return Ok(Client::with_key(&url, key));
+        }
+        match config.contexts.get(&url) {
+            Some(Login { key, .. }) => Ok(Client::with_key(&url, key.clone())),
+            None => Err(not_logged_in(&url)),
+        }
+    }
+
+    /// The address to use: the one named, the last login's, or this machine's.
+    pub fn url(&self, config: &ConfigFile) -> Result<String, CliError> {
+        let named = self.api_url.as_deref().or(config.current.as_deref());
+        normal_url(named.unwrap_or(URL_DEFAULT))
+    }
+}
+
+fn not_logged_in(url: &str) -> CliError {
+    CliError::blocked(
+        format!("you are not logged in to {url}"),
+        "there is no API key for it, neither from a login nor in TEMPS_API_TOKEN",
+        format!("temps login {url}"),
+    )
+}
+
+/// Which project is meant.
+#[derive(Args, Clone, Default)]
+pub struct ProjectArg {
+    /// The project; this folder's (.temps/project.json) when not given.
+    #[arg(short, long, global = true, env = "TEMPS_PROJECT", hide_env_values = true)]
+    #[arg(value_name = "NAME")]
+    pub project: Option<String>,
+}
+
+impl ProjectArg {
+    /// The project's name.
+    pub fn name(&self) -> Result<String, CliError> {
+        let here = std::env::current_dir().map_err(CliError::file("read", Path::new(".")))?;
+        match self.named(&here)? {
+            Some(name) => Ok(name),
+            None => Err(no_project(&here)),
+        }
+    }
+
+    /// The project that is named, or that a folder is linked to.
+    pub fn named(&self, folder: &Path) -> Result<Option<String>, CliError> {
+        match &self.project {
+            Some(name) if !name.is_empty() => Ok(Some(name.clone())),
+            _ => folder::linked(folder),
+        }
+    }
+}
+
+fn no_project(here: &Path) -> CliError {
+    CliError::usage(
+        "it is not clear which project is meant",
+        format!("neither --project nor a .temps/project.json in {} names one", here.display()),
+        "temps projects list, then the same command with --project NAME",
+    )
+}
+
+/// Which environment of which project is meant.
+#[derive(Args, Clone)]
+pub struct TargetArgs {
+    #[command(flatten)]
+    pub project: ProjectArg,
+    /// The environment.
+    #[arg(short, long, global = true, default_value = temps_state::PRODUCTION)]
+    #[arg(value_name = "NAME")]
+    pub environment: String,
+}
+
+impl TargetArgs {
+    /// The path of the environment, and of what is in it.
+    pub fn path(&self, more: &[&str]) -> Result<String, CliError> {
+        let project = self.project.name()?;
+        Ok(path(&[&["projects", &project, "environments", &self.environment], more].concat()))
+    }
+
+    /// `shop/production`.
+    pub fn label(&self) -> Result<String, CliError> {
+        Ok(format!("{}/{}", self.project.name()?, self.environment))
+    }
+}
+
+/// Where logins are kept, and what is there.
+pub fn logins() -> Result<(PathBuf, ConfigFile), CliError> {
+    let path = ConfigFile::path()?;
+    let config = ConfigFile::load(&path)?;
+    Ok((path, config))
+}

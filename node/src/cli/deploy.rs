@@ -1,0 +1,198 @@
+//! `temps deploy`: a folder, a Git repository or an image becomes the version that is served.
+
+use std::path::{Path, PathBuf};
+
+use futures::TryStreamExt;
+use serde_json::{Value, json};
+use tokio_util::io::ReaderStream;
+
+use super::context::{Context, TargetArgs};
+use crate::client::{Client, path};
+use crate::error::CliError;
+use crate::folder;
+use crate::follow::follow;
+use crate::output::Output;
+use crate::pack::{Packed, pack};
+use crate::steps::byte_bar;
+use crate::view::{self, Deployment};
+
+/// The most octets of a packed folder: what a node takes.
+const UPLOAD_BYTES_MAX: u64 = 512 << 20;
+/// How many octets of an upload are read at once.
+const CHUNK_BYTES: usize = 64 << 10;
+
+#[derive(clap::Args)]
+#[command(after_help = "The project is created when there is none of that name. What .gitignore, \
+.dockerignore and .tempsignore name stays here.\nExit code 3: the deployment failed, and the old version is kept.")]
+pub struct Args {
+    /// The folder to deploy.
+    #[arg(default_value = ".", value_name = "PATH")]
+    folder: PathBuf,
+    #[command(flatten)]
+    target: TargetArgs,
+    /// Deploy a Git repository instead of a folder: https, ssh or file URL.
+    #[arg(long, value_name = "URL", conflicts_with_all = ["image", "folder"])]
+    git: Option<String>,
+    /// The branch of the repository; its default branch when not given.
+    #[arg(long, requires = "git", value_name = "NAME")]
+    branch: Option<String>,
+    /// The commit of the repository; the branch's newest when not given.
+    #[arg(long, requires = "git", value_name = "HASH")]
+    commit: Option<String>,
+    /// The folder of the app inside the repository.
+    #[arg(long, requires = "git", value_name = "PATH")]
+    directory: Option<String>,
+    /// Deploy a ready image instead of a folder.
+    #[arg(long, value_name = "REFERENCE", conflicts_with = "folder")]
+    image: Option<String>,
+    /// Return once the deployment is asked for, without waiting for it.
+    #[arg(long)]
+    no_wait: bool,
+}
+
+pub async fn run(context: &Context, args: Args) -> Result<(), CliError> {
+    let folder = match args.git.is_some() || args.image.is_some() {
+        true => None,
+        false => Some(folder::existing(&args.folder)?),
+    };
+    let project = project_name(&args, folder.as_deref())?;
+    let client = context.client()?;
+    ensure_project(&client, &context.output, &project, &args).await?;
+    if let Some(folder) = &folder {
+        remember(&context.output, folder, &project);
+    }
+    let source = source(&client, &context.output, &args, folder.as_deref()).await?;
+    let body = json!({"environment": args.target.environment, "source": source});
+    let created = client.post(&path(&["projects", &project, "deployments"]), &body).await?.value;
+    let deployment: Deployment = view::read(&created)?;
+    let Deployment { number, environment_name, .. } = deployment;
+    context.output.note(&format!("Deployment {number} of {project}/{environment_name}"));
+    let last = match args.no_wait {
+        true => created,
+        false => follow(context.output, &client, &created).await?,
+    };
+    let url = view::read::<Deployment>(&last)?.url;
+    context.output.answer(&last, || url)
+}
+
+fn project_name(args: &Args, folder: Option<&Path>) -> Result<String, CliError> {
+    if let Some(name) = args.target.project.project.as_ref().filter(|name| !name.is_empty()) {
+        return Ok(name.clone());
+    }
+    let suggested = match (&args.git, &args.image, folder) {
+        (Some(url), _, _) => folder::name_of_url(url),
+        (_, Some(image), _) => folder::name_of_image(image),
+        (_, _, Some(folder)) => match folder::linked(folder)? {
+            Some(name) => return Ok(name),
+            None => folder::suggested_name(folder),
+        },
+        _ => None,
+    };
+    suggested.map(String::from).ok_or_else(|| {
+        CliError::usage(
+            "the project needs a name",
+            "none can be made from what is deployed",
+            "the same command with --project NAME",
+        )
+    })
+}
+
+/// Creates the project when there is none, and says so.
+async fn ensure_project(
+    client: &Client,
+    output: &Output,
+    project: &str,
+    args: &Args,
+) -> Result<(), CliError> {
+    match client.get(&path(&["projects", project])).await {
+        Ok(_) => return Ok(()),
+        Err(error) if error.is_not_found() => {}
+        Err(error) => return Err(error),
+    }
+    let mut body = json!({"name": project});
+    // Without a branch it is not known which one pushes shall deploy, so that the project has no repository yet.
+    if let (Some(url), Some(branch)) = (&args.git, &args.branch) {
+        let directory = args.directory.as_deref().unwrap_or_default();
+        body["repository"] = json!({"url": url, "branch": branch, "directory": directory});
+    }
+    client.post(&path(&["projects"]), &body).await?;
+    output.note(&format!("Created project {project}."));
+    Ok(())
+}
+
+/// Links the folder to the project, so that the other verbs know which one is meant.
+fn remember(output: &Output, folder: &Path, project: &str) {
+    if folder::linked(folder).is_ok_and(|linked| linked.is_some()) {
+        return;
+    }
+    match folder::link(folder, project) {
+        Ok(()) => output.note(&format!("Linked this folder to {project} in .temps/project.json.")),
+        Err(error) => output.warn(&format!("{error}: name the project with --project next time")),
+    }
+}
+
+async fn source(
+    client: &Client,
+    output: &Output,
+    args: &Args,
+    folder: Option<&Path>,
+) -> Result<Value, CliError> {
+    if let Some(url) = &args.git {
+        let Args { branch, commit, directory, .. } = args;
+        return Ok(json!({
+            "type": "git", "url": url, "branch": branch, "commit": commit, "directory": directory,
+        }));
+    }
+    if let Some(reference) = &args.image {
+        return Ok(json!({"type": "image", "reference": reference}));
+    }
+    let folder = folder.unwrap_or(Path::new(".")).to_path_buf();
+    let packed = tokio::task::spawn_blocking(move || pack(&folder))
+        .await
+        .expect("packing returns its errors, and nobody aborts it")?;
+    let digest = upload(client, output, packed).await?;
+    Ok(json!({"type": "upload", "digest": digest}))
+}
+
+async fn upload(client: &Client, output: &Output, packed: Packed) -> Result<String, CliError> {
+    let Packed { file, bytes, files } = packed;
+    if bytes > UPLOAD_BYTES_MAX {
+        return Err(CliError::blocked(
+            "the folder is too large to deploy",
+            format!(
+                "packed it is {} MiB, and a node takes {}",
+                bytes >> 20,
+                UPLOAD_BYTES_MAX >> 20
+            ),
+            "name what the app does not need in a .tempsignore file",
+        ));
+    }
+    let bar = byte_bar(output, "upload", bytes);
+    let body = || -> Result<reqwest::Body, CliError> {
+        let again = || -> std::io::Result<std::fs::File> {
+            let mut file = file.try_clone()?;
+            std::io::Seek::rewind(&mut file)?;
+            Ok(file)
+        };
+        let file = again().map_err(CliError::file("read", std::env::temp_dir()))?;
+        bar.set_position(0);
+        let chunks = ReaderStream::with_capacity(tokio::fs::File::from_std(file), CHUNK_BYTES);
+        let bar = bar.clone();
+        Ok(reqwest::Body::wrap_stream(chunks.inspect_ok(move |chunk| bar.inc(chunk.len() as u64))))
+    };
+    let answer = client.upload(&path(&["uploads"]), bytes, body).await;
+    bar.finish_and_clear();
+    let value = answer?.value;
+    output.note(&format!("Uploaded {files} files, {}.", size(bytes)));
+    match value["digest"].as_str() {
+        Some(digest) => Ok(digest.into()),
+        None => Err(CliError::Unreadable {
+            url: client.url().into(),
+            why: "the answer to the upload has no digest".into(),
+        }),
+    }
+}
+
+fn size(bytes: u64) -> String {
+    indicatif::HumanBytes(bytes).to_string()
+}

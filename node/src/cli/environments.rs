@@ -1,0 +1,89 @@
+//! `temps environments`: where a project's deployments run.
+
+use clap::Subcommand;
+use serde_json::json;
+
+use super::context::{Context, ProjectArg};
+use super::projects::replicas;
+use crate::client::path;
+use crate::error::CliError;
+use crate::table::table;
+use crate::terminal;
+use crate::view::{self, Environment};
+
+/// The most environments that are listed.
+const LIST_MAX: usize = 1_000;
+
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    project: ProjectArg,
+    #[command(subcommand)]
+    act: Option<Act>,
+}
+
+#[derive(Subcommand)]
+enum Act {
+    /// List the environments.
+    #[command(visible_alias = "ls")]
+    List,
+    /// Create a preview environment for a branch.
+    Create {
+        /// The branch it follows; its name is made from it.
+        branch: String,
+    },
+    /// Delete a preview environment with everything in it.
+    #[command(visible_alias = "rm")]
+    Delete {
+        /// The environment's name.
+        name: String,
+        /// Do not ask.
+        #[arg(short, long)]
+        yes: bool,
+    },
+}
+
+pub async fn run(context: &Context, args: Args) -> Result<(), CliError> {
+    let project = args.project.name()?;
+    match args.act.unwrap_or(Act::List) {
+        Act::List => list(context, &project).await,
+        Act::Create { branch } => create(context, &project, branch).await,
+        Act::Delete { name, yes } => delete(context, &project, &name, yes).await,
+    }
+}
+
+async fn list(context: &Context, project: &str) -> Result<(), CliError> {
+    let path = path(&["projects", project, "environments"]);
+    let value = context.client()?.list(&path, &[], LIST_MAX).await?;
+    context.output.try_answer(&value, || Ok(listed(view::items(&value)?)))
+}
+
+/// A table of environments.
+pub fn listed(environments: Vec<Environment>) -> String {
+    let header = ["environment", "branch", "replicas", "live", "url"];
+    table(header, environments.into_iter().map(row), "No environments.")
+}
+
+fn row(environment: Environment) -> [String; 5] {
+    let live = environment.current.as_ref().map(|current| format!("#{}", current.number));
+    let branch = environment.kind["branch"].as_str().unwrap_or("-").to_string();
+    let replicas = replicas(&environment);
+    [environment.name, branch, replicas, live.unwrap_or_else(|| "-".into()), environment.url]
+}
+
+async fn create(context: &Context, project: &str, branch: String) -> Result<(), CliError> {
+    let path = path(&["projects", project, "environments"]);
+    let value = context.client()?.post(&path, &json!({"branch": branch})).await?.value;
+    context.output.try_answer(&value, || {
+        let Environment { name, .. } = view::read(&value)?;
+        Ok(format!("Created environment {name}. Deploy to it: temps deploy -p {project} -e {name}"))
+    })
+}
+
+async fn delete(context: &Context, project: &str, name: &str, yes: bool) -> Result<(), CliError> {
+    let what = format!("Deleting {project}/{name} deletes its variables and deployments");
+    terminal::confirm(&what, name, yes)?;
+    let path = path(&["projects", project, "environments", name]);
+    let value = context.client()?.delete(&path).await?.value;
+    context.output.answer(&value, || format!("Deleted environment {name}."))
+}

@@ -1,0 +1,223 @@
+//! The command line: one file per verb.
+
+mod apikeys;
+mod audit;
+mod completion;
+mod context;
+mod deploy;
+mod deployments;
+mod env;
+mod environments;
+mod exec;
+mod login;
+mod logout;
+mod logs;
+mod open;
+mod projects;
+mod scale;
+mod serve;
+mod settings;
+mod status;
+mod users;
+mod version;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::{CliError, Exit};
+use crate::node_config::ServeArgs;
+use crate::output::Output;
+use context::Context;
+
+const AFTER_HELP: &str = "\
+Examples:
+  temps serve                           start a node on this machine
+  temps login http://127.0.0.1:3000     log in to a node
+  temps deploy                          deploy this folder
+  temps deploy --git https://git.example.com/team/shop.git --branch main
+  temps deploy --image nginx:stable
+  temps logs -f                         follow what the app prints
+
+Exit codes:
+  0  it worked
+  1  it failed
+  2  the command line is wrong
+  3  the deployment failed, and the old version is kept
+  4  the cluster has no quorum, so nothing can be changed
+
+Environment:
+  TEMPS_API_URL, TEMPS_API_TOKEN        use this node and API key instead of a login
+  TEMPS_PROJECT                         the project, where --project is not given
+  NO_COLOR                              no colours";
+
+const SERVE_HELP: &str = "\
+The first start on an empty folder founds a cluster and prints the admin's password once.
+TEMPS_ADMIN_EMAIL (default admin@localhost) and TEMPS_ADMIN_PASSWORD set them instead.";
+
+/// Turns servers and repositories into served apps.
+#[derive(Parser)]
+#[command(name = "temps", version, after_help = AFTER_HELP, arg_required_else_help = true)]
+pub struct Cli {
+    /// Print what REST answers: one JSON object, or one JSON line per event.
+    #[arg(long, global = true)]
+    json: bool,
+    /// The node to talk to; the last login's when not given.
+    #[arg(long = "url", id = "api_url", global = true, env = "TEMPS_API_URL", value_name = "URL")]
+    #[arg(hide_env_values = true)]
+    api_url: Option<String>,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Start a node on this machine.
+    #[command(after_help = SERVE_HELP)]
+    Serve(Box<ServeArgs>),
+    #[command(flatten)]
+    Client(ClientVerb),
+    /// Print the completions of a shell.
+    Completion(completion::Args),
+    /// Print the version.
+    Version,
+}
+
+/// Verbs that talk to a node.
+#[derive(Subcommand)]
+enum ClientVerb {
+    /// Log in to a node and keep an API key for it.
+    Login(login::Args),
+    /// Delete the API key of a login.
+    Logout,
+    /// Build and serve a folder, a Git repository or an image.
+    Deploy(deploy::Args),
+    /// List, show, create, delete, disable and enable projects.
+    #[command(visible_alias = "project")]
+    Projects(projects::Args),
+    /// List, create and delete the environments of a project.
+    #[command(visible_alias = "environment")]
+    Environments(environments::Args),
+    /// List, show, cancel and roll back deployments.
+    #[command(visible_alias = "deployment")]
+    Deployments(deployments::Args),
+    /// Show what the app prints, or what its build printed.
+    Logs(logs::Args),
+    /// List, set, unset and import the variables of an environment.
+    Env(env::Args),
+    /// Set how many replicas an environment runs.
+    Scale(scale::Args),
+    /// Run a command in a replica.
+    Exec(exec::Args),
+    /// Open the app in a browser, or print its address.
+    Open(open::Args),
+    /// Show how the cluster is.
+    Status,
+    /// List, create and delete API keys.
+    #[command(visible_alias = "apikey")]
+    Apikeys(apikeys::Args),
+    /// List, create, change and delete users.
+    #[command(visible_alias = "user")]
+    Users(users::Args),
+    /// Show who changed what, when, and from where.
+    Audit(audit::Args),
+    /// Show and change the cluster's settings.
+    Settings(settings::Args),
+}
+
+/// Runs the verb that the command line names.
+pub fn run(cli: Cli) -> ExitCode {
+    let output = Output::of_process(cli.json);
+    let done = match cli.verb {
+        Verb::Serve(args) => serve::run(*args).map(|()| Exit::Ok as u8),
+        Verb::Completion(args) => completion::run(&output, &args).map(|()| Exit::Ok as u8),
+        Verb::Version => version::run(&output).map(|()| Exit::Ok as u8),
+        Verb::Client(verb) => run_client(verb, Context::new(output, cli.api_url)),
+    };
+    ExitCode::from(done.unwrap_or_else(|error| {
+        output.failure(&error);
+        error.exit() as u8
+    }))
+}
+
+/// Runs a verb that talks to a node, on one thread.
+fn run_client(verb: ClientVerb, context: Context) -> Result<u8, CliError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| CliError::Terminal { act: "start", source })?;
+    let done = runtime.block_on(perform(verb, &context));
+    // A read of standard input may still wait for a key; nobody needs it.
+    runtime.shutdown_background();
+    done
+}
+
+async fn perform(verb: ClientVerb, context: &Context) -> Result<u8, CliError> {
+    match verb {
+        ClientVerb::Exec(args) => return exec::run(context, args).await,
+        ClientVerb::Login(args) => login::run(context, args).await,
+        ClientVerb::Logout => logout::run(context).await,
+        ClientVerb::Deploy(args) => deploy::run(context, args).await,
+        ClientVerb::Projects(args) => projects::run(context, args).await,
+        ClientVerb::Environments(args) => environments::run(context, args).await,
+        ClientVerb::Deployments(args) => deployments::run(context, args).await,
+        ClientVerb::Logs(args) => logs::run(context, args).await,
+        ClientVerb::Env(args) => env::run(context, args).await,
+        ClientVerb::Scale(args) => scale::run(context, args).await,
+        ClientVerb::Open(args) => open::run(context, args).await,
+        ClientVerb::Status => status::run(context).await,
+        ClientVerb::Apikeys(args) => apikeys::run(context, args).await,
+        ClientVerb::Users(args) => users::run(context, args).await,
+        ClientVerb::Audit(args) => audit::run(context, args).await,
+        ClientVerb::Settings(args) => settings::run(context, args).await,
+    }
+    .map(|()| Exit::Ok as u8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::{Command, CommandFactory};
+
+    fn check_help(command: &mut Command) {
+        let help = command.render_long_help().to_string();
+        assert!(command.get_about().is_some(), "{} says nothing of itself", command.get_name());
+        assert!(help.contains("Usage:"), "{help}");
+        for argument in command.get_arguments().filter(|argument| !argument.is_hide_set()) {
+            let id = argument.get_id();
+            assert!(argument.get_help().is_some(), "{} {id} has no help", command.get_name());
+        }
+        for verb in command.get_subcommands_mut() {
+            check_help(verb);
+        }
+    }
+
+    #[test]
+    fn every_verb_and_flag_explains_itself() {
+        let mut command = Cli::command();
+        command.clone().debug_assert();
+        command.build();
+        check_help(&mut command);
+    }
+
+    #[test]
+    fn every_exit_code_is_documented() {
+        for code in 0..=4 {
+            assert!(AFTER_HELP.contains(&format!("\n  {code}  ")), "{code}");
+        }
+    }
+
+    #[test]
+    fn passwords_and_tokens_are_no_arguments() {
+        let mut command = Cli::command();
+        command.build();
+        let mut verbs: Vec<&Command> = vec![&command];
+        while let Some(verb) = verbs.pop() {
+            let names = verb.get_arguments().map(|argument| argument.get_id().as_str());
+            for name in names.filter(|name| name.contains("password") || name.contains("token")) {
+                assert_eq!(name, "password_stdin", "{}", verb.get_name());
+            }
+            verbs.extend(verb.get_subcommands());
+        }
+    }
+}

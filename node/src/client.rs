@@ -1,0 +1,399 @@
+//! The HTTP client of the API: paths, retries, problems as errors, streams of lines.
+
+use std::time::Duration;
+
+use futures::{Stream, StreamExt, TryStreamExt};
+use reqwest::header::{self, HeaderMap};
+use reqwest::{Body, Method, RequestBuilder, Response};
+use serde_json::Value;
+use tokio_util::codec::{FramedRead, LinesCodec};
+use tokio_util::io::StreamReader;
+
+use crate::error::CliError;
+use crate::problem::Problem;
+
+/// How long a connection may take to come about.
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// How long one answer may take; streams are not bound by it.
+const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+/// How long an upload may take.
+const UPLOAD_WITHIN: Duration = Duration::from_secs(3_600);
+/// How often a request is sent at most.
+const ATTEMPTS_MAX: u32 = 4;
+/// The pause before the second attempt; it doubles.
+const PAUSE_FIRST: Duration = Duration::from_millis(150);
+/// The longest line of a stream, in octets.
+const LINE_BYTES_MAX: usize = 4 << 20;
+/// How many items a page of a list holds.
+const PAGE_ITEMS: usize = 100;
+
+/// Who asks.
+#[derive(Clone)]
+enum Credentials {
+    Nobody,
+    Key(String),
+    Session { cookie: String, csrf_token: String },
+}
+
+/// A client of one node's API.
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    url: String,
+    credentials: Credentials,
+}
+
+/// What the API answered.
+#[derive(Debug)]
+pub struct Answer {
+    /// The body; `null` when it was empty.
+    pub value: Value,
+    /// The tag of the resource, for `If-Match`.
+    pub etag: Option<String>,
+    /// The log entry up to which the answer is.
+    pub applied_index: u64,
+}
+
+/// One request, before it is sent.
+struct Call<'a> {
+    method: Method,
+    path: &'a str,
+    query: &'a [(&'a str, String)],
+    body: Option<&'a Value>,
+    etag: Option<&'a str>,
+}
+
+impl<'a> Call<'a> {
+    fn new(method: Method, path: &'a str) -> Self {
+        Self { method, path, query: &[], body: None, etag: None }
+    }
+}
+
+impl Client {
+    /// A client that nobody has logged in to.
+    pub fn anonymous(url: &str) -> Self {
+        let http = reqwest::Client::builder()
+            .connect_timeout(CONNECT_WITHIN)
+            .user_agent(concat!("temps/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .expect("the settings are constants, and main installed the TLS provider");
+        Self { http, url: url.into(), credentials: Credentials::Nobody }
+    }
+
+    /// A client with an API key.
+    pub fn with_key(url: &str, key: String) -> Self {
+        Self { credentials: Credentials::Key(key), ..Self::anonymous(url) }
+    }
+
+    /// Logs in with a password; the client that comes back holds the session.
+    pub async fn log_in(&self, email: &str, password: &str) -> Result<Self, CliError> {
+        let path = path(&["auth", "login"]);
+        let body = serde_json::json!({"email": email, "password": password});
+        let response =
+            self.send(&Call { body: Some(&body), ..Call::new(Method::POST, &path) }).await?;
+        let cookie = session_cookie(response.headers());
+        let answer = self.answer(response).await?;
+        let csrf_token = answer.value["csrf_token"].as_str().unwrap_or_default().to_string();
+        match cookie {
+            Some(cookie) => {
+                let credentials = Credentials::Session { cookie, csrf_token };
+                Ok(Self { credentials, ..self.clone() })
+            }
+            None => Err(self.unreadable("the answer to the login has no session cookie")),
+        }
+    }
+
+    /// The API's address.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Reads a resource.
+    pub async fn get(&self, path: &str) -> Result<Answer, CliError> {
+        self.call(Call::new(Method::GET, path)).await
+    }
+
+    /// Reads a list, page after page, up to a number of items.
+    pub async fn list(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        max: usize,
+    ) -> Result<Value, CliError> {
+        let mut items = Vec::new();
+        let mut cursor = Value::Null;
+        loop {
+            let mut query = query.to_vec();
+            query.push(("limit", (max - items.len()).min(PAGE_ITEMS).to_string()));
+            if let Some(cursor) = cursor.as_str() {
+                query.push(("cursor", cursor.into()));
+            }
+            let call = Call { query: &query, ..Call::new(Method::GET, path) };
+            let mut page = self.call(call).await?.value;
+            let list = if page.is_array() { Some(&mut page) } else { page.get_mut("items") };
+            let Some(Value::Array(new)) = list.map(Value::take) else {
+                return Err(self.unreadable("the answer is not a list"));
+            };
+            let grown = !new.is_empty();
+            items.extend(new);
+            cursor = page.get_mut("next_cursor").map(Value::take).unwrap_or_default();
+            if cursor.is_null() || items.len() >= max || !grown {
+                items.truncate(max);
+                return Ok(serde_json::json!({"items": items, "next_cursor": cursor}));
+            }
+        }
+    }
+
+    /// Creates something. It happens once, however often it must be sent.
+    pub async fn post(&self, path: &str, body: &Value) -> Result<Answer, CliError> {
+        self.call(Call { body: Some(body), ..Call::new(Method::POST, path) }).await
+    }
+
+    /// Replaces something, unless it is not what its tag says any more.
+    pub async fn put(
+        &self,
+        path: &str,
+        body: &Value,
+        etag: Option<&str>,
+    ) -> Result<Answer, CliError> {
+        self.call(Call { body: Some(body), etag, ..Call::new(Method::PUT, path) }).await
+    }
+
+    /// Changes something.
+    pub async fn patch(&self, path: &str, body: &Value) -> Result<Answer, CliError> {
+        self.call(Call { body: Some(body), ..Call::new(Method::PATCH, path) }).await
+    }
+
+    /// Deletes something.
+    pub async fn delete(&self, path: &str) -> Result<Answer, CliError> {
+        self.call(Call::new(Method::DELETE, path)).await
+    }
+
+    /// Follows a stream of JSON lines.
+    pub async fn stream(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+    ) -> Result<impl Stream<Item = Result<Value, CliError>> + Unpin + use<>, CliError> {
+        let response = self.send(&Call { query, ..Call::new(Method::GET, path) }).await?;
+        let response = self.accepted(response).await?;
+        let url = format!("{}{path}", self.url);
+        let bytes = response.bytes_stream().map_err(std::io::Error::other);
+        let lines = FramedRead::new(
+            StreamReader::new(bytes),
+            LinesCodec::new_with_max_length(LINE_BYTES_MAX),
+        );
+        Ok(Box::pin(lines.filter_map(move |line| std::future::ready(read_line(&url, line)))))
+    }
+
+    /// Sends an archive; `body` makes its stream afresh for every attempt.
+    pub async fn upload(
+        &self,
+        path: &str,
+        bytes: u64,
+        body: impl Fn() -> Result<Body, CliError>,
+    ) -> Result<Answer, CliError> {
+        let key = fresh_key();
+        let mut pause = PAUSE_FIRST;
+        for attempt in 1.. {
+            let request = self.authenticated(self.http.post(format!("{}{path}", self.url)));
+            let request = request
+                .timeout(UPLOAD_WITHIN)
+                .header(header::CONTENT_TYPE, "application/gzip")
+                .header(header::CONTENT_LENGTH, bytes)
+                .header("idempotency-key", &key)
+                .body(body()?);
+            match request.send().await {
+                Ok(response) => return self.answer(response).await,
+                Err(_) if attempt < ATTEMPTS_MAX => tokio::time::sleep(pause).await,
+                Err(source) => return Err(self.unreachable(source)),
+            }
+            pause *= 2;
+        }
+        unreachable!("the last attempt returns")
+    }
+
+    /// Opens a two-way connection (RFC 9110 §7.8) with the headers that ask for it.
+    pub async fn upgrade(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        headers: HeaderMap,
+    ) -> Result<reqwest::Upgraded, CliError> {
+        let request = self.http.get(format!("{}{path}", self.url)).query(query).headers(headers);
+        let response = self.authenticated(request).send().await.map_err(|e| self.unreachable(e))?;
+        if response.status().as_u16() == 101 {
+            return response.upgrade().await.map_err(|source| self.unreachable(source));
+        }
+        self.accepted(response).await?;
+        Err(self.unreadable("it did not switch to a WebSocket"))
+    }
+
+    async fn call(&self, call: Call<'_>) -> Result<Answer, CliError> {
+        let response = self.send(&call).await?;
+        self.answer(response).await
+    }
+
+    /// Sends a request until it is answered, as often as is safe.
+    async fn send(&self, call: &Call<'_>) -> Result<Response, CliError> {
+        let key = (call.method == Method::POST).then(fresh_key);
+        let repeatable = call.method == Method::GET || key.is_some();
+        let mut pause = PAUSE_FIRST;
+        let mut attempt = 1;
+        loop {
+            let error = match self.request(call, key.as_deref()).send().await {
+                Ok(response) => return Ok(response),
+                Err(error) => error,
+            };
+            // A connection that never came about carried nothing, so that anything may be sent again.
+            if attempt >= ATTEMPTS_MAX || error.is_timeout() || !(repeatable || error.is_connect())
+            {
+                return Err(self.unreachable(error));
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+            attempt += 1;
+        }
+    }
+
+    fn request(&self, call: &Call<'_>, key: Option<&str>) -> RequestBuilder {
+        let url = format!("{}{}", self.url, call.path);
+        let mut request = self.http.request(call.method.clone(), url).query(call.query);
+        if !is_stream(call) {
+            request = request.timeout(ANSWER_WITHIN);
+        }
+        if let Some(body) = call.body {
+            request = request.json(body);
+        }
+        if let Some(etag) = call.etag {
+            request = request.header(header::IF_MATCH, etag);
+        }
+        if let Some(key) = key {
+            request = request.header("idempotency-key", key);
+        }
+        self.authenticated(request)
+    }
+
+    fn authenticated(&self, request: RequestBuilder) -> RequestBuilder {
+        match &self.credentials {
+            Credentials::Nobody => request,
+            Credentials::Key(key) => request.bearer_auth(key),
+            Credentials::Session { cookie, csrf_token } => {
+                request.header(header::COOKIE, cookie).header("x-csrf-token", csrf_token)
+            }
+        }
+    }
+
+    async fn answer(&self, response: Response) -> Result<Answer, CliError> {
+        let response = self.accepted(response).await?;
+        let text = |name: &str| response.headers().get(name)?.to_str().ok().map(str::to_string);
+        let etag = text("etag");
+        let applied_index = text("x-temps-applied-index").and_then(|text| text.parse().ok());
+        let body = response.bytes().await.map_err(|source| self.unreachable(source))?;
+        let value = match body.is_empty() {
+            true => Value::Null,
+            false => serde_json::from_slice(&body)
+                .map_err(|error| self.unreadable(&format!("it is not JSON: {error}")))?,
+        };
+        Ok(Answer { value, etag, applied_index: applied_index.unwrap_or(0) })
+    }
+
+    async fn accepted(&self, response: Response) -> Result<Response, CliError> {
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        if status.is_redirection() {
+            return Err(self.unreadable(&format!("it redirects elsewhere (status {status})")));
+        }
+        let body = response.bytes().await.unwrap_or_default();
+        Err(CliError::Refused(Box::new(Problem::read(status.as_u16(), &body))))
+    }
+
+    fn unreachable(&self, source: reqwest::Error) -> CliError {
+        CliError::Unreachable { url: self.url.clone(), source: source.without_url() }
+    }
+
+    fn unreadable(&self, why: &str) -> CliError {
+        CliError::Unreadable { url: self.url.clone(), why: why.into() }
+    }
+}
+
+/// A path under `/api`, its segments escaped.
+pub fn path(segments: &[&str]) -> String {
+    segments.iter().fold("/api".into(), |path, segment| path + "/" + &escape(segment))
+}
+
+/// Percent-encodes what is not unreserved (RFC 3986 §2.3).
+fn escape(segment: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let escaped = segment.bytes().map(|byte| match plain(byte) {
+        true => char::from(byte).to_string(),
+        false => format!("%{byte:02X}"),
+    });
+    let escaped: String = escaped.collect();
+    // A dot segment would climb out of the path.
+    if matches!(segment, "." | "..") { escaped.replace('.', "%2E") } else { escaped }
+}
+
+fn is_stream(call: &Call<'_>) -> bool {
+    const STREAMS: [&str; 2] = ["/events", "/logs"];
+    call.method == Method::GET
+        && call.path.contains("/projects/")
+        && STREAMS.iter().any(|end| call.path.ends_with(end))
+}
+
+fn read_line(
+    url: &str,
+    line: Result<String, tokio_util::codec::LinesCodecError>,
+) -> Option<Result<Value, CliError>> {
+    let broke = |why: String| CliError::StreamBroke { url: url.into(), why };
+    match line {
+        Ok(line) if line.trim().is_empty() => None,
+        Ok(line) => Some(serde_json::from_str(&line).map_err(|error| broke(error.to_string()))),
+        Err(error) => Some(Err(broke(error.to_string()))),
+    }
+}
+
+fn session_cookie(headers: &HeaderMap) -> Option<String> {
+    let cookies =
+        headers.get_all(header::SET_COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let pairs = cookies.filter_map(|cookie| cookie.split(';').next());
+    pairs.map(str::trim).find(|pair| pair.starts_with("session=")).map(str::to_string)
+}
+
+fn fresh_key() -> String {
+    hex::encode(rand::random::<[u8; 16]>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_cannot_be_left() {
+        assert_eq!(path(&["projects", "shop"]), "/api/projects/shop");
+        assert_eq!(path(&["projects", "../users?x#y"]), "/api/projects/..%2Fusers%3Fx%23y");
+        assert_eq!(path(&["projects", ".."]), "/api/projects/%2E%2E");
+        assert_eq!(path(&["projects", "ü"]), "/api/projects/%C3%BC");
+    }
+
+    #[test]
+    fn streams_have_no_deadline_and_other_reads_do() {
+        let is = |path: &str| is_stream(&Call::new(Method::GET, path));
+        assert!(is("/api/projects/shop/deployments/1/events"));
+        assert!(is("/api/projects/shop/environments/production/logs"));
+        assert!(!is("/api/audit/logs"));
+        assert!(!is("/api/projects/shop"));
+    }
+
+    #[test]
+    fn the_session_cookie_is_found_among_others() {
+        let mut headers = HeaderMap::new();
+        headers.append("set-cookie", "theme=dark; Path=/".parse().unwrap());
+        headers.append("set-cookie", "session=abc; HttpOnly; SameSite=Lax".parse().unwrap());
+        assert_eq!(session_cookie(&headers).as_deref(), Some("session=abc"));
+        assert_eq!(session_cookie(&HeaderMap::new()), None);
+    }
+}

@@ -1,0 +1,88 @@
+//! The node's log: one line per event on standard error, for people or for programs.
+
+use std::io::{self, IsTerminal};
+use std::str::FromStr;
+
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::layer;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// Libraries that tell more than an operator needs, and how much of it is shown.
+const QUIET: &str = "openraft=warn,raft_log=warn,sled=warn,pingora_core=warn,pingora_proxy=warn,\
+                     hyper=warn,h2=warn,rustls=warn,bollard=warn,tower_http=warn";
+
+/// How a line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl FromStr for LogFormat {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err("it is `text` or `json`"),
+        }
+    }
+}
+
+/// Which events are shown: a level, or directives such as `info,temps_proxy=debug`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLevel(String);
+
+impl FromStr for LogLevel {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const WRONG: &str = "it is `error`, `warn`, `info`, `debug` or `trace`, or directives such \
+                             as `info,temps_proxy=debug`";
+        if text.contains(['=', ',']) {
+            return EnvFilter::try_new(text).map(|_| Self(text.into())).map_err(|_| WRONG);
+        }
+        text.parse::<LevelFilter>().map_err(|_| WRONG)?;
+        Ok(Self(format!("{text},{QUIET}")))
+    }
+}
+
+/// Starts logging; what was logged before is lost.
+pub fn start(format: LogFormat, level: &LogLevel) {
+    let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let colour = io::stderr().is_terminal() && !no_colour;
+    let lines = layer().with_writer(io::stderr).with_ansi(colour);
+    let registry = tracing_subscriber::registry().with(EnvFilter::new(&level.0));
+    // Fails only when something logs already.
+    let _ = match format {
+        LogFormat::Text => registry.with(lines).try_init(),
+        LogFormat::Json => registry.with(lines.json().flatten_event(true)).try_init(),
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_and_directives_are_taken_and_typos_are_not() {
+        for good in ["info", "ERROR", "off", "info,temps_proxy=debug", "temps_raft=trace"] {
+            assert!(good.parse::<LogLevel>().is_ok(), "{good}");
+        }
+        for bad in ["", "loud", "info,temps=loud"] {
+            assert!(bad.parse::<LogLevel>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn formats_are_text_and_json() {
+        assert_eq!("json".parse(), Ok(LogFormat::Json));
+        assert_eq!("text".parse(), Ok(LogFormat::Text));
+        assert!("xml".parse::<LogFormat>().is_err());
+    }
+}

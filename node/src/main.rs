@@ -1,0 +1,40 @@
+//! The `temps` binary: one command line for the node and for its clients.
+//!
+//! `temps serve` composes a node ([`node`]); every other verb is an HTTP client of any node ([`cli`]).
+
+#![forbid(unsafe_code)]
+
+mod banner;
+mod cli;
+mod client;
+mod config_file;
+mod docker_ignore;
+mod dotenv;
+mod error;
+mod folder;
+mod follow;
+mod housekeeping;
+mod logging;
+mod machine;
+mod node;
+mod node_config;
+mod output;
+mod pack;
+mod problem;
+mod serve_error;
+mod signals;
+mod steps;
+mod table;
+mod terminal;
+mod view;
+mod when;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    // Fails only when a provider is installed already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    cli::run(cli::Cli::parse())
+}

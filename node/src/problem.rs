@@ -1,0 +1,110 @@
+//! Problem documents (RFC 9457): how the API says no.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// A refusal as the API sends it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Problem {
+    /// What kind of refusal, for people.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// What exactly was refused, and why.
+    pub detail: String,
+    /// What kind of refusal, for programs; stable.
+    pub code: String,
+    /// What to try next.
+    pub hint: Option<String>,
+    /// The request, as the server's log names it.
+    pub request_id: Option<String>,
+}
+
+impl Default for Problem {
+    fn default() -> Self {
+        Self {
+            title: "the server refused the request".into(),
+            status: 0,
+            detail: String::new(),
+            code: "unknown".into(),
+            hint: None,
+            request_id: None,
+        }
+    }
+}
+
+impl Problem {
+    /// Reads an answer's body; one that is no problem document (a proxy's error page, say) still makes a problem.
+    pub fn read(status: u16, body: &[u8]) -> Self {
+        let document = serde_json::from_slice::<Value>(body).ok().filter(Value::is_object);
+        let read = document.and_then(|value| serde_json::from_value::<Self>(value).ok());
+        match read {
+            Some(problem) => Self { status, title: problem.title.to_lowercase(), ..problem },
+            None => Self {
+                status,
+                detail: format!("the server answered with status {status}"),
+                code: format!("http_{status}"),
+                ..Self::default()
+            },
+        }
+    }
+
+    /// Whether the cluster has lost its quorum: nothing can be changed until it is back.
+    pub fn is_no_quorum(&self) -> bool {
+        self.code == "no_quorum"
+    }
+
+    /// Whether the thing asked for is not there.
+    pub fn is_not_found(&self) -> bool {
+        self.status == 404
+    }
+
+    /// What to try next: the server's own hint, or the best guess from the status.
+    pub fn next(&self) -> String {
+        if let Some(hint) = self.hint.as_deref().filter(|hint| !hint.is_empty()) {
+            return hint.into();
+        }
+        match self.status {
+            401 => "temps login".into(),
+            403 => "ask an admin for the permission: temps users list".into(),
+            404 => "temps projects list".into(),
+            409 | 412 => "look at what is there now, and try again".into(),
+            429 => "wait a minute, and try again".into(),
+            _ if self.is_no_quorum() => "temps status".into(),
+            500.. => "try again; if it stays, look into the log of `temps serve`".into(),
+            _ => "temps --help".into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_document_is_read_with_its_code_and_hint() {
+        let body =
+            br#"{"title":"No quorum","code":"no_quorum","detail":"d","hint":"temps nodes","x":1}"#;
+        let problem = Problem::read(503, body);
+        assert!(problem.is_no_quorum());
+        assert_eq!(problem.status, 503);
+        assert_eq!(problem.next(), "temps nodes");
+    }
+
+    #[test]
+    fn any_other_body_makes_a_problem_too() {
+        for body in [b"<html>".as_slice(), b"", b"[]", b"\"x\"", br#"{"title":7}"#] {
+            let problem = Problem::read(502, body);
+            assert_eq!(problem.code, "http_502");
+            assert!(!problem.detail.is_empty());
+        }
+    }
+
+    #[test]
+    fn every_status_has_a_next_step() {
+        for status in [0, 400, 401, 403, 404, 409, 412, 429, 500, 503] {
+            assert!(!Problem::read(status, b"").next().is_empty());
+        }
+    }
+}
