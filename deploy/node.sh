@@ -1,0 +1,110 @@
+# shellcheck shell=bash
+# One node in a folder of its own: started, asked, stopped. Sourced after lib.sh by quickstart and the
+# end-to-end tests. The folder holds:
+#   data/      the node's --data-dir      client/    the CLI's configuration, so that nobody's own login is touched
+#   node.pid   node.log                   addresses  where the node listens, one line for each flag
+#   password   the admin's, until it has been shown
+
+ADMIN_EMAIL=${TEMPS_ADMIN_EMAIL:-admin@localho.st}
+# How long a node may take to answer /readyz. Seconds.
+READY_SECONDS=60
+# How long it may take to drain and end. Seconds.
+STOP_SECONDS=40
+
+# process_name BINARY: what the kernel calls its processes.
+process_name() { basename "$1" | cut -c1-15; }
+
+node_runs() { pid_runs "$1/node.pid" "$(process_name "$TEMPS_BIN")"; }
+
+# node_is_outdated FOLDER: the binary has been built anew since the node started.
+node_is_outdated() { [[ $(readlink "/proc/$(<"$1/node.pid")/exe") != "$(readlink -f "$TEMPS_BIN")" ]]; }
+
+node_is_ready() { curl -fsS --max-time 2 "$(api_url "$1")/readyz"; }
+
+# keep_addresses FOLDER HTTP HTTPS API
+keep_addresses() {
+    mkdir -p "$1"
+    printf 'http %s\nhttps %s\napi %s\n' "$2" "$3" "$4" >"$1/addresses"
+}
+
+# address FOLDER FLAG
+address() { awk -v flag="$2" '$1 == flag { print $2 }' "$1/addresses"; }
+
+api_url() { printf 'http://%s\n' "$(address "$1" api)"; }
+edge_port() { address "$1" http | sed 's/.*://'; }
+
+new_password() { head -c 18 /dev/urandom | base64 | tr '+/' '-_'; }
+
+# admin_password FOLDER: made once, readable by its owner alone.
+admin_password() {
+    if [[ ! -s $1/password ]]; then
+        (umask 077 && printf '%s\n' "${TEMPS_ADMIN_PASSWORD:-$(new_password)}" >"$1/password")
+    fi
+    cat "$1/password"
+}
+
+# launch_node FOLDER: the password goes through the environment, where `ps` does not show it.
+launch_node() {
+    mkdir -p "$1/data"
+    # Only an empty data folder needs an admin; later starts must not carry a password around.
+    if [[ -z $(ls -A "$1/data") ]]; then
+        TEMPS_ADMIN_PASSWORD=$(admin_password "$1")
+        export TEMPS_ADMIN_EMAIL=$ADMIN_EMAIL TEMPS_ADMIN_PASSWORD
+    else
+        unset TEMPS_ADMIN_PASSWORD
+    fi
+    NO_COLOR=1 setsid nohup "$TEMPS_BIN" serve --data-dir "$1/data" --http "$(address "$1" http)" \
+        --https "$(address "$1" https)" --api "$(address "$1" api)" >>"$1/node.log" 2>&1 </dev/null 9>&- &
+    printf '%s\n' $! >"$1/node.pid"
+}
+
+# start_node FOLDER: returns when the node is ready; shows the end of its log when it is not.
+start_node() {
+    launch_node "$1"
+    if ! wait_until "$READY_SECONDS" node_is_ready_or_dead "$1" || ! node_is_ready "$1"; then
+        printf 'the node did not become ready; the end of %s:\n' "$1/node.log"
+        tail -n "$STEP_LOG_TAIL" "$1/node.log"
+        return 1
+    fi
+}
+
+# A node that ended will never be ready: no use in waiting on.
+node_is_ready_or_dead() { node_is_ready "$1" || ! node_runs "$1"; }
+
+stop_node() { stop_pid "$1/node.pid" "$(process_name "$TEMPS_BIN")" "$STOP_SECONDS"; }
+
+# client FOLDER COMMAND…: the CLI against this node, with this folder's login.
+client() {
+    local folder=$1
+    shift
+    XDG_CONFIG_HOME="$folder/client" "$TEMPS_BIN" "$@"
+}
+
+# log_in FOLDER: nothing to do when an earlier login still holds.
+log_in() {
+    mkdir -p "$1/client"
+    client "$1" status >/dev/null 2>&1 && return
+    [[ -s $1/password ]] || {
+        printf 'the login of this folder is gone and its password has been shown already\n'
+        return 1
+    }
+    client "$1" login "$(api_url "$1")" --email "$ADMIN_EMAIL" --password-stdin <"$1/password"
+}
+
+# app_url FOLDER PROJECT: the address of its production environment.
+app_url() {
+    client "$1" projects show "$2" --json |
+        jq -er '[.environments[] | select(.kind == "production")][0].url'
+}
+
+# host_of URL, port_of URL
+host_of() { sed -E 's,^[a-z]+://([^:/]+).*,\1,' <<<"$1"; }
+
+# through_edge FOLDER URL [CURL OPTION…]: asks this node's edge, whatever the name resolves to elsewhere.
+through_edge() {
+    local folder=$1 url=$2 host port
+    shift 2
+    host=$(host_of "$url")
+    port=$(edge_port "$folder")
+    curl -sS --max-time 20 --connect-to "$host::127.0.0.1:$port" "$@" "$url"
+}
