@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use axum::body::to_bytes;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
@@ -23,6 +24,8 @@ pub const NODE_HEADER: HeaderName = HeaderName::from_static("x-temps-node");
 pub const APPLIED_HEADER: HeaderName = HeaderName::from_static("x-temps-applied-index");
 /// The longest request id taken from a client, in octets.
 const REQUEST_ID_BYTES_MAX: usize = 128;
+/// The longest text taken over into a document, in octets.
+const REFUSAL_BYTES_MAX: usize = 4 << 10;
 /// The media type of problem documents.
 const PROBLEM_JSON: &str = "application/problem+json";
 
@@ -35,6 +38,7 @@ pub(crate) async fn answer(
     let id = request_id(request.headers());
     let path = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let method = request.method().clone();
+    let api = request.uri().path().starts_with("/api/");
     // Git shows text to its user, not JSON.
     let git = request.uri().path().starts_with("/git/");
     request.headers_mut().insert(REQUEST_ID_HEADER, id.clone());
@@ -42,6 +46,8 @@ pub(crate) async fn answer(
     let mut response = next.run(request).instrument(span).await;
     if let Some(error) = response.extensions_mut().remove::<Arc<ApiError>>() {
         response = explain(&error, &id, git);
+    } else if is_plain_refusal(&response) {
+        response = explain(&unreadable(response).await, &id, git);
     }
     let handled = Handled { method, path, status: response.status() };
     context.http.count(&handled, began.elapsed());
@@ -50,7 +56,26 @@ pub(crate) async fn answer(
     headers.insert(NODE_HEADER, number(context.cluster.node_id().0));
     headers.insert(APPLIED_HEADER, number(context.cluster.state().index));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if api {
+        // Answers hold what only the caller may see, some of it once.
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
     response
+}
+
+/// Whether the framework refused the request, with a text instead of a document.
+fn is_plain_refusal(response: &Response) -> bool {
+    let media = response.headers().get(header::CONTENT_TYPE);
+    let text = media.is_none_or(|media| media.as_bytes().starts_with(b"text/plain"));
+    response.status().is_client_error() && text
+}
+
+async fn unreadable(response: Response) -> ApiError {
+    let status = response.status();
+    let text = to_bytes(response.into_body(), REFUSAL_BYTES_MAX).await.unwrap_or_default();
+    let why = String::from_utf8_lossy(&text).trim().to_owned();
+    let reason = status.canonical_reason().unwrap_or("refused");
+    ApiError::Unreadable { status, why: if why.is_empty() { reason.into() } else { why } }
 }
 
 fn number(value: u64) -> HeaderValue {

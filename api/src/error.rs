@@ -70,6 +70,14 @@ pub enum ApiError {
         /// The method.
         method: String,
     },
+    /// A parameter of the path or query cannot be read.
+    #[error("{why}")]
+    Unreadable {
+        /// The status that says so.
+        status: StatusCode,
+        /// What cannot be read, and why.
+        why: String,
+    },
     /// The body is not JSON.
     #[error("the body is not JSON: {why}")]
     NotJson {
@@ -201,6 +209,7 @@ impl ApiError {
             Self::NotFound { .. } => (StatusCode::NOT_FOUND, "not_found"),
             Self::NoRoute { .. } => (StatusCode::NOT_FOUND, "no_route"),
             Self::Method { .. } => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
+            Self::Unreadable { status, .. } => (*status, "bad_request"),
             Self::NotJson { .. } => (StatusCode::BAD_REQUEST, "not_json"),
             Self::Invalid { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
             Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),

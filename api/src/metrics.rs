@@ -99,17 +99,14 @@ fn of_now(context: &Context) -> Registry {
     let status = context.cluster.status();
     let healthy = state.replicas.values().filter(|r| r.serving_endpoint().is_some()).count();
     let wanted: u64 = state.environments.values().map(|e| u64::from(e.replicas)).sum();
+    let edge_applied = *context.edge_applied.borrow();
     let leads = status.leader == Some(status.node);
     for (name, help, value) in [
         ("raft_term", "the current term", status.term),
         ("raft_last_log_index", "the last index in this node's log", status.last_log),
         ("raft_applied_index", "the last index applied here", state.index),
         ("raft_leader", "1 on the node that leads", u64::from(leads)),
-        (
-            "edge_applied_index",
-            "the index this node's edge serves from",
-            *context.edge_applied.borrow(),
-        ),
+        ("edge_applied_index", "the index this node's edge serves from", edge_applied),
         ("projects", "projects of the cluster", state.projects.len() as u64),
         ("replicas", "replicas of the cluster", state.replicas.len() as u64),
         ("replicas_healthy", "replicas that take traffic", healthy as u64),

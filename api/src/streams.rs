@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use axum::body::Body;
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -23,9 +23,7 @@ pub(crate) fn answer<T: Serialize + Send + 'static>(
     let stream = stream.inspect(move |_| {
         let _held = &slot;
     });
-    let mut response = if accepts_events(headers) { events(stream) } else { lines(stream) };
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
+    if accepts_events(headers) { events(stream) } else { lines(stream) }
 }
 
 fn accepts_events(headers: &HeaderMap) -> bool {

@@ -281,3 +281,17 @@ async fn the_last_admin_stays_and_a_generated_password_works() {
     let none = json!({"email": "not an address", "role": "user"});
     assert_eq!(node.post("/api/users", none).await.problem(422, "invalid")["field"], "email");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_cluster_gets_one_admin() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = temps_raft::Config { data_dir: folder.path().into() };
+    let cluster = temps_raft::Cluster::start(config).await.unwrap();
+    let short = temps_api::ensure_admin(&cluster, ADMIN, Some("short".into())).await;
+    assert!(matches!(short, Err(temps_api::ApiError::Invalid { .. })));
+    let password = temps_api::ensure_admin(&cluster, ADMIN, None).await.unwrap().unwrap();
+    assert!(password.len() >= 20);
+    assert!(matches!(temps_api::ensure_admin(&cluster, "b@example.com", None).await, Ok(None)));
+    assert_eq!(cluster.state().users.len(), 1);
+    cluster.stop().await.unwrap();
+}

@@ -70,6 +70,9 @@ async fn bad_bodies_name_the_field() {
     node.get("/api/projects?limit=abc").await.problem(422, "invalid");
     node.get("/api/projects?cursor=%25").await.problem(422, "invalid");
     node.get("/api/projects?consistency=maybe").await.problem(422, "invalid");
+    let logs = "/api/projects/shop/environments/production/logs?tail=many";
+    node.get(logs).await.problem(400, "bad_request");
+    node.post("/api/webhook/git/other/shop", json!({})).await.problem(400, "bad_request");
 }
 
 #[tokio::test(flavor = "multi_thread")]

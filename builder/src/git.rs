@@ -95,7 +95,7 @@ impl Git {
 
     fn ssh_command(&self) -> String {
         let mut command = format!(
-            "ssh -F /dev/null -o BatchMode=yes -o ConnectTimeout={SSH_CONNECT_SECONDS_MAX} \
+            "ssh -F /dev/null -o LogLevel=ERROR -o BatchMode=yes -o ConnectTimeout={SSH_CONNECT_SECONDS_MAX} \
              -o StrictHostKeyChecking=accept-new -o UserKnownHostsFile={}",
             quoted(&self.known_hosts)
         );

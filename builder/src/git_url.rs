@@ -49,7 +49,13 @@ impl GitUrl {
     /// The password or token in it, when there is one.
     pub(crate) fn password(&self) -> Option<&str> {
         let user = user_info(&self.text)?;
-        Some(user.split_once(':').map_or(user, |(_, password)| password)).filter(|p| !p.is_empty())
+        let password = match user.split_once(':') {
+            Some((_, password)) => password,
+            // For ssh it is a name; elsewhere it may be a token.
+            None if self.scheme == "ssh" => "",
+            None => user,
+        };
+        Some(password).filter(|password| !password.is_empty())
     }
 
     /// The protocols its submodules may use: those of the network, and files only for a file.
@@ -127,6 +133,7 @@ mod tests {
         assert_eq!(password("https://me:tok3n@host/a"), Some("tok3n".into()));
         assert_eq!(password("https://tok3n@host/a"), Some("tok3n".into()));
         assert_eq!(password("https://host/a@b"), None);
+        assert_eq!(password("ssh://git@host/a"), None);
         let refused = GitUrl::read("ftp://me:tok3n@host/a").err().unwrap();
         assert!(!refused.to_string().contains("tok3n"));
     }

@@ -1,5 +1,6 @@
 //! Follows a deployment until it is live or will not be: its phases as steps with timings, its build log between them.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -13,6 +14,10 @@ use crate::output::Output;
 use crate::steps::Steps;
 use crate::view::{self, Deployment, Environment, LogLine, Status};
 
+/// How a build log says that a step is over; the step's own line with its timing says so too.
+const STEP_DONE: &str = "done in ";
+/// How many lines are remembered as shown: more than a failure repeats.
+const SHOWN_LINES: usize = 200;
 /// How often a broken stream is taken up again before the deployment is left to itself.
 const BREAKS_MAX: u32 = 20;
 /// The pause before a broken stream is taken up again.
@@ -26,20 +31,25 @@ const EDGE_PAUSE: Duration = Duration::from_millis(50);
 
 /// Shows how a deployment goes and gives it back as it is once it is live; anything else is an error.
 pub async fn follow(output: Output, client: &Client, created: &Value) -> Result<Value, CliError> {
-    let Deployment { id, number, project_name, .. } = view::read(created)?;
+    let Deployment { id, number, project_name, phase, .. } = view::read(created)?;
     let base = path(&["projects", &project_name, "deployments", &id]);
+    // What is brought back by a rollback was built long ago.
+    let builds = phase == "queued";
+    let log = || Lines::new(client, format!("{base}/logs"), &[("follow", "true".into())]);
     let mut follower = Follower {
         steps: Steps::new(output),
         events: Lines::new(client, format!("{base}/events"), &[]),
-        log: Some(Lines::new(client, format!("{base}/logs"), &[("follow", "true".into())])),
+        log: builds.then(log),
+        shown: VecDeque::new(),
     };
     let last = tokio::select! {
         last = follower.last_event() => last?,
         _ = tokio::signal::ctrl_c() => return Err(left(&project_name, number)),
     };
-    let deployment: Deployment = view::read(&last)?;
+    let mut deployment: Deployment = view::read(&last)?;
     if matches!(deployment.phase.as_str(), "failed" | "cancelled") {
         follower.steps.fail();
+        follower.leave_out_shown(&mut deployment);
         let live = live_number(client, &deployment).await;
         return Err(CliError::DeployFailed { deployment: Box::new(deployment), live });
     }
@@ -62,6 +72,8 @@ struct Follower<'a> {
     events: Lines<'a>,
     /// `None` once the log has ended.
     log: Option<Lines<'a>>,
+    /// The last lines of the log that were shown.
+    shown: VecDeque<String>,
 }
 
 impl Follower<'_> {
@@ -95,7 +107,23 @@ impl Follower<'_> {
         if !line.step.is_empty() {
             self.steps.enter(&line.step);
         }
+        if self.steps.is_in(&line.step) && line.text.starts_with(STEP_DONE) {
+            return self.steps.finish();
+        }
         self.steps.line(&line.text);
+        self.shown.push_back(line.text);
+        if self.shown.len() > SHOWN_LINES {
+            self.shown.pop_front();
+        }
+    }
+
+    /// A failure's last log lines are told once: not when they have just gone by.
+    fn leave_out_shown(&self, deployment: &mut Deployment) {
+        let Some(failure) = &mut deployment.failure else { return };
+        let new = |line: &String| !line.starts_with(STEP_DONE) && !self.shown.contains(line);
+        if !failure.log_tail.iter().any(new) {
+            failure.log_tail.clear();
+        }
     }
 
     /// The lines that are still on their way, so that they stand before the next step.

@@ -10,7 +10,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 /// Libraries that tell more than an operator needs, and how much of it is shown.
-const QUIET: &str = "openraft=warn,raft_log=warn,sled=warn,pingora_core=warn,pingora_proxy=warn,\
+const QUIET: &str = "openraft=warn,raft_log=warn,chunked_wal=warn,sled=warn,pingora_core=warn,pingora_proxy=warn,\
                      hyper=warn,h2=warn,rustls=warn,bollard=warn,tower_http=warn";
 
 /// How a line looks.
@@ -47,7 +47,10 @@ impl FromStr for LogLevel {
         if text.contains(['=', ',']) {
             return EnvFilter::try_new(text).map(|_| Self(text.into())).map_err(|_| WRONG);
         }
-        text.parse::<LevelFilter>().map_err(|_| WRONG)?;
+        // tracing reads nothing at all as `error`.
+        if text.is_empty() || text.parse::<LevelFilter>().is_err() {
+            return Err(WRONG);
+        }
         Ok(Self(format!("{text},{QUIET}")))
     }
 }

@@ -76,7 +76,10 @@ pub fn list(root: &Path) -> Result<Vec<PathBuf>, CliError> {
 }
 
 fn walk(root: &Path) -> ignore::Walk {
+    // Ignore files above the folder count as far up as its Git work tree reaches, as Git has it.
+    let in_work_tree = root.ancestors().any(|folder| folder.join(".git").exists());
     WalkBuilder::new(root)
+        .parents(in_work_tree)
         .hidden(false)
         .ignore(false)
         .git_global(false)
@@ -280,9 +283,17 @@ mod tests {
     }
 
     #[test]
-    fn the_ignore_file_above_the_folder_counts_too() {
-        let root = folder(&[(".gitignore", ".env\n"), ("app/.env", "S=1"), ("app/a.js", "")]);
-        assert_eq!(listed(&root.path().join("app")), ["a.js"]);
+    fn ignore_files_above_the_folder_count_within_its_work_tree() {
+        let root = folder(&[
+            (".gitignore", "*\n"),
+            ("repo/.gitignore", ".env\n"),
+            ("repo/.git/config", ""),
+            ("repo/app/.env", "S=1"),
+            ("repo/app/a.js", ""),
+            ("plain/.env", "S=1"),
+        ]);
+        assert_eq!(listed(&root.path().join("repo/app")), ["a.js"]);
+        assert_eq!(listed(&root.path().join("plain")), [".env"]);
     }
 
     #[test]

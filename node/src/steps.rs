@@ -15,6 +15,8 @@ pub struct Steps {
     current: Option<Step>,
     /// Names already shown as done.
     done: Vec<String>,
+    /// When the last step ended: the next one began then, even if it is named later.
+    since: Instant,
 }
 
 struct Step {
@@ -26,7 +28,7 @@ struct Step {
 impl Steps {
     /// No step yet.
     pub fn new(output: Output) -> Self {
-        Self { output, current: None, done: Vec::new() }
+        Self { output, current: None, done: Vec::new(), since: Instant::now() }
     }
 
     /// Begins a step, which ends the one before. The current one, or one that is over, is not begun again.
@@ -36,7 +38,7 @@ impl Steps {
         }
         self.finish();
         let bar = spinner(&self.output, name);
-        self.current = Some(Step { name: name.into(), began: Instant::now(), bar });
+        self.current = Some(Step { name: name.into(), began: self.since, bar });
     }
 
     /// Whether a step of that name is under way.
@@ -68,6 +70,7 @@ impl Steps {
     fn end(&mut self, word: &str, mark: &str) -> Option<String> {
         let Step { name, began, bar } = self.current.take()?;
         bar.finish_and_clear();
+        self.since = Instant::now();
         let sign = if self.output.terminal { mark } else { word };
         self.output.note(&format!("{sign} {name} {:.1}s", began.elapsed().as_secs_f64()));
         Some(name)

@@ -155,7 +155,8 @@ fn a_project_must_be_known() {
 fn a_refused_connection_names_the_address_and_how_to_start_a_node() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let url = format!("http://{free}");
-    let mut command = User::new().command(&["status"]);
+    let user = User::new();
+    let mut command = user.command(&["status"]);
     command.env("TEMPS_API_URL", &url).env("TEMPS_API_TOKEN", "tk_x");
     let ended = Ended::from(command.output().unwrap()).expect_error(1, &url);
     assert!(ended.stderr.contains("temps serve"), "{ended:?}");
@@ -234,7 +235,7 @@ fn a_live_deployment_ends_with_its_address_alone_on_standard_output() {
     std::fs::write(folder.join("index.html"), "hi").unwrap();
     let ended = server.run(&user, &["deploy", "shop"]).expect(0);
     assert_eq!(ended.stdout, "http://shop-production.localho.st\n");
-    for part in ["Created project shop.", "Uploaded 1 files", "ok start", "ok switch"] {
+    for part in ["Created project shop.", "Uploaded 1 file,", "ok start", "ok switch"] {
         assert!(ended.stderr.contains(part), "{part} is missing: {ended:?}");
     }
     assert!(folder.join(".temps/project.json").exists());

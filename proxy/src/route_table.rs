@@ -286,7 +286,7 @@ mod tests {
         let mut newer = older.clone();
         newer.emails.insert("a@example.com".into(), id(1));
         assert!(RouteTable::same(&older, &newer));
-        newer.replicas.remove(&id(1));
+        newer.replicas.remove(&id::<ReplicaId>(1));
         assert!(!RouteTable::same(&older, &newer));
     }
 }

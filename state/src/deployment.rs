@@ -348,6 +348,7 @@ impl State {
         let mut finished: Vec<_> = self
             .deployments_of(environment)
             .filter(|d| !d.phase.is_under_way() && !d.phase.holds_replicas())
+            .filter(|d| self.replicas_of(d.id).next().is_none())
             .map(|d| d.id)
             .collect();
         let surplus = finished.len().saturating_sub(DEPLOYMENTS_KEPT_MAX);
@@ -356,14 +357,14 @@ impl State {
         }
     }
 
-    /// Takes a deployment out of service: into a final phase, its replicas given up.
+    /// Takes a deployment out of service: into a final phase, its replicas given up. Those that drain end what they do.
     fn finish(&mut self, id: DeploymentId, phase: Phase, at: Timestamp) {
         if let Some(mut deployment) = self.deployments.get(&id).cloned() {
             deployment.enter(phase, at);
             deployment.variables.clear();
             self.deployments.insert(id, deployment);
         }
-        retain(&mut self.replicas, |_, replica| replica.deployment != id);
+        retain(&mut self.replicas, |_, replica| replica.deployment != id || replica.drains(at));
         self.drop_kept_if(id);
     }
 

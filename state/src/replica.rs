@@ -77,6 +77,11 @@ impl Replica {
         }
     }
 
+    /// Whether it still ends requests at that time.
+    pub(crate) fn drains(&self, at: Timestamp) -> bool {
+        matches!(self.intent, Intent::Drain { until } if at < until)
+    }
+
     /// Changes what it is wanted for. A kept replica must prove its health again before it serves.
     pub(crate) fn turn(&mut self, intent: Intent) {
         if self.intent == Intent::Keep && intent == Intent::Serve {
@@ -152,7 +157,7 @@ impl State {
     /// Ends a drain: a kept deployment's replica waits, any other goes.
     pub(crate) fn end_drain(&mut self, id: ReplicaId, at: Timestamp) -> Result<Reply, Rejected> {
         let replica = self.replicas.get(&id).ok_or_else(|| Rejected::not_found("replica", id))?;
-        let over = matches!(replica.intent, Intent::Drain { until } if until <= at);
+        let over = matches!(replica.intent, Intent::Drain { .. }) && !replica.drains(at);
         let kept =
             self.deployments.get(&replica.deployment).map(|d| &d.phase) == Some(&Phase::Kept);
         match (over, kept) {

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use futures::TryStreamExt;
+use indicatif::HumanBytes;
 use serde_json::{Value, json};
+use temps_builder::UPLOAD_BYTES_MAX;
 use tokio_util::io::ReaderStream;
 
 use super::context::{Context, TargetArgs};
@@ -16,8 +18,6 @@ use crate::pack::{Packed, pack};
 use crate::steps::byte_bar;
 use crate::view::{self, Deployment};
 
-/// The most octets of a packed folder: what a node takes.
-const UPLOAD_BYTES_MAX: u64 = 512 << 20;
 /// How many octets of an upload are read at once.
 const CHUNK_BYTES: usize = 64 << 10;
 
@@ -57,11 +57,12 @@ pub async fn run(context: &Context, args: Args) -> Result<(), CliError> {
     };
     let project = project_name(&args, folder.as_deref())?;
     let client = context.client()?;
+    let packed = pack_folder(folder.clone()).await?;
     ensure_project(&client, &context.output, &project, &args).await?;
     if let Some(folder) = &folder {
         remember(&context.output, folder, &project);
     }
-    let source = source(&client, &context.output, &args, folder.as_deref()).await?;
+    let source = source(&client, &context.output, &args, packed).await?;
     let body = json!({"environment": args.target.environment, "source": source});
     let created = client.post(&path(&["projects", &project, "deployments"]), &body).await?.value;
     let deployment: Deployment = view::read(&created)?;
@@ -131,42 +132,34 @@ fn remember(output: &Output, folder: &Path, project: &str) {
     }
 }
 
+/// Packs a folder, if there is one, before anything is changed: what cannot be packed leaves no trace.
+async fn pack_folder(folder: Option<PathBuf>) -> Result<Option<Packed>, CliError> {
+    let packing = tokio::task::spawn_blocking(move || folder.as_deref().map(pack).transpose());
+    packing.await.expect("packing returns its errors, and nobody aborts it")
+}
+
 async fn source(
     client: &Client,
     output: &Output,
     args: &Args,
-    folder: Option<&Path>,
+    packed: Option<Packed>,
 ) -> Result<Value, CliError> {
-    if let Some(url) = &args.git {
-        let Args { branch, commit, directory, .. } = args;
-        return Ok(json!({
-            "type": "git", "url": url, "branch": branch, "commit": commit, "directory": directory,
-        }));
+    if let Some(packed) = packed {
+        let digest = upload(client, output, packed).await?;
+        return Ok(json!({"type": "upload", "digest": digest}));
     }
     if let Some(reference) = &args.image {
         return Ok(json!({"type": "image", "reference": reference}));
     }
-    let folder = folder.unwrap_or(Path::new(".")).to_path_buf();
-    let packed = tokio::task::spawn_blocking(move || pack(&folder))
-        .await
-        .expect("packing returns its errors, and nobody aborts it")?;
-    let digest = upload(client, output, packed).await?;
-    Ok(json!({"type": "upload", "digest": digest}))
+    let Args { git, branch, commit, directory, .. } = args;
+    Ok(json!({
+        "type": "git", "url": git, "branch": branch, "commit": commit, "directory": directory,
+    }))
 }
 
 async fn upload(client: &Client, output: &Output, packed: Packed) -> Result<String, CliError> {
     let Packed { file, bytes, files } = packed;
-    if bytes > UPLOAD_BYTES_MAX {
-        return Err(CliError::blocked(
-            "the folder is too large to deploy",
-            format!(
-                "packed it is {} MiB, and a node takes {}",
-                bytes >> 20,
-                UPLOAD_BYTES_MAX >> 20
-            ),
-            "name what the app does not need in a .tempsignore file",
-        ));
-    }
+    check_size(bytes)?;
     let bar = byte_bar(output, "upload", bytes);
     let body = || -> Result<reqwest::Body, CliError> {
         let again = || -> std::io::Result<std::fs::File> {
@@ -183,7 +176,8 @@ async fn upload(client: &Client, output: &Output, packed: Packed) -> Result<Stri
     let answer = client.upload(&path(&["uploads"]), bytes, body).await;
     bar.finish_and_clear();
     let value = answer?.value;
-    output.note(&format!("Uploaded {files} files, {}.", size(bytes)));
+    let plural = if files == 1 { "" } else { "s" };
+    output.note(&format!("Uploaded {files} file{plural}, {}.", HumanBytes(bytes)));
     match value["digest"].as_str() {
         Some(digest) => Ok(digest.into()),
         None => Err(CliError::Unreadable {
@@ -193,6 +187,17 @@ async fn upload(client: &Client, output: &Output, packed: Packed) -> Result<Stri
     }
 }
 
-fn size(bytes: u64) -> String {
-    indicatif::HumanBytes(bytes).to_string()
+fn check_size(bytes: u64) -> Result<(), CliError> {
+    if bytes <= UPLOAD_BYTES_MAX {
+        return Ok(());
+    }
+    Err(CliError::blocked(
+        "the folder is too large to deploy",
+        format!(
+            "packed it is {}, and a node takes {}",
+            HumanBytes(bytes),
+            HumanBytes(UPLOAD_BYTES_MAX)
+        ),
+        "name what the app does not need in a .tempsignore file",
+    ))
 }

@@ -88,8 +88,9 @@ fn change(settings: &mut Value, name: &str, text: &str) -> Result<(), CliError> 
 }
 
 fn find<'a>(settings: &'a mut Value, name: &str) -> Result<&'a mut Value, CliError> {
-    let known = flatten("", settings).into_iter().map(|(name, _)| name);
-    let nearest = known.min_by_key(|known| strsim::levenshtein(known, name)).unwrap_or_default();
+    let known = flatten("", settings).into_iter().map(|(known, _)| known);
+    let likeness = |known: &String| strsim::jaro_winkler(known, name);
+    let nearest = known.max_by(|a, b| likeness(a).total_cmp(&likeness(b))).unwrap_or_default();
     let pointer = format!("/{}", name.replace('.', "/"));
     settings.pointer_mut(&pointer).ok_or_else(|| {
         wrong(

@@ -28,6 +28,8 @@ pub struct Home {
 
 impl Drop for Home {
     fn drop(&mut self) {
+        let stop = self.scheduler.stop();
+        tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(stop));
         let label = format!("label=sh.temps.data-dir={}", self.path());
         let ids = docker(&["ps", "-aq", "--filter", &label]);
         for id in ids.lines() {
