@@ -94,7 +94,7 @@ log_in() {
 # app_url FOLDER PROJECT: the address of its production environment.
 app_url() {
     client "$1" projects show "$2" --json |
-        jq -er '[.environments[] | select(.kind == "production")][0].url'
+        jq -er '[.environments[] | select(.kind.type == "production")][0].url'
 }
 
 # host_of URL, port_of URL

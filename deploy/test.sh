@@ -9,7 +9,7 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 TOOL_PACKAGES=(
     build-essential cmake pkg-config protobuf-compiler git curl ca-certificates
-    jq iproute2 iptables procps strace wrk nghttp2-client shellcheck openssh-client
+    jq zstd iproute2 iptables procps strace wrk nghttp2-client shellcheck openssh-client
 )
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/temps/target}
 # Where dockerd's log and pid go when it is we who start it.
@@ -93,12 +93,11 @@ rust_tests() {
     fi
 }
 
-# end_to_end: their base images, the binary, the stories.
+# end_to_end: the binary, then the stories.
 end_to_end() {
     local rc=0 failed
     say '== end-to-end tests'
-    "$HERE/base-images.sh" node:22-slim python:3.12-slim golang:1.24-bookworm debian:bookworm-slim
-    if ! cargo build --locked -p temps; then
+    if ! cargo build --locked --workspace; then
         fails 'the build of the binary for the end-to-end tests'
         return
     fi
@@ -126,6 +125,8 @@ main() {
     gate 'shell scripts' shell_scripts
     gate 'lints' cargo clippy --workspace --all-targets --locked -- -D warnings
     gate 'dependency rules' dependency_rules
+    STEP_HINT="read what deploy/base-images.sh printed" step 'base images' \
+        "$HERE/base-images.sh" node:22-slim python:3.12-slim golang:1.24-bookworm debian:bookworm-slim
     rust_tests
     [[ -n $quick ]] || end_to_end
     rm -rf "$WORK"

@@ -26,18 +26,23 @@ unset TEMPS_API_URL TEMPS_API_TOKEN TEMPS_ADMIN_EMAIL TEMPS_ADMIN_PASSWORD
 # Where results are counted: a line "ok NAME" or "not ok NAME" each; run.sh gives one file to all stories.
 RESULTS=${RESULTS:-$STORY_FOLDER/results}
 NODES=()
+# Commands that undo what a story did to the machine, run last come first.
+UNDO=()
+# How many of this story's checks failed.
+STORY_FAILED=0
 # How many lines of a node's log a failed check shows.
 NODE_LOG_TAIL=15
 
 # clean_up: stops every node of the story, removes its containers and images; the folder stays when a check failed.
 clean_up() {
-    local rc=$? node
+    local rc=$? node undo
     for node in "${NODES[@]}"; do
         stop_node "$node"
         remove_node_containers "$node/data" || true
         remove_node_images "$node/data" || true
     done
-    if ((rc == 0)) && ! grep -q '^not ok' "$RESULTS" 2>/dev/null; then
+    for undo in "${UNDO[@]}"; do eval "$undo" >/dev/null 2>&1 || true; done
+    if ((rc == 0 && STORY_FAILED == 0)); then
         rm -rf "$STORY_FOLDER"
     else
         printf '  kept for reading: %s\n' "$STORY_FOLDER" >&2
@@ -45,6 +50,9 @@ clean_up() {
 }
 trap clean_up EXIT
 trap 'exit 130' INT TERM
+
+# at_end COMMAND…: runs it when the story ends, after its nodes have; the last one first.
+at_end() { UNDO=("${*@Q}" "${UNDO[@]}"); }
 
 # new_node [NAME]: a node in a folder of its own, logged in; sets NODE.
 new_node() {
@@ -83,6 +91,7 @@ check() {
     else
         printf '  %snot ok%s %s (exit code %s)\n' "$RED" "$PLAIN" "$name" "$rc"
         printf 'not ok %s\n' "$name" >>"$RESULTS"
+        STORY_FAILED=$((STORY_FAILED + 1))
         show_failure "$mark"
     fi
 }
@@ -99,6 +108,16 @@ show_failure() {
 # temps COMMAND…: the CLI against $NODE.
 temps() { client "$NODE" "$@"; }
 
+# api METHOD PATH [CURL OPTION…]: a REST request with the login's API key; PATH comes after /api.
+api() {
+    local key
+    key=$(jq -er '.contexts[].key' "$NODE/client/temps/config.json")
+    curl -sS --max-time 30 -X "$1" -H "Authorization: Bearer $key" "${@:3}" "$(api_url "$NODE")/api$2"
+}
+
+# api_json METHOD PATH JSON [CURL OPTION…]
+api_json() { api "$1" "$2" -H 'Content-Type: application/json' --data "$3" "${@:4}"; }
+
 # ask URL [CURL OPTION…]: through $NODE's edge.
 ask() { through_edge "$NODE" "$@"; }
 
@@ -112,8 +131,37 @@ ask_app() {
     ask "${url%/}${2:-/}" "${@:3}"
 }
 
-# deploys SAMPLE: a folder of deploy/samples/, under its own name.
-deploys() { temps deploy "$SAMPLES/$1" --project "$1"; }
+# deploys SAMPLE: a copy of a folder of deploy/samples/, under its own name.
+deploys() {
+    local folder=$STORY_FOLDER/samples/$1
+    mkdir -p "$STORY_FOLDER/samples"
+    [[ -d $folder ]] || cp -r "$SAMPLES/$1" "$folder"
+    temps deploy "$folder" --project "$1"
+}
+
+# write_app FOLDER VERSION: a copy of the app that the stories deploy, which answers `/` with its version.
+write_app() {
+    mkdir -p "$1"
+    cp -r "$DEPLOY/e2e/app/." "$1/"
+    printf '%s\n' "$2" >"$1/version"
+}
+
+# deploys_app PROJECT VERSION [DEPLOY OPTION…]
+deploys_app() {
+    write_app "$STORY_FOLDER/apps/$1" "$2"
+    temps deploy "$STORY_FOLDER/apps/$1" --project "$1" "${@:3}"
+}
+
+# answers PROJECT VERSION: that version of the app is the one that is served.
+answers() { is "$(ask_app "$1" / -f)" "$2"; }
+
+# field JSON-FILTER: of the JSON on the standard input, which must have it.
+field() { jq -er "$1"; }
+
+# containers PROJECT: the ids of the containers that $NODE runs for it.
+containers() {
+    docker ps -q --no-trunc --filter "label=sh.temps.data-dir=$NODE/data" --filter "label=sh.temps.project=$1"
+}
 
 # exits_with CODE COMMAND…
 exits_with() {

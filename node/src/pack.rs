@@ -76,14 +76,15 @@ pub fn list(root: &Path) -> Result<Vec<PathBuf>, CliError> {
 }
 
 fn walk(root: &Path) -> ignore::Walk {
-    // Ignore files above the folder count as far up as its Git work tree reaches, as Git has it.
+    // Ignore files above the folder count as far up as its Git work tree reaches, which the walk finds only when Git is
+    // required; a folder outside of any has its own.
     let in_work_tree = root.ancestors().any(|folder| folder.join(".git").exists());
     WalkBuilder::new(root)
         .parents(in_work_tree)
         .hidden(false)
         .ignore(false)
         .git_global(false)
-        .require_git(false)
+        .require_git(in_work_tree)
         .add_custom_ignore_filename(".tempsignore")
         .filter_entry(|entry| entry.depth() == 0 || !is_never(entry))
         .build()

@@ -1,8 +1,8 @@
 //! The edge: takes the requests of the world and answers them from replicas and static sites.
 //!
-//! A connection comes in through the [`listener`], which reads and judges each request's head before Pingora sees it.
-//! [`phases`] finds the route in the [`route_table`], and either serves a file of a [`static_site`], proxies to an
-//! [`upstream`] endpoint, or answers with an [`error_page`]. No lock, no Raft and no database on this path: the route
+//! A connection comes in through the `listener`, which reads and judges each request's head before Pingora sees it.
+//! `phases` finds the route in the `route_table`, and either serves a file of a `static_site`, proxies to an
+//! `upstream` endpoint, or answers with an `error_page`. No lock, no Raft and no database on this path: the route
 //! table is swapped whole whenever the state changes.
 #![forbid(unsafe_code)]
 

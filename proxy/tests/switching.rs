@@ -30,7 +30,8 @@ async fn no_request_fails_while_versions_are_switched() {
                     let request =
                         if n % 2 == 0 { client.get(&url) } else { client.post(&url).body("body") };
                     let answer = request.send().await.expect("an answer");
-                    assert_eq!(answer.status(), 200);
+                    let (status, text) = (answer.status(), answer.text().await.expect("whole"));
+                    assert_eq!(status, 200, "{text}");
                     answered.fetch_add(1, Ordering::SeqCst);
                 }
             })
@@ -47,7 +48,7 @@ async fn no_request_fails_while_versions_are_switched() {
         let newer = Upstream::start("app").await;
         edge.deploy(environment, image(), &[newer.addr]).await;
         let older = std::mem::replace(&mut running, newer);
-        // The old one drains: its port closes, what is under way ends.
+        // The old one drains: what is under way ends, then its port closes.
         older.retire();
     }
     over.store(true, Ordering::SeqCst);

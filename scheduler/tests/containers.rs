@@ -181,8 +181,10 @@ async fn a_container_that_dies_comes_back_and_foreign_ones_are_left_alone() {
     let home = Home::new(SOCKET).await;
     let stranger = Stranger::start(&home.image);
     let replica = home.until_live(home.deploy(serve()).await).await;
+    let started = || home.inspect(replica.id, "{{.State.StartedAt}}");
+    let first = started();
     docker(&["kill", &container(replica.id)]);
-    home.until_observed(replica.id, |seen| !matches!(seen, Observed::Healthy { .. })).await;
+    eventually("it is started again", || !["", &first].contains(&&*started())).await;
     home.until_observed(replica.id, |seen| matches!(seen, Observed::Healthy { .. })).await;
     get(endpoint(&replica), "/exit");
     home.until_observed(
@@ -191,8 +193,9 @@ async fn a_container_that_dies_comes_back_and_foreign_ones_are_left_alone() {
     )
     .await;
     home.until_observed(replica.id, |seen| matches!(seen, Observed::Healthy { .. })).await;
+    let second = started();
     docker(&["rm", "-f", &container(replica.id)]);
-    home.until_observed(replica.id, |seen| !matches!(seen, Observed::Healthy { .. })).await;
+    eventually("it is made again", || !["", &second].contains(&&*started())).await;
     home.until_observed(replica.id, |seen| matches!(seen, Observed::Healthy { .. })).await;
     let status =
         docker(&["inspect", "--format", "{{.State.Status}} {{.RestartCount}}", &stranger.0]);

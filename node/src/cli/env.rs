@@ -189,7 +189,7 @@ async fn set(
     let value = client.put(base, &json!({"variables": list}), None).await?.value;
     let names: Vec<&str> = variables.iter().map(|(name, _)| name.as_str()).collect();
     context.output.answer(&value, || {
-        format!("Set {}. The next deployment gets it: temps deploy", names.join(", "))
+        format!("Set {} for the next deployment: temps deploy", names.join(", "))
     })
 }
 
@@ -202,7 +202,7 @@ async fn unset(context: &Context, base: &str, names: &[String]) -> Result<(), Cl
         last = client.delete(&format!("{base}/{segment}")).await?.value;
     }
     context.output.answer(&last, || {
-        format!("Unset {}. The next deployment goes without: temps deploy", names.join(", "))
+        format!("Unset {} from the next deployment on: temps deploy", names.join(", "))
     })
 }
 

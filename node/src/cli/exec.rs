@@ -2,7 +2,6 @@
 
 use std::io::{IsTerminal, Write};
 
-use futures::stream::SplitSink;
 use futures::{SinkExt, StreamExt};
 use reqwest::Upgraded;
 use reqwest::header::HeaderMap;
@@ -11,9 +10,9 @@ use tokio::io::AsyncReadExt;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
-use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
 
 use super::context::{Context, TargetArgs};
 use crate::client::Client;
@@ -119,47 +118,37 @@ impl Session {
     async fn run(self, with_input: bool, tty: bool) -> Result<u8, CliError> {
         let Self { socket, url } = self;
         let (mut sink, mut frames) = socket.split();
-        let broke =
-            |error: SocketError| CliError::StreamBroke { url: url.clone(), why: error.to_string() };
         let (input, mut typed) = mpsc::channel(FRAMES_WAITING_MAX);
-        let reader = with_input.then(|| tokio::spawn(read_input(input.clone())));
+        let reader = tokio::spawn(read_input(input.clone(), with_input));
         let sizes = tty.then(|| tokio::spawn(read_sizes(input.clone())));
-        if !with_input {
-            send_text(&mut sink, json!({"type": "eof"})).await.map_err(broke)?;
-        }
         drop(input);
+        let mut writes = true;
         let code = loop {
             tokio::select! {
-                Some(message) = typed.recv() => sink.send(message).await.map_err(broke)?,
-                frame = frames.next() => match frame.transpose().map_err(broke)? {
-                    Some(frame) => if let Some(code) = received(&frame)? { break Ok(code) },
-                    None => break Err(no_exit_code(&url)),
+                // A command that has ended takes no more input; its exit code is on its way.
+                Some(message) = typed.recv(), if writes => writes = sink.send(message).await.is_ok(),
+                frame = frames.next() => match frame {
+                    Some(Ok(frame)) => if let Some(code) = received(&frame)? { break Ok(code) },
+                    Some(Err(error)) => break Err(broke(&url, &error.to_string())),
+                    None => break Err(broke(&url, "it closed before the exit code came")),
                 },
             }
         };
-        reader.inspect(|task| task.abort());
+        reader.abort();
         sizes.inspect(|task| task.abort());
         code
     }
 }
 
-fn no_exit_code(url: &str) -> CliError {
-    let why = "it closed before the command's exit code came".into();
-    CliError::StreamBroke { url: url.into(), why }
+fn broke(url: &str, why: &str) -> CliError {
+    CliError::StreamBroke { url: url.into(), why: why.into() }
 }
 
-async fn send_text(
-    sink: &mut SplitSink<WebSocketStream<Upgraded>, Message>,
-    value: Value,
-) -> Result<(), SocketError> {
-    sink.send(Message::text(value.to_string())).await
-}
-
-/// Standard input as frames, until its end.
-async fn read_input(frames: mpsc::Sender<Message>) {
+/// Standard input as frames, until its end, which is at once where the command gets none.
+async fn read_input(frames: mpsc::Sender<Message>, with_input: bool) {
     let mut stdin = tokio::io::stdin();
     let mut buffer = vec![0; FRAME_BYTES];
-    while let Ok(octets @ 1..) = stdin.read(&mut buffer).await {
+    while with_input && let Ok(octets @ 1..) = stdin.read(&mut buffer).await {
         let frame = [&[STDIN], &buffer[..octets]].concat();
         if frames.send(Message::binary(frame)).await.is_err() {
             return;

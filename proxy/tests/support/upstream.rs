@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
-/// How long a retired app still takes requests on connections that it has.
+/// How long a retired app still takes connections, and requests on those that it has.
 const DRAIN: Duration = Duration::from_millis(300);
 
 /// A running app. It ends, with its connections, when dropped.
@@ -59,7 +59,7 @@ impl Upstream {
         Self { addr, requests, go_on, retired, task }
     }
 
-    /// Stops as a drained container does: the port closes, and each connection once nothing came for a moment.
+    /// Stops as a drained container does: after a moment the port closes, and each connection once nothing comes.
     pub fn retire(mut self) {
         self.retired.send_replace(true);
         self.task = tokio::spawn(async {});
@@ -112,10 +112,15 @@ impl Head {
 impl App {
     async fn accept(self: Arc<Self>, listener: TcpListener, mut retired: watch::Receiver<bool>) {
         let mut connections = tokio::task::JoinSet::new();
+        let drained = async {
+            let _ = retired.wait_for(|retired| *retired).await;
+            tokio::time::sleep(DRAIN).await;
+        };
+        tokio::pin!(drained);
         loop {
             let stream = tokio::select! {
                 Ok((stream, _)) = listener.accept() => stream,
-                _ = retired.wait_for(|retired| *retired) => break,
+                () = &mut drained => break,
             };
             let app = self.clone();
             connections.spawn(async move {
@@ -130,15 +135,14 @@ impl App {
         stream.set_nodelay(true)?;
         let mut stream = BufReader::new(stream);
         let mut retired = self.retired.clone();
-        let drained = async {
-            let _ = retired.wait_for(|retired| *retired).await;
-            tokio::time::sleep(DRAIN).await;
-        };
-        tokio::pin!(drained);
         loop {
+            let idle = async {
+                let _ = retired.wait_for(|retired| *retired).await;
+                tokio::time::sleep(DRAIN).await;
+            };
             let head = tokio::select! {
                 head = read_head(&mut stream) => head?,
-                () = &mut drained => None,
+                () = idle => None,
             };
             let Some(head) = head else { break };
             let body = read_body(&mut stream, &head).await?;

@@ -74,6 +74,8 @@ fn make_image(folder: &Path) -> String {
 
 impl Home {
     pub async fn new(socket: &str) -> Self {
+        let filter = tracing_subscriber::EnvFilter::new("temps_scheduler=debug");
+        let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
         let folder = tempfile::tempdir().expect("a folder");
         let image = make_image(folder.path());
         let data_dir = folder.path().join("data");
