@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs a built temps as a systemd service: program, user, unit, settings. Running it again upgrades.
+# Installs a built temps as a systemd service: program, unit, settings. Running it again upgrades.
 # Usage: deploy/install.sh [BINARY]      (target/release/temps when not given)
 set -euo pipefail
 
@@ -10,10 +10,6 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 BINARY=${1:-${CARGO_TARGET_DIR:-$HERE/../target}/release/temps}
 SETTINGS=/etc/temps/temps.env
 
-make_user() {
-    id temps >/dev/null 2>&1 || useradd --system --home-dir /var/lib/temps --shell /usr/sbin/nologin temps
-}
-
 # The program is replaced in one step, so that a start in between finds the old one or the new one.
 put_program() {
     install -m 755 "$BINARY" /usr/local/bin/temps.new
@@ -21,8 +17,8 @@ put_program() {
 }
 
 put_settings() {
-    install -d -m 750 -g temps /etc/temps
-    [[ -f $SETTINGS ]] || install -m 640 -g temps /dev/null "$SETTINGS"
+    install -d -m 700 /etc/temps
+    [[ -f $SETTINGS ]] || install -m 600 /dev/null "$SETTINGS"
 }
 
 put_unit() {
@@ -35,7 +31,6 @@ need_root
 [[ -x $BINARY ]] || die "there is no program at $BINARY" 'cargo build --release --locked -p temps; or name it: deploy/install.sh PATH'
 [[ -d /run/systemd/system ]] || die 'systemd does not run here' 'deploy/quickstart.sh starts a node without it'
 need_docker_engine
-step 'make the user temps' make_user
 step 'install /usr/local/bin/temps' put_program
 step "keep settings in $SETTINGS" put_settings
 step 'install temps.service' put_unit

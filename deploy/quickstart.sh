@@ -11,7 +11,7 @@ FOLDER=${TEMPS_QUICKSTART_DIR:-/var/lib/temps-quickstart}
 . "$HERE/node.sh"
 
 BUILD_PACKAGES=(build-essential cmake pkg-config protobuf-compiler git curl ca-certificates)
-RUN_PACKAGES=(curl jq iproute2 iptables procps)
+RUN_PACKAGES=(curl git jq iproute2 iptables procps)
 
 usage() {
     cat <<'TEXT'

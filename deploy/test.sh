@@ -121,7 +121,7 @@ main() {
     esac
     install_tools
     cd "$HERE/.."
-    gate 'formatting' cargo fmt --all --check
+    gate 'formatting' cargo fmt --check
     gate 'shell scripts' shell_scripts
     gate 'lints' cargo clippy --workspace --all-targets --locked -- -D warnings
     gate 'dependency rules' dependency_rules

@@ -105,7 +105,7 @@ impl EnvironmentOut {
                 EnvironmentKind::Preview { branch } => KindOut::Preview { branch },
             },
             url: links.app(state, environment),
-            replicas: environment.replicas,
+            replicas: state.replicas_wanted(environment),
             healthy_replicas: environment.current.map(serving).unwrap_or_default(),
             current: environment.current.and_then(brief),
             kept: environment.kept.and_then(brief),

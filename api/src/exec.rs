@@ -4,6 +4,8 @@
 //! the client sends `{"type":"resize","rows":…,"columns":…}` and `{"type":"eof"}`, the node ends with
 //! `{"type":"exit","code":…}`.
 
+use std::time::Duration;
+
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::http::{HeaderMap, header};
@@ -13,6 +15,7 @@ use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 use temps_scheduler::{ExecOutput, ExecRequest, ExecSession};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::time::timeout;
 
 use crate::auth::MayExec;
 use crate::context::Shared;
@@ -22,6 +25,8 @@ use crate::{ApiError, ids};
 pub const FRAME_BYTES_MAX: usize = 1 << 20;
 /// The longest command, in octets over all its words.
 pub const COMMAND_BYTES_MAX: usize = 16 << 10;
+/// How long a client may take to answer the end.
+const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
 const STDIN: u8 = 0;
 const STDOUT: u8 = 1;
@@ -135,6 +140,8 @@ async fn run(mut socket: WebSocket, mut session: ExecSession, slot: OwnedSemapho
     // The client may be gone already; nobody else wants to know.
     let _ = socket.send(Message::Text(text.into())).await;
     let _ = socket.send(Message::Close(None)).await;
+    // Input that nobody read would reset the connection, and with it the exit code on its way.
+    let _ = timeout(CLOSE_WITHIN, async { while let Some(Ok(_)) = socket.recv().await {} }).await;
     drop(slot);
 }
 

@@ -45,6 +45,8 @@ mod users;
 mod variables;
 mod webhooks;
 
+use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -52,7 +54,9 @@ use prometheus_client::registry::Registry;
 use temps_builder::Builder;
 use temps_raft::Cluster;
 use temps_scheduler::Scheduler;
+use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 pub use admin::ensure_admin;
 pub use error::{ApiError, Problem};
@@ -86,8 +90,14 @@ pub struct Api {
 }
 
 impl Api {
-    /// Every route. Serve it with `into_make_service_with_connect_info::<SocketAddr>()`: login limits and the audit
-    /// log need the client's address.
+    /// Answers on `listener` until `stop`, then ends what is under way.
+    pub async fn serve(self, listener: TcpListener, stop: CancellationToken) -> io::Result<()> {
+        // Login limits and the audit log need the client's address.
+        let service = self.router().into_make_service_with_connect_info::<SocketAddr>();
+        axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).await
+    }
+
+    /// Every route. Whoever serves it must tell it the client's address, as [`serve`](Self::serve) does.
     pub fn router(self) -> axum::Router {
         router::router(Arc::new(context::Context::new(self)))
     }

@@ -151,7 +151,7 @@ fn replicas(state: &Applied) -> ReplicaCount {
     let live = state.environments.values().filter(|environment| environment.current.is_some());
     let healthy = state.replicas.values().filter(|replica| replica.serving_endpoint().is_some());
     ReplicaCount {
-        wanted: live.map(|environment| u64::from(environment.replicas)).sum(),
+        wanted: live.map(|environment| u64::from(state.replicas_wanted(environment))).sum(),
         healthy: healthy.count() as u64,
     }
 }

@@ -69,7 +69,7 @@ survives_deploys() {
 }
 
 # slow_request FILE: takes three seconds; its version and status end up in FILE.
-slow_request() { ask "$(app_address)/slow?ms=3000" -w ' %{http_code}' >"$1"; }
+slow_request() { ask "$(app_address)/slow?ms=3000" -w ' %{http_code}\n' >"$1"; }
 
 survives_switch() {
     deploys_app app before
@@ -88,7 +88,7 @@ survives_switch() {
     cat "$STORY_FOLDER"/slow.*
     # The last one began before the switch was seen and ended after it.
     grep -q '^before 200' "$STORY_FOLDER/slow.$((began > 5 ? began - 4 : 1))"
-    is "$(cat "$STORY_FOLDER"/slow.* | grep -cvE '^(before|after) 200' || true)" ''
+    is "$(cat "$STORY_FOLDER"/slow.* | grep -cvE '^(before|after) 200$' || true)" 0
 }
 
 # Three versions within one drain time: the first is still ending its requests when the third is live.
@@ -97,7 +97,7 @@ survives_quick_succession() {
     deploys_app app first
     slow_request "$STORY_FOLDER/succession" &
     pid=$!
-    ask "$(app_address)/slow?ms=12000" -w ' %{http_code}' >"$STORY_FOLDER/long" &
+    ask "$(app_address)/slow?ms=12000" -w ' %{http_code}\n' >"$STORY_FOLDER/long" &
     local long=$!
     deploys_app app second
     deploys_app app third

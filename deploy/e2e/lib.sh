@@ -59,7 +59,7 @@ new_node() {
     local port
     NODE=$STORY_FOLDER/${1:-node}
     NODES+=("$NODE")
-    port=$(free_port_from $((20000 + $$ % 10000)))
+    port=$(free_port_from $((20000 + $$ * 10 % 10000)))
     keep_addresses "$NODE" "127.0.0.1:$port" "127.0.0.1:$(free_port_from $((port + 1)))" "127.0.0.1:$(free_port_from $((port + 2)))"
     step "start a node on port $port" start_node "$NODE"
     step 'log in' log_in "$NODE"
@@ -154,6 +154,15 @@ deploys_app() {
 
 # answers PROJECT VERSION: that version of the app is the one that is served.
 answers() { is "$(ask_app "$1" / -f)" "$2"; }
+
+# newest PROJECT: its newest deployment, as REST answers it.
+newest() { api GET "/projects/$1/deployments?limit=1" | field '.items[0]'; }
+
+# phase_is PROJECT PHASE: of the newest deployment.
+phase_is() { is "$(newest "$1" | field .phase)" "$2"; }
+
+# wait_for SECONDS COMMAND…: wait_until, and the command's own words when the time is over.
+wait_for() { wait_until "$@" || "${@:2}"; }
 
 # field JSON-FILTER: of the JSON on the standard input, which must have it.
 field() { jq -er "$1"; }

@@ -10,7 +10,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 /// Libraries that tell more than an operator needs, and how much of it is shown.
-const QUIET: &str = "openraft=warn,raft_log=warn,chunked_wal=warn,sled=warn,pingora_core=warn,pingora_proxy=warn,\
+const QUIET: &str = "openraft=error,raft_log=warn,chunked_wal=warn,sled=warn,pingora_core=warn,pingora_proxy=warn,\
                      hyper=warn,h2=warn,rustls=warn,bollard=warn,tower_http=warn";
 
 /// How a line looks.

@@ -157,9 +157,7 @@ type ApiTask = JoinHandle<io::Result<()>>;
 fn serve_api(api: Api, listener: TcpListener, stop: CancellationToken) -> io::Result<ApiTask> {
     listener.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    let service = api.router().into_make_service_with_connect_info::<SocketAddr>();
-    let server = axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned());
-    Ok(tokio::spawn(server.into_future()))
+    Ok(tokio::spawn(api.serve(listener, stop)))
 }
 
 fn died(ended: io::Result<()>) -> io::Error {

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use jiff::Timestamp;
 use temps_raft::Applied;
 use temps_state::{Command, Failure, Intent, Observed, Replica, ReplicaId, State};
@@ -35,6 +35,9 @@ const TICK_UNSETTLED: Duration = Duration::from_secs(1);
 const SPACING: Duration = Duration::from_millis(10);
 /// How many containers are acted on at once.
 const ACTIONS_AT_ONCE_MAX: usize = 8;
+/// When to look again after an event: the engine tells that a container ended before it lists it as ended.
+const ECHOES: [Duration; 3] =
+    [Duration::from_millis(20), Duration::from_millis(80), Duration::from_millis(400)];
 /// How long what failed is left alone.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
@@ -328,8 +331,13 @@ async fn listen(runtime: Runtime, wake: Arc<Notify>) {
     loop {
         if let Ok(events) = runtime.events().await {
             wake.notify_one();
-            let mut events = std::pin::pin!(events);
+            let mut events = std::pin::pin!(events.fuse());
             while events.next().await.is_some() {
+                for echo in ECHOES {
+                    wake.notify_one();
+                    sleep(echo).await;
+                    while events.next().now_or_never().flatten().is_some() {}
+                }
                 wake.notify_one();
             }
         }

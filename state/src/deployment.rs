@@ -240,9 +240,11 @@ pub enum FailureCode {
 impl Deployment {
     /// Enters a phase and remembers when.
     fn enter(&mut self, phase: Phase, at: Timestamp) {
-        if self.history.len() < HISTORY_MAX {
-            self.history.push(Moment { phase: phase.name().into(), at });
+        if self.history.len() >= HISTORY_MAX {
+            // The first and the newest tell most; rollbacks to and fro fill what is between.
+            self.history.remove(HISTORY_MAX / 2);
         }
+        self.history.push(Moment { phase: phase.name().into(), at });
         self.phase = phase;
     }
 }

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::table::retain;
 use crate::{
-    DeploymentId, EnvironmentId, Name, Project, ProjectId, Rejected, Reply, Sealed, State,
-    VariableName,
+    Artifact, DeploymentId, EnvironmentId, Name, Project, ProjectId, Rejected, Reply, Sealed,
+    State, VariableName,
 };
 
 /// The name of the environment every project starts with.
@@ -101,6 +101,15 @@ impl State {
         let project = self.projects.get(&environment.project)?;
         let label = host_label(&project.name, &environment.name);
         Some(format!("{label}.{}", self.settings().preview_domain))
+    }
+
+    /// How many replicas should serve an environment: none for a static site, which the edge serves itself.
+    pub fn replicas_wanted(&self, environment: &Environment) -> u32 {
+        let current = environment.current.and_then(|id| self.deployments.get(&id));
+        match current.and_then(|deployment| deployment.artifact.as_ref()) {
+            Some(Artifact::Static { .. }) => 0,
+            _ => environment.replicas,
+        }
     }
 
     /// The variables of an environment by name.

@@ -31,7 +31,7 @@ fn hint(code: i64) -> &'static str {
     match code {
         0 => "a web app must keep running in the foreground: check the start command",
         126 | 127 => "check the start command in temps.json or the Dockerfile",
-        _ => "the last lines of its log, below, say why",
+        _ => "read the last lines of its log; run it with the same variables to see more",
     }
 }
 

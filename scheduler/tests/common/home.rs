@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command as Process, Stdio};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -39,9 +40,24 @@ impl Drop for Home {
     }
 }
 
+/// The engine that [`docker`] talks to, when it is not the machine's.
+static ENGINE: OnceLock<String> = OnceLock::new();
+
+/// From now on, all tests of this program use that engine.
+pub fn use_engine(socket: &str) {
+    ENGINE.get_or_init(|| socket.into());
+}
+
+fn client() -> Process {
+    let socket = ENGINE.get().map_or(SOCKET, String::as_str);
+    let mut client = Process::new("docker");
+    client.args(["-H", &format!("unix://{socket}")]);
+    client
+}
+
 /// Runs Docker's own client; its output.
 pub fn docker(arguments: &[&str]) -> String {
-    let output = Process::new("docker").args(arguments).output().expect("docker is installed");
+    let output = client().args(arguments).output().expect("docker is installed");
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
@@ -60,7 +76,7 @@ fn make_image(folder: &Path) -> String {
         .status();
     assert!(built.expect("rustc is installed").success());
     let tar = Process::new("tar").arg("-C").arg(folder).args(["-c", "app"]).output();
-    let mut import = Process::new("docker")
+    let mut import = client()
         .args(["import", "--change", "ENTRYPOINT [\"/app\"]", "-", &tag(folder)])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

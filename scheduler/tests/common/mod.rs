@@ -1,6 +1,7 @@
 //! A state to try the scheduler's thinking on: commands are applied as the cluster would.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod dockerd;
 pub mod home;
 
 use std::collections::BTreeMap;

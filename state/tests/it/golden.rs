@@ -3,15 +3,13 @@
 //! `UPDATE_GOLDEN=1 cargo nextest run -p temps-state golden` writes them anew; a changed line means that a new format
 //! number and a migration are due.
 
-mod common;
-
 use std::path::Path;
 
-use common::{Draw, command, entry, run};
+use crate::draws::{Draw, command, entry, run};
 use temps_state::{FORMAT, RowError, State, decode, encode};
 
 fn check(name: &str, found: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/golden").join(name);
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(&path, found).expect("the golden folder can be written");
     }

@@ -1,10 +1,8 @@
 //! What holds after any sequence of commands.
 
-mod common;
-
 use std::collections::BTreeMap;
 
-use common::{Draw, command, entry, run};
+use crate::draws::{Draw, command, entry, run};
 use proptest::prelude::*;
 use temps_state::*;
 

@@ -1,8 +1,6 @@
 //! The life of deployments, told from outside.
 
-mod common;
-
-use common::{at, entry, failure, fresh, node, project, run_config};
+use crate::draws::{at, entry, failure, fresh, node, project, run_config};
 use temps_state::*;
 
 /// A project with one node and one environment, and a clock that ticks with every command.
@@ -131,7 +129,7 @@ fn only_the_newest_version_goes_on() {
 fn variables_are_those_of_the_time_of_the_build() {
     let mut story = Story::begin();
     let name: VariableName = "GREETING".parse().expect("a name");
-    let value = Variable { value: common::sealed(), secret: false, updated_at: at(1) };
+    let value = Variable { value: crate::draws::sealed(), secret: false, updated_at: at(1) };
     let id = story.environment;
     story.ask(Command::SetVariables { id, variables: vec![(name.clone(), value)] });
     let deployment = story.build();

@@ -1,0 +1,6 @@
+//! What holds of the state from outside: its stories, its properties, its bytes.
+
+mod draws;
+mod golden;
+mod lifecycle;
+mod properties;
