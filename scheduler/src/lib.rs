@@ -5,10 +5,12 @@
 //! of them. Around them are loops that are woken by changes and by a timer, that take no input, and whose next round is
 //! the retry of everything that failed.
 
+mod act;
 pub mod backoff;
 mod build_loop;
 pub mod container;
 pub mod cron;
+mod engine_events;
 mod error;
 mod exec;
 pub mod health;

@@ -119,7 +119,8 @@ mod tests {
         let to = listener.local_addr().expect("it has an address");
         let server = tokio::spawn(async move {
             let (mut stream, _) = listener.accept().await?;
-            stream.read(&mut [0; 1024]).await?;
+            let asked = stream.read(&mut [0; 1024]).await?;
+            assert!(asked > 0, "nobody asked");
             stream.write_all(answer.as_bytes()).await
         });
         let path = check_path.map(str::to_owned);

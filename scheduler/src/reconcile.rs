@@ -8,17 +8,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{FutureExt, StreamExt};
 use jiff::Timestamp;
 use temps_raft::Applied;
-use temps_state::{Command, Failure, Intent, Observed, Replica, ReplicaId, State};
+use temps_state::{Command, Intent, Observed, Replica, ReplicaId, State};
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::SchedulerError;
+use crate::act::{About, Hand, Outcome, RETRY_PAUSE};
 use crate::container::{Container, Status};
+use crate::engine_events::listen;
 use crate::memory::Memory;
 use crate::plan::{Action, find, plan};
 use crate::prober::{Prober, Target};
@@ -33,28 +34,8 @@ const TICK: Duration = Duration::from_secs(5);
 const TICK_UNSETTLED: Duration = Duration::from_secs(1);
 /// The least time between two activations, so that a burst of changes costs one.
 const SPACING: Duration = Duration::from_millis(10);
-/// How many containers are acted on at once.
+/// How many containers are acted on at once; and as many again are removed, which may take long.
 const ACTIONS_AT_ONCE_MAX: usize = 8;
-/// When to look again after an event: the engine tells that a container ended before it lists it as ended.
-const ECHOES: [Duration; 3] =
-    [Duration::from_millis(20), Duration::from_millis(80), Duration::from_millis(400)];
-/// How long what failed is left alone.
-const RETRY_PAUSE: Duration = Duration::from_secs(1);
-
-/// What an action in flight is about; no second one about the same is begun.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum About {
-    Replica(ReplicaId),
-    Container(String),
-    Report(ReplicaId),
-}
-
-/// How an action ended, as far as it is remembered.
-enum Outcome {
-    Started(ReplicaId, Result<(), SchedulerError>),
-    Ended(ReplicaId, Failure),
-    Other,
-}
 
 /// The loop's own data; nobody else has a hand on it.
 pub struct Reconciler {
@@ -65,6 +46,7 @@ pub struct Reconciler {
     tasks: JoinSet<Outcome>,
     in_flight: HashMap<Id, About>,
     at_once: Arc<Semaphore>,
+    removals_at_once: Arc<Semaphore>,
     wake: Arc<Notify>,
     engine_away: bool,
 }
@@ -80,6 +62,7 @@ impl Reconciler {
             tasks: JoinSet::new(),
             in_flight: HashMap::new(),
             at_once: Arc::new(Semaphore::new(ACTIONS_AT_ONCE_MAX)),
+            removals_at_once: Arc::new(Semaphore::new(ACTIONS_AT_ONCE_MAX)),
             wake: Arc::new(Notify::new()),
             engine_away: false,
         }
@@ -201,15 +184,10 @@ impl Reconciler {
     }
 
     fn begin(&mut self, about: About, work: impl Future<Output = Outcome> + Send + 'static) {
-        if self.is_in_flight(&about) {
-            return;
+        if !self.is_in_flight(&about) {
+            let task = self.tasks.spawn(work);
+            self.in_flight.insert(task.id(), about);
         }
-        let at_once = self.at_once.clone();
-        let task = self.tasks.spawn(async move {
-            let _permit = at_once.acquire_owned().await;
-            work.await
-        });
-        self.in_flight.insert(task.id(), about);
     }
 
     fn report(&mut self, id: ReplicaId, observed: Observed) {
@@ -225,40 +203,21 @@ impl Reconciler {
     }
 
     fn perform(&mut self, state: &Arc<Applied>, action: Action) {
-        let (runtime, site, state) = (self.runtime.clone(), self.site.clone(), state.clone());
-        tracing::debug!(?action);
-        match action {
-            Action::Start { replica, fresh } => self.begin(About::Replica(replica), async move {
-                let started = start(&site, &runtime, &state, replica, fresh).await;
-                Outcome::Started(replica, started)
-            }),
-            Action::Inquire { replica, container } => {
-                self.begin(About::Replica(replica), async move {
-                    match runtime.ended(&container).await {
-                        Ok(failure) => Outcome::Ended(replica, failure),
-                        Err(error) => give_up("inquire after", &container, error).await,
-                    }
-                })
-            }
-            Action::Pause { container } => {
-                self.begin(About::Container(container.clone()), async move {
-                    let paused = runtime.pause(&container).await;
-                    conclude("pause", &container, paused).await
-                })
-            }
-            Action::Unpause { container } => {
-                self.begin(About::Container(container.clone()), async move {
-                    let unpaused = runtime.unpause(&container).await;
-                    conclude("unpause", &container, unpaused).await
-                })
-            }
-            Action::Remove { container } => {
-                self.begin(About::Container(container.clone()), async move {
-                    let removed = runtime.remove(&container).await;
-                    conclude("remove", &container, removed).await
-                })
-            }
+        let about = About::of(&action);
+        if self.is_in_flight(&about) {
+            return;
         }
+        tracing::debug!(?action, "to do");
+        let at_once = match action {
+            Action::Remove { .. } => self.removals_at_once.clone(),
+            _ => self.at_once.clone(),
+        };
+        let hand = Hand { site: self.site.clone(), runtime: self.runtime.clone() };
+        let state = state.clone();
+        self.begin(about, async move {
+            let _permit = at_once.acquire_owned().await;
+            hand.perform(&state, action).await
+        });
     }
 
     fn learn(&mut self, done: Result<(Id, Outcome), JoinError>) {
@@ -285,34 +244,6 @@ impl Reconciler {
     }
 }
 
-async fn conclude(act: &str, container: &str, done: Result<(), SchedulerError>) -> Outcome {
-    match done {
-        Ok(()) => Outcome::Other,
-        Err(error) => give_up(act, container, error).await,
-    }
-}
-
-async fn give_up(act: &str, container: &str, error: SchedulerError) -> Outcome {
-    tracing::warn!(%act, %container, %error, "an action on a container failed");
-    sleep(RETRY_PAUSE).await;
-    Outcome::Other
-}
-
-async fn start(
-    site: &Site,
-    runtime: &Runtime,
-    state: &State,
-    id: ReplicaId,
-    fresh: bool,
-) -> Result<(), SchedulerError> {
-    let replica = state.replicas.get(&id).ok_or(SchedulerError::ReplicaUnknown { replica: id })?;
-    let spec = site.replica(state, replica)?;
-    if fresh {
-        runtime.remove_named(&spec).await?;
-    }
-    runtime.start(&spec).await
-}
-
 fn target(state: &State, replica: &Replica, container: &Container) -> Option<Target> {
     let deployment = state.deployments.get(&replica.deployment)?;
     let config = deployment.config.as_ref()?;
@@ -324,24 +255,4 @@ fn target(state: &State, replica: &Replica, container: &Container) -> Option<Tar
         check: config.health.clone(),
         host: host.unwrap_or_else(|| endpoint.to_string()),
     })
-}
-
-/// Wakes the loop at every event of the engine, and when their stream ends, as when the engine is restarted.
-async fn listen(runtime: Runtime, wake: Arc<Notify>) {
-    loop {
-        if let Ok(events) = runtime.events().await {
-            wake.notify_one();
-            let mut events = std::pin::pin!(events.fuse());
-            while events.next().await.is_some() {
-                for echo in ECHOES {
-                    wake.notify_one();
-                    sleep(echo).await;
-                    while events.next().now_or_never().flatten().is_some() {}
-                }
-                wake.notify_one();
-            }
-        }
-        wake.notify_one();
-        sleep(RETRY_PAUSE).await;
-    }
 }

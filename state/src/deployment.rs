@@ -386,6 +386,9 @@ impl State {
         at: Timestamp,
     ) -> Result<Reply, Rejected> {
         let mut deployment = self.under_way(id)?;
+        if deployment.phase != Phase::Queued {
+            return Err(Rejected::finished(&deployment));
+        }
         deployment.enter(Phase::Building { on }, at);
         self.deployments.insert(id, deployment);
         Ok(Reply::Done)

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use bollard::models::{
-    ContainerCreateBody, HostConfig, HostConfigLogConfig, RestartPolicy, RestartPolicyNameEnum,
+    ContainerCreateBody, HealthConfig, HostConfig, HostConfigLogConfig, RestartPolicy,
+    RestartPolicyNameEnum,
 };
 
 use super::{NETWORK, STOP_SECONDS};
@@ -28,6 +29,8 @@ pub fn of(spec: &Spec) -> ContainerCreateBody {
         env: Some(spec.environment.iter().map(|(name, value)| format!("{name}={value}")).collect()),
         entrypoint: spec.command.clone(),
         labels: Some(spec.labels.clone().into_iter().collect()),
+        // Health is asked for over the network; an image's own check would only cost processes.
+        healthcheck: Some(HealthConfig { test: Some(vec!["NONE".into()]), ..Default::default() }),
         stop_timeout: Some(STOP_SECONDS.into()),
         host_config: Some(host_config(spec)),
         ..Default::default()

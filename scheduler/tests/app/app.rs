@@ -36,6 +36,11 @@ fn serve(port: String) {
         let text = String::from_utf8_lossy(&request[..read]).into_owned();
         let line = text.lines().next().unwrap_or_default();
         println!("{line}");
+        for header in
+            text.lines().filter(|line| ["x-cron", "author"].iter().any(|h| line.starts_with(h)))
+        {
+            println!("{header}");
+        }
         if line.contains("/exit") {
             exit(7);
         }

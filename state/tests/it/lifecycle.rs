@@ -119,6 +119,15 @@ fn a_failed_version_leaves_the_live_one_alone() {
 }
 
 #[test]
+fn a_deployment_that_starts_is_not_built_again() {
+    let mut story = Story::begin();
+    let id = story.build();
+    let again = story.try_ask(Command::StartBuild { id, on: NodeId(1) });
+    assert!(matches!(again, Err(Rejected::Finished { .. })));
+    assert_eq!(story.phase(id), "starting");
+}
+
+#[test]
 fn only_the_newest_version_goes_on() {
     let mut story = Story::begin();
     let (older, newer) = (story.create(), story.create());

@@ -63,7 +63,7 @@ fn check_one_deployment_of_each_kind(state: &State) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
     fn names_are_unique_and_nothing_dangles(draws in draws()) {

@@ -3,7 +3,6 @@
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command as Process, Stdio};
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -24,6 +23,7 @@ pub struct Home {
     pub image: String,
     builder: Builder,
     engine: Engine,
+    socket: String,
     folder: tempfile::TempDir,
 }
 
@@ -32,33 +32,33 @@ impl Drop for Home {
         let stop = self.scheduler.stop();
         tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(stop));
         let label = format!("label=sh.temps.data-dir={}", self.path());
-        let ids = docker(&["ps", "-aq", "--filter", &label]);
+        let ids = docker_on(&self.socket, &["ps", "-aq", "--filter", &label]);
         for id in ids.lines() {
-            docker(&["rm", "-fv", id]);
+            docker_on(&self.socket, &["rm", "-fv", id]);
         }
-        docker(&["rmi", "-f", &tag(self.folder.path())]);
+        docker_on(&self.socket, &["rmi", "-f", &tag(self.folder.path())]);
     }
 }
 
-/// The engine that [`docker`] talks to, when it is not the machine's.
-static ENGINE: OnceLock<String> = OnceLock::new();
-
-/// From now on, all tests of this program use that engine.
-pub fn use_engine(socket: &str) {
-    ENGINE.get_or_init(|| socket.into());
+/// Runs Docker's own client against the machine's engine; its output.
+pub fn docker(arguments: &[&str]) -> String {
+    docker_on(SOCKET, arguments)
 }
 
-fn client() -> Process {
-    let socket = ENGINE.get().map_or(SOCKET, String::as_str);
+fn docker_on(socket: &str, arguments: &[&str]) -> String {
+    let output = client(socket).args(arguments).output().expect("docker is installed");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+fn client(socket: &str) -> Process {
     let mut client = Process::new("docker");
     client.args(["-H", &format!("unix://{socket}")]);
     client
 }
 
-/// Runs Docker's own client; its output.
-pub fn docker(arguments: &[&str]) -> String {
-    let output = client().args(arguments).output().expect("docker is installed");
-    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+/// Where a test's image is made when its engine is away.
+fn engine_of(socket: &str) -> &str {
+    if Path::new(socket).exists() { socket } else { SOCKET }
 }
 
 fn tag(folder: &Path) -> String {
@@ -67,7 +67,7 @@ fn tag(folder: &Path) -> String {
 }
 
 /// An image with nothing but the test app, made for this test.
-fn make_image(folder: &Path) -> String {
+fn make_image(socket: &str, folder: &Path) -> String {
     let app = folder.join("app");
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/app/app.rs");
     let built = Process::new("rustc")
@@ -76,7 +76,7 @@ fn make_image(folder: &Path) -> String {
         .status();
     assert!(built.expect("rustc is installed").success());
     let tar = Process::new("tar").arg("-C").arg(folder).args(["-c", "app"]).output();
-    let mut import = client()
+    let mut import = client(socket)
         .args(["import", "--change", "ENTRYPOINT [\"/app\"]", "-", &tag(folder)])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -93,7 +93,7 @@ impl Home {
         let filter = tracing_subscriber::EnvFilter::new("temps_scheduler=debug");
         let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
         let folder = tempfile::tempdir().expect("a folder");
-        let image = make_image(folder.path());
+        let image = make_image(engine_of(socket), folder.path());
         let data_dir = folder.path().join("data");
         let cluster =
             Cluster::start(Config { data_dir: data_dir.clone() }).await.expect("it starts");
@@ -101,7 +101,16 @@ impl Home {
         let builder = Builder::open(&data_dir, engine.clone()).expect("it opens");
         let environment = found(&cluster).await;
         let scheduler = start(&cluster, &builder, &engine, &data_dir);
-        Self { cluster, scheduler, environment, image, builder, engine, folder }
+        Self {
+            cluster,
+            scheduler,
+            environment,
+            image,
+            builder,
+            engine,
+            socket: engine_of(socket).into(),
+            folder,
+        }
     }
 
     fn path(&self) -> String {
@@ -177,7 +186,7 @@ impl Home {
 
     /// What Docker's own client says of a replica's container; nothing when there is none.
     pub fn inspect(&self, replica: ReplicaId, format: &str) -> String {
-        docker(&["inspect", "--format", format, &container(replica)])
+        docker_on(&self.socket, &["inspect", "--format", format, &container(replica)])
     }
 }
 
@@ -222,11 +231,13 @@ async fn found(cluster: &Cluster) -> EnvironmentId {
     };
     let production: EnvironmentId = fresh_id();
     propose(cluster, Command::CreateProject { project, production }).await;
-    let name: VariableName = "GREETING".parse().expect("a name");
-    let place = Variable::place(production, &name);
-    let value = cluster.seal(&place, "hello").expect("it is short");
-    let variable = Variable { value, secret: true, updated_at: Timestamp::now() };
-    propose(cluster, Command::SetVariables { id: production, variables: vec![(name, variable)] })
-        .await;
+    let variables = [("GREETING", "hello"), ("CRON_SECRET", "hush")].map(|(name, value)| {
+        let name: VariableName = name.parse().expect("a name");
+        let place = Variable::place(production, &name);
+        let value = cluster.seal(&place, value).expect("it is short");
+        (name, Variable { value, secret: true, updated_at: Timestamp::now() })
+    });
+    let variables = variables.into();
+    propose(cluster, Command::SetVariables { id: production, variables }).await;
     production
 }

@@ -1,8 +1,6 @@
 //! What the leader proposes, as stories and as properties of random histories.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use proptest::prelude::*;
 use temps_scheduler::placement::MEMORY_OVERCOMMIT;
 use temps_state::*;

@@ -1,10 +1,8 @@
 //! What a node does and reports, as a table and as properties of random containers.
 
-mod common;
-
 use std::collections::{BTreeMap, HashMap};
 
-use common::*;
+use crate::common::*;
 use proptest::prelude::*;
 use temps_scheduler::container::{Container, DATA_DIR, MANAGED, REPLICA, Role, Status};
 use temps_scheduler::health::Verdict;

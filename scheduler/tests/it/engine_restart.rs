@@ -1,12 +1,10 @@
 //! What happens when the container engine is stopped and started again.
 
-mod common;
-
 use std::net::TcpStream;
 
-use common::config;
-use common::dockerd::Dockerd;
-use common::home::{Home, eventually, use_engine};
+use crate::common::config;
+use crate::common::dockerd::Dockerd;
+use crate::common::home::{Home, eventually};
 use temps_state::*;
 
 fn serve() -> RunConfig {
@@ -22,7 +20,6 @@ fn answers(home: &Home, replica: ReplicaId) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_ran_runs_again_and_what_was_frozen_waits_for_its_rollback() {
     let mut engine = Dockerd::start();
-    use_engine(&engine.socket());
     let home = Home::new(&engine.socket()).await;
     let first = home.deploy(serve()).await;
     let kept = home.until_live(first).await;

@@ -1,8 +1,6 @@
 //! Where replicas go.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use proptest::prelude::*;
 use temps_scheduler::placement::{MEMORY_OVERCOMMIT, place};
 use temps_state::*;
