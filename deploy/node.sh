@@ -54,7 +54,8 @@ launch_node() {
         unset TEMPS_ADMIN_PASSWORD
     fi
     NO_COLOR=1 setsid nohup "$TEMPS_BIN" serve --data-dir "$1/data" --http "$(address "$1" http)" \
-        --https "$(address "$1" https)" --api "$(address "$1" api)" >>"$1/node.log" 2>&1 </dev/null 9>&- &
+        --https "$(address "$1" https)" --api "$(address "$1" api)" \
+        --base-images "$(dirname "${BASH_SOURCE[0]}")/base-images.sh" >>"$1/node.log" 2>&1 </dev/null 9>&- &
     printf '%s\n' $! >"$1/node.pid"
 }
 
@@ -69,7 +70,8 @@ start_node() {
 }
 
 # A node that ended will never be ready: no use in waiting on.
-node_is_ready_or_dead() { node_is_ready "$1" || ! node_runs "$1"; }
+# By its pid alone: until it runs the binary, the process has another name.
+node_is_ready_or_dead() { node_is_ready "$1" || pid_is_gone "$(<"$1/node.pid")"; }
 
 stop_node() { stop_pid "$1/node.pid" "$(process_name "$TEMPS_BIN")" "$STOP_SECONDS"; }
 

@@ -69,10 +69,9 @@ pub struct NewApiKey {
 pub struct ApiKeyIn {
     /// What people shall call it.
     pub name: String,
-    /// What it shall permit: `read`, `deploy`, `write`, `exec`, `admin`; whatever you may when empty.
-    #[serde(default)]
-    #[schema(value_type = Vec<String>)]
-    pub permissions: BTreeSet<Permission>,
+    /// What it shall permit: `read`, `deploy`, `write`, `exec`, `admin`; whatever you may when not given.
+    #[schema(value_type = Option<Vec<String>>)]
+    pub permissions: Option<BTreeSet<Permission>>,
     /// When it shall stop working.
     pub expires_at: Option<Timestamp>,
     /// After how many days it shall stop working.
@@ -95,7 +94,7 @@ impl ApiKeyOut {
             id: key.id,
             name: key.name.clone(),
             prefix: key.prefix.clone(),
-            permissions: key.permissions.iter().map(|p| p.name()).collect(),
+            permissions: permitted(state, key),
             user: key.user,
             user_email: state.users.get(&key.user).map(|user| user.email.clone()),
             created_at: key.created_at,
@@ -200,11 +199,25 @@ fn checked_name(name: String) -> Result<String, ApiError> {
     }
 }
 
+/// What a key permits: what it was limited to, or else whatever its user may.
+fn permitted(state: &Agreed, key: &ApiKey) -> Vec<&'static str> {
+    let role = state.users.get(&key.user).map(|user| user.role);
+    let own = |p: &Permission| match key.permissions.is_empty() {
+        true => role.is_some_and(|role| role.permits(*p)),
+        false => key.permissions.contains(p),
+    };
+    Permission::ALL.into_iter().filter(own).map(Permission::name).collect()
+}
+
 /// What a new key may permit. A key that is limited cannot make one that is not.
 fn granted(
     caller: &Caller,
-    wanted: BTreeSet<Permission>,
+    wanted: Option<BTreeSet<Permission>>,
 ) -> Result<BTreeSet<Permission>, ApiError> {
+    if wanted.as_ref().is_some_and(BTreeSet::is_empty) {
+        return Err(ApiError::invalid("permissions", "name at least one, or leave it out"));
+    }
+    let wanted = wanted.unwrap_or_default();
     if let Some(permission) = wanted.difference(&caller.permissions).next() {
         return Err(ApiError::Escalation { permission: *permission });
     }

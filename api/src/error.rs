@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use temps_builder::BuildError;
@@ -250,6 +250,9 @@ impl ApiError {
                 "leave out what the app does not need, for example with .dockerignore"
             }
             Self::Busy { .. } => "try again in a few seconds",
+            _ if self.kind().1 == "disk_full" => {
+                "free space on the node's disk: `df -h`, `docker system df`"
+            }
             Self::Conflict { hint, .. } => hint,
             Self::Propose(ProposeError::Rejected(rejected)) => {
                 return rejected_hint(rejected).map(Into::into);
@@ -314,6 +317,7 @@ fn propose_kind(error: &ProposeError) -> (StatusCode, &'static str) {
         ProposeError::NoQuorum => (StatusCode::SERVICE_UNAVAILABLE, "no_quorum"),
         ProposeError::Timeout => (StatusCode::GATEWAY_TIMEOUT, "outcome_unknown"),
         ProposeError::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
+        ProposeError::DiskFull { .. } => (StatusCode::INSUFFICIENT_STORAGE, "disk_full"),
         ProposeError::Stopped { .. } => (StatusCode::SERVICE_UNAVAILABLE, "stopped"),
     }
 }
@@ -380,6 +384,10 @@ impl IntoResponse for ApiError {
     /// Only the status: the outermost layer, which knows the request's id, writes the document.
     fn into_response(self) -> Response {
         let mut response = self.kind().0.into_response();
+        if response.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            // What was not read of the body cannot be told from a next request.
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         response.extensions_mut().insert(Arc::new(self));
         response
     }

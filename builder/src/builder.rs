@@ -11,6 +11,7 @@ use temps_presets::{AppConfig, CA_SECRET, Output, Recipe, VARIABLES_SECRET};
 use temps_state::{Artifact, Built, Revision, Source, State};
 use tokio_util::sync::CancellationToken;
 
+use crate::base_images::{BASE_IMAGES_MAX, BaseImages};
 use crate::caps::Caps;
 use crate::checkout::Wanted;
 use crate::garbage::{self, GRACE_SECONDS, Needed};
@@ -28,6 +29,7 @@ use crate::{BuildError, BuildLogs, BuildRequest, Engine, Uploads, label, pull, s
 #[derive(Clone)]
 pub struct Builder {
     inner: Arc<Inner>,
+    base_images: BaseImages,
 }
 
 struct Inner {
@@ -57,7 +59,12 @@ impl Builder {
             key: DigestKey::open(&data_dir.join("build.key")).map_err(failed)?,
             data_dir,
         };
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self { inner: Arc::new(inner), base_images: BaseImages::default() })
+    }
+
+    /// The same builder, with something that makes base images which cannot be pulled.
+    pub fn with_base_images(self, base_images: BaseImages) -> Self {
+        Self { base_images, ..self }
     }
 
     /// Makes the artifact of a request. Every step is told in the log; it ends with the reason when this fails. The log
@@ -69,7 +76,12 @@ impl Builder {
     ) -> Result<Built, BuildError> {
         let log = MaskedLog::new(self.inner.logs.clone(), request.deployment, request.mask());
         let seconds = request.limits.timeout_seconds;
-        let build = Build { inner: &self.inner, request: &request, log: &log };
+        let build = Build {
+            inner: &self.inner,
+            base_images: &self.base_images,
+            request: &request,
+            log: &log,
+        };
         let limited = tokio::time::timeout(Duration::from_secs(seconds), build.run());
         let result = tokio::select! {
             biased;
@@ -115,6 +127,7 @@ impl Builder {
 /// One build under way.
 struct Build<'a> {
     inner: &'a Inner,
+    base_images: &'a BaseImages,
     request: &'a BuildRequest,
     log: &'a MaskedLog,
 }
@@ -238,6 +251,16 @@ impl Build<'_> {
                 .with(CA_SECRET, limits.ca_certificates.clone()),
             caps: Caps::of(limits, natural(info.ncpu), natural(info.mem_total)),
         };
+        for _ in 0..BASE_IMAGES_MAX {
+            match build.run().await {
+                Err(BuildError::BaseImageNotFound { image, detail }) => {
+                    if !self.base_images.make(&image, self.log).await {
+                        return Err(BuildError::BaseImageNotFound { image, detail });
+                    }
+                }
+                ended => return ended,
+            }
+        }
         build.run().await
     }
 

@@ -70,7 +70,8 @@ fn fixed(error: &BuildError) -> &'static str {
             "Start the container engine on the node (`systemctl start docker`) and deploy again."
         }
         BuildError::BaseImageNotFound { .. } | BuildError::ImageNotFound { .. } => {
-            "Check the image's name and tag, and that the node may pull it: `docker pull`."
+            "Check the image's name and tag, and that the node may pull it: `docker pull`. A node that reaches no registry can make \
+             common base images: `deploy/base-images.sh NAME`."
         }
         BuildError::ReferenceInvalid { .. } => "Write it as `name:tag`, such as `nginx:stable`.",
         BuildError::PullStalled { .. } => "Check the node's connection to the registry.",
@@ -79,7 +80,7 @@ fn fixed(error: &BuildError) -> &'static str {
         }
         BuildError::DockerfileInvalid { .. } => "Correct the Dockerfile and deploy again.",
         BuildError::OutputMissing { .. } => {
-            "Set `output` in temps.json to the folder that the build writes."
+            "Set `build.outputDirectory` in temps.json to the folder that the build writes."
         }
         BuildError::OutputEmpty { .. } => {
             "Check that the build command writes its files into this folder."

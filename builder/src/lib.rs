@@ -5,6 +5,7 @@
 //! uses is bounded, and dropping or cancelling it ends everything it started.
 
 mod archive;
+mod base_images;
 mod build_log;
 mod build_request;
 mod builder;
@@ -36,6 +37,7 @@ mod variables_digest;
 mod verdict;
 
 pub use archive::{ArchiveError, DEPTH_MAX, ENTRIES_MAX, UNPACKED_BYTES_MAX};
+pub use base_images::{BASE_IMAGES_MAX, BaseImages};
 pub use build_log::{BuildLogs, LINE_BYTES_MAX, LINES_MAX, LOGS_OPEN_MAX, LogLine};
 pub use build_request::BuildRequest;
 pub use builder::Builder;

@@ -46,12 +46,13 @@ impl BuildSecrets {
     }
 }
 
-/// Variables as a shell file of `export NAME='value'` lines.
+/// Variables as a shell file of `export NAME='value'` lines; never empty, so that a build step may count on it.
 pub(crate) fn shell_file(variables: &BTreeMap<VariableName, String>) -> String {
     let line = |(name, value): (&VariableName, &String)| {
         format!("export {name}='{}'\n", value.replace('\'', r"'\''"))
     };
-    variables.iter().map(line).collect()
+    let lines = variables.iter().map(line);
+    ["# the environment's variables\n".to_owned()].into_iter().chain(lines).collect()
 }
 
 /// An open session; dropping it closes it.

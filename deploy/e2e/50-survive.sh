@@ -86,8 +86,7 @@ live_container() {
 running_since() { docker inspect -f '{{.Id}} {{.State.StartedAt}}' "$(live_container)"; }
 
 is_back() {
-    answers app three
-    [[ -n $(live_container) && $(running_since) != "$1" ]]
+    answers app three && [[ -n $(live_container) && $(running_since) != "$1" ]]
 }
 
 killed_replica_comes_back() {

@@ -125,31 +125,31 @@ speaks_http2() {
 
 # Run once for the version, before it takes traffic, however many replicas there are.
 before_deploy_runs_once() {
-    temps scale 2 --project app
-    cat >"$STORY_FOLDER/apps/app/temps.json" <<'JSON'
+    deploys_app prepared one
+    temps scale 2 --project prepared
+    cat >"$STORY_FOLDER/apps/prepared/temps.json" <<'JSON'
 { "beforeDeploy": ["echo preparing-$VERSION_WORD", "node -e 'console.log(1)' >/dev/null"] }
 JSON
-    temps env set VERSION_WORD=words --project app
-    printf 'two\n' >"$STORY_FOLDER/apps/app/version"
-    temps deploy "$STORY_FOLDER/apps/app" --project app
-    answers app two
-    temps logs --build --project app >"$STORY_FOLDER/build-log"
+    temps env set VERSION_WORD=words --project prepared
+    deploys_app prepared two
+    answers prepared two
+    temps logs --build --project prepared >"$STORY_FOLDER/build-log"
     is "$(grep -c 'preparing-words$' "$STORY_FOLDER/build-log")" 1
-    newest app | field '[.history[].phase] | join(" ")' | has 'preparing starting'
+    newest prepared | field '[.history[].phase] | join(" ")' | has 'preparing starting'
 }
 
 before_deploy_failure_keeps_old() {
-    printf '{ "beforeDeploy": "echo cannot-migrate && exit 4" }\n' >"$STORY_FOLDER/apps/app/temps.json"
-    printf 'three\n' >"$STORY_FOLDER/apps/app/version"
-    exits_with 3 temps deploy "$STORY_FOLDER/apps/app" --project app 2>"$STORY_FOLDER/complaint"
+    printf '{ "beforeDeploy": "echo cannot-migrate && exit 4" }\n' >"$STORY_FOLDER/apps/prepared/temps.json"
+    exits_with 3 deploys_app prepared three 2>"$STORY_FOLDER/complaint"
     cat "$STORY_FOLDER/complaint"
     has cannot-migrate <"$STORY_FOLDER/complaint"
-    is "$(newest app | field .failure.code)" before_deploy_failed
-    answers app two
+    is "$(newest prepared | field .failure.code)" before_deploy_failed
+    answers prepared two
 }
 
 deleted_project_leaves_nothing() {
     temps projects delete app --yes
+    temps projects delete prepared --yes
     wait_for 20 no_container_is_left
     is "$(status_of http://app-production.localho.st/)" 503
 }
@@ -167,7 +167,7 @@ check 'a WebSocket goes through the edge' web_socket_echoes
 check 'server-sent events stream' events_stream
 check 'large bodies stream both ways' bodies_stream
 check 'HTTP/2 without TLS is spoken' speaks_http2
-check 'a job fires with its header and its secret' cron_fires
 check 'beforeDeploy runs once, before the switch' before_deploy_runs_once
 check 'a beforeDeploy that fails keeps the old version' before_deploy_failure_keeps_old
+check 'a job fires with its header and its secret' cron_fires
 check 'a deleted project leaves no container' deleted_project_leaves_nothing

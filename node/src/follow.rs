@@ -51,6 +51,9 @@ pub async fn follow(output: Output, client: &Client, created: &Value) -> Result<
         follower.steps.fail();
         follower.leave_out_shown(&mut deployment);
         let live = live_number(client, &deployment).await;
+        if output.json {
+            output.data(&format!("{last:#}"))?;
+        }
         return Err(CliError::DeployFailed { deployment: Box::new(deployment), live });
     }
     follower.steps.enter("switch");

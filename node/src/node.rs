@@ -4,6 +4,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use prometheus_client::registry::Registry;
 use temps_api::{Api, ApiConfig, ensure_admin};
-use temps_builder::{Builder, Engine};
+use temps_builder::{BaseImages, Builder, Engine};
 use temps_proxy::{Edge, EdgeConfig, EdgeHandle};
 use temps_raft::{Cluster, Config, Proposal};
 use temps_scheduler::{Scheduler, SchedulerConfig};
@@ -55,7 +56,9 @@ pub async fn run(config: NodeConfig) -> Result<(), ServeError> {
     record_node(&cluster, &config).await?;
 
     let engine = Engine::on_socket(&config.docker_socket);
-    let builder = Builder::open(&config.data_dir, engine.clone()).map_err(ServeError::Builder)?;
+    let builder = Builder::open(&config.data_dir, engine.clone())
+        .map_err(ServeError::Builder)?
+        .with_base_images(BaseImages::by(config.base_images.clone()));
     let api_address = api_listener.local_addr().map_err(ServeError::Api)?;
     let banner = Banner::new(api_address, &config.data_dir, &email, first_password);
     let scheduler = Scheduler::start(
@@ -106,7 +109,11 @@ pub async fn run(config: NodeConfig) -> Result<(), ServeError> {
 /// Makes the data folder and a file in it, which is what every part of the node is about to do.
 fn check_data_dir(path: &Path) -> Result<(), ServeError> {
     let probe = path.join(".writable");
-    fs::create_dir_all(path)
+    // What is in it concerns nobody else on the machine.
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
         .and_then(|()| File::create(&probe))
         .and_then(|_| fs::remove_file(&probe))
         .map_err(|source| ServeError::DataDir { path: path.into(), source })

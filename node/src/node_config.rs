@@ -37,6 +37,9 @@ pub struct ServeArgs {
     #[arg(long, env = "TEMPS_DOCKER_SOCKET", value_name = "SOCKET")]
     #[arg(default_value = "/var/run/docker.sock")]
     docker_socket: String,
+    /// A program that makes a base image that cannot be pulled; it is given the image's name.
+    #[arg(long, env = "TEMPS_BASE_IMAGES", value_name = "PROGRAM")]
+    base_images: Option<PathBuf>,
     /// What people call the node. [default: its host name]
     #[arg(long, env = "TEMPS_NAME", value_name = "NAME")]
     name: Option<String>,
@@ -91,6 +94,8 @@ pub struct NodeConfig {
     pub log_level: LogLevel,
     /// The container engine's socket.
     pub docker_socket: String,
+    /// What makes base images that cannot be pulled.
+    pub base_images: Option<PathBuf>,
     /// What people call the node.
     pub name: String,
     /// Whether it builds images.
@@ -167,6 +172,7 @@ impl NodeConfig {
             log_format: word("log-format", &args.log_format, "log format", "text")?,
             log_level: word("log-level", &args.log_level, "log level", "info")?,
             docker_socket: socket(&args.docker_socket)?,
+            base_images: args.base_images,
             name: node_name(name)?,
             builds: !args.no_build,
             admin: around.admin,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::pending;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -21,6 +22,7 @@ use crate::log::Log;
 use crate::machine::blocking;
 use crate::network::Nobody;
 use crate::parts::Parts;
+use crate::room::ensure_room;
 use crate::store::Store;
 use crate::types::{Fatal, Payload, Raft, RaftMetrics};
 use crate::{
@@ -34,6 +36,7 @@ pub struct Cluster {
 }
 
 struct Inner {
+    data_dir: PathBuf,
     raft: Raft,
     identity: Identity,
     key: ClusterKey,
@@ -50,6 +53,7 @@ impl Cluster {
     ///
     /// A node that is alone leads itself on return, and has applied its whole log.
     pub async fn start(config: Config) -> Result<Self, RaftError> {
+        let data_dir = config.data_dir.clone();
         let opening = tokio::task::spawn_blocking(move || Parts::open(config.data_dir));
         let parts = opening.await.map_err(RaftError::failed)??;
         let Parts { identity, key, log, store, machine, applied } = parts;
@@ -60,7 +64,18 @@ impl Cluster {
         lead_if_alone(&raft, node).await?;
         let leading = watch_leading(&raft);
         let proposals = Semaphore::new(PROPOSALS_MAX);
-        let inner = Inner { raft, identity, key, founded, applied, leading, proposals, log, store };
+        let inner = Inner {
+            data_dir,
+            raft,
+            identity,
+            key,
+            founded,
+            applied,
+            leading,
+            proposals,
+            log,
+            store,
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -76,6 +91,7 @@ impl Cluster {
 
     /// Puts a command in the log and answers once it is applied here. Takes ten seconds at most.
     pub async fn propose(&self, proposal: Proposal) -> Result<Committed, ProposeError> {
+        ensure_room(&self.inner.data_dir, &proposal.actor)?;
         let payload = Payload::of(&proposal.into_entry(Timestamp::now()));
         if payload.0.len() > ENTRY_BYTES_MAX {
             let bytes = payload.0.len();

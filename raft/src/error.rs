@@ -174,6 +174,17 @@ pub enum ProposeError {
         /// How long it may be.
         max: usize,
     },
+    /// The disk has no room for the change. The proposal is in no log.
+    #[error(
+        "the disk with the data folder is full: {} MiB are free, and a change needs {} MiB",
+        .free >> 20, .needed >> 20
+    )]
+    DiskFull {
+        /// How many octets are free.
+        free: u64,
+        /// How many must be.
+        needed: u64,
+    },
     /// This node takes part no longer; the proposal may have taken effect before it stopped.
     #[error("this node has stopped: {reason}")]
     Stopped {

@@ -154,6 +154,13 @@ fn unhealthy(check: &HealthCheck, port: u16, why: &str) -> (String, String) {
     )
 }
 
+/// The port that can be reached from outside, if there is just one.
+pub fn only_port(listens: &[SocketAddr]) -> Option<u16> {
+    let mut ports = listens.iter().filter(|at| !at.ip().is_loopback()).map(SocketAddr::port);
+    let first = ports.next()?;
+    ports.all(|port| port == first).then_some(first)
+}
+
 fn closed(port: u16, listens: &[SocketAddr]) -> (String, String) {
     let own = listens.iter().find(|at| at.port() == port && at.ip().is_loopback());
     let other = listens.iter().find(|at| !at.ip().is_loopback()).or(listens.first());
@@ -237,6 +244,19 @@ mod tests {
         assert_eq!(tally.pause(at(50)), at(5));
         tally.count(&Answer::PortClosed, at(55), false);
         assert_eq!(tally.pause(at(55)), PROBE_PAUSE_UNSETTLED_MAX);
+    }
+
+    #[test]
+    fn a_port_is_taken_only_when_there_is_no_choice() {
+        let only = |listens: &[&str]| {
+            let listens: Vec<SocketAddr> =
+                listens.iter().map(|at| at.parse().expect("an address")).collect();
+            only_port(&listens)
+        };
+        assert_eq!(only(&[]), None);
+        assert_eq!(only(&["127.0.0.11:40000"]), None);
+        assert_eq!(only(&["127.0.0.11:40000", "0.0.0.0:8080", "[::]:8080"]), Some(8080));
+        assert_eq!(only(&["0.0.0.0:8080", "0.0.0.0:9090"]), None);
     }
 
     #[test]

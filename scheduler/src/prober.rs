@@ -9,13 +9,16 @@ use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep};
 
-use crate::health::{Answer, Change, Tally, Verdict, failure};
+use crate::health::{Answer, Change, Tally, Verdict, failure, only_port};
 use crate::probe;
 use crate::runtime::Runtime;
 use crate::runtime::sockets::listening;
 
 /// How long a closed port is waited for before its container is looked at more closely, and how often then.
 const LOOK_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long an app for which nobody named a port has to open all its ports before its only one is taken.
+const PORT_TAKEN_AFTER: Duration = Duration::from_secs(2);
 
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +27,8 @@ pub struct Target {
     pub container: String,
     /// Where it should listen.
     pub endpoint: SocketAddr,
+    /// Whether the one port that it does listen on will do as well.
+    pub port_assumed: bool,
     /// When it counts as healthy.
     pub check: HealthCheck,
     /// The `Host` to ask for.
@@ -89,8 +94,9 @@ struct Asker {
 
 impl Asker {
     async fn run(mut self, verdict: watch::Sender<Verdict>, wake: Arc<Notify>, poke: Arc<Notify>) {
-        let Target { endpoint, check, host, .. } = self.target.clone();
+        let Target { check, host, .. } = self.target.clone();
         loop {
+            let endpoint = self.target.endpoint;
             let answer = probe::check(endpoint, &host, &check, self.tally.was_healthy()).await;
             self.look(&answer).await;
             let elapsed = self.began.elapsed();
@@ -126,7 +132,21 @@ impl Asker {
         }
         if self.looked.unwrap_or(self.began).elapsed() >= LOOK_PAUSE {
             self.looked = Some(Instant::now());
-            self.elsewhere = !self.listens().await.is_empty();
+            let listens = self.listens().await;
+            self.elsewhere = !listens.is_empty();
+            self.take_port(&listens);
+        }
+    }
+
+    /// Goes on with the port that the app listens on, when nobody named one.
+    fn take_port(&mut self, listens: &[SocketAddr]) {
+        let settled = self.began.elapsed() >= PORT_TAKEN_AFTER;
+        if let Some(port) = only_port(listens)
+            && self.target.port_assumed
+            && settled
+        {
+            tracing::info!(container = %self.target.container, port, "nobody named a port: taking the one it listens on");
+            self.target.endpoint.set_port(port);
         }
     }
 

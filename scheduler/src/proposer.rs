@@ -6,7 +6,7 @@ use temps_raft::{Cluster, Proposal, ProposeError};
 use temps_state::{Actor, Command, State};
 use tokio::time::sleep;
 
-/// Between two tries of a proposal that found no quorum.
+/// Between two tries of a proposal that found no quorum, or no room on the disk.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// Proposes as this node.
@@ -20,7 +20,9 @@ pub async fn insist(cluster: &Cluster, command: Command, sensible: impl Fn(&Stat
     while sensible(&cluster.state()) {
         match propose(cluster, command.clone()).await {
             Ok(()) => return,
-            Err(ProposeError::NoQuorum | ProposeError::Timeout) => sleep(RETRY_PAUSE).await,
+            Err(ProposeError::NoQuorum | ProposeError::Timeout | ProposeError::DiskFull { .. }) => {
+                sleep(RETRY_PAUSE).await
+            }
             Err(error) => return tracing::warn!(%error, "a proposal of this node was refused"),
         }
     }

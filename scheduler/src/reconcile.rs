@@ -247,11 +247,20 @@ impl Reconciler {
 fn target(state: &State, replica: &Replica, container: &Container) -> Option<Target> {
     let deployment = state.deployments.get(&replica.deployment)?;
     let config = deployment.config.as_ref()?;
-    let endpoint = SocketAddr::new(container.address?, config.port);
+    let address = container.address?;
+    // A port that was taken because nobody named one is in the state.
+    let port = match &replica.observed {
+        Observed::Healthy { endpoint } if config.port_assumed && endpoint.ip() == address => {
+            endpoint.port()
+        }
+        _ => config.port,
+    };
+    let endpoint = SocketAddr::new(address, port);
     let host = state.environments.get(&replica.environment).and_then(|e| state.host_of(e));
     Some(Target {
         container: container.id.clone(),
         endpoint,
+        port_assumed: config.port_assumed,
         check: config.health.clone(),
         host: host.unwrap_or_else(|| endpoint.to_string()),
     })

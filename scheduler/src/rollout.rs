@@ -26,12 +26,13 @@ pub fn next(state: &State, now: Timestamp, fresh: &mut dyn FnMut() -> ReplicaId)
     for replica in state.replicas.values() {
         replicas.entry(replica.deployment).or_default().push(replica);
     }
-    let mut commands = builds(state);
+    // A switch may give up replicas whose drain is over as well: they go first.
+    let mut commands = ended_drains(state, now);
+    commands.extend(builds(state));
     for deployment in state.deployments.values() {
         let own = replicas.get(&deployment.id).map_or(&[][..], Vec::as_slice);
         commands.extend(step(&Situation { state, now, deployment, replicas: own }, fresh));
     }
-    commands.extend(ended_drains(state, now));
     one_placement(commands)
 }
 

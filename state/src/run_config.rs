@@ -9,6 +9,9 @@ pub struct RunConfig {
     pub preset: String,
     /// The port its replicas listen on; also given to them as `PORT`.
     pub port: u16,
+    /// Whether nobody named the port: then the one port that its replicas do listen on is taken instead.
+    #[serde(default)]
+    pub port_assumed: bool,
     /// The command to run instead of the image's own.
     pub command: Option<Vec<String>>,
     /// When a replica counts as healthy.

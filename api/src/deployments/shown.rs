@@ -231,6 +231,7 @@ impl From<RunConfig> for ConfigOut {
         let RunConfig {
             preset,
             port,
+            port_assumed: _,
             command,
             health,
             resources,

@@ -79,7 +79,8 @@ async fn create(
     expires_in_days: Option<u32>,
 ) -> Result<(), CliError> {
     let body = json!({
-        "name": name, "permissions": permissions, "expires_in_days": expires_in_days,
+        "name": name, "permissions": (!permissions.is_empty()).then_some(permissions),
+        "expires_in_days": expires_in_days,
     });
     let value = context.client()?.post(&path(&["api-keys"]), &body).await?.value;
     if !context.output.json {

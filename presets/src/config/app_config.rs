@@ -146,9 +146,11 @@ impl AppConfig {
     /// How the deployment runs. `exposed` is the port that the built image exposes. The port is the configured one, the
     /// recipe's, the exposed one, or 3000.
     pub fn run_config(&self, recipe: &Recipe, exposed: Option<u16>) -> RunConfig {
+        let port = self.port().or(recipe.port).or(exposed);
         RunConfig {
             preset: recipe.preset.into(),
-            port: self.port().or(recipe.port).or(exposed).unwrap_or(PORT_DEFAULT),
+            port: port.unwrap_or(PORT_DEFAULT),
+            port_assumed: port.is_none(),
             command: self.command(recipe),
             health: self.health.check(),
             resources: self.resources.bounds(),

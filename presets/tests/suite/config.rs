@@ -24,6 +24,7 @@ fn every_key_is_read() {
     let expect = RunConfig {
         preset: "static".into(),
         port: 8080,
+        port_assumed: false,
         command: Some(vec!["/bin/sh".into(), "-c".into(), "node .".into()]),
         health: HealthCheck {
             path: Some("/healthz".into()),

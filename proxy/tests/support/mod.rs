@@ -229,6 +229,7 @@ fn run_config() -> RunConfig {
     RunConfig {
         preset: "image".into(),
         port: 3_000,
+        port_assumed: false,
         command: None,
         health: HealthCheck::default(),
         resources: Resources::default(),

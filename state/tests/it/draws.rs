@@ -48,6 +48,7 @@ pub fn run_config(before_deploy: bool) -> RunConfig {
     RunConfig {
         preset: "node".into(),
         port: 3000,
+        port_assumed: false,
         command: None,
         health: HealthCheck::default(),
         resources: Resources::default(),

@@ -10,19 +10,50 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Dockerd {
     folder: tempfile::TempDir,
     child: Child,
+    bridge: Bridge,
 }
 
 impl Drop for Dockerd {
     fn drop(&mut self) {
+        // Its networks are bridges of the machine, and would outlive it.
+        let containers = self.docker(&["ps", "-aq"]);
+        let containers: Vec<&str> = containers.split_whitespace().collect();
+        self.docker(&[&["rm", "-f"], containers.as_slice()].concat());
+        self.docker(&["network", "prune", "-f"]);
         self.stop();
     }
+}
+
+/// A bridge of its own. dockerd must be given one: told to use none, it removes the machine's `docker0`.
+struct Bridge(String);
+
+impl Bridge {
+    fn make() -> Self {
+        let bridge = Self(format!("temps-t{}", std::process::id()));
+        ip(&["link", "add", "name", &bridge.0, "type", "bridge"]);
+        ip(&["addr", "add", "10.214.0.1/24", "dev", &bridge.0]);
+        ip(&["link", "set", &bridge.0, "up"]);
+        bridge
+    }
+}
+
+impl Drop for Bridge {
+    fn drop(&mut self) {
+        ip(&["link", "del", &self.0]);
+    }
+}
+
+fn ip(args: &[&str]) {
+    let done = Process::new("ip").args(args).status();
+    assert!(done.is_ok_and(|status| status.success()), "ip {args:?} failed");
 }
 
 impl Dockerd {
     pub fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let child = spawn(folder.path());
-        let engine = Self { folder, child };
+        let bridge = Bridge::make();
+        let child = spawn(folder.path(), &bridge);
+        let engine = Self { folder, child, bridge };
         engine.wait();
         engine
     }
@@ -43,33 +74,38 @@ impl Dockerd {
     }
 
     pub fn start_again(&mut self) {
-        self.child = spawn(self.folder.path());
+        self.child = spawn(self.folder.path(), &self.bridge);
         self.wait();
     }
 
     fn wait(&self) {
         let began = Instant::now();
-        let host = format!("unix://{}", self.socket());
-        let answers = || {
-            let asked = Process::new("docker").args(["-H", &host, "version"]).output();
-            asked.is_ok_and(|output| output.status.success())
-        };
-        while !answers() {
+        while self.docker(&["version"]).is_empty() {
             assert!(began.elapsed() < PATIENCE, "the engine does not start");
             std::thread::sleep(Duration::from_millis(50));
         }
     }
+
+    /// What the client says of it; nothing when it fails.
+    fn docker(&self, args: &[&str]) -> String {
+        let host = format!("unix://{}", self.socket());
+        let asked = Process::new("docker").args(["-H", &host]).args(args).output();
+        let output = asked.ok().filter(|output| output.status.success());
+        output.map(|output| String::from_utf8_lossy(&output.stdout).into()).unwrap_or_default()
+    }
 }
 
-/// Apart from the machine's engine in everything: files, network, and names in containerd.
-fn spawn(folder: &Path) -> Child {
+/// Apart from the machine's engine in everything: files, networks, and names in containerd.
+fn spawn(folder: &Path, bridge: &Bridge) -> Child {
     let path = |name: &str| folder.join(name).to_string_lossy().into_owned();
     let name = folder.file_name().expect("a folder has a name").to_string_lossy();
     let name = name.trim_start_matches('.');
     Process::new("dockerd")
         .args(["-H", &format!("unix://{}", path("docker.sock"))])
         .args(["--data-root", &path("data"), "--exec-root", &path("exec")])
-        .args(["--pidfile", &path("pid"), "--bridge=none", "--iptables=false"])
+        .args(["--pidfile", &path("pid"), "--iptables=false"])
+        .args(["--bridge", &bridge.0])
+        .args(["--default-address-pool", "base=10.215.0.0/16,size=24"])
         .args(["--containerd-namespace", &format!("test-{name}")])
         .args(["--containerd-plugins-namespace", &format!("test-plugins-{name}")])
         .stdout(Stdio::null())

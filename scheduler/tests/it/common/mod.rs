@@ -182,6 +182,7 @@ pub fn config() -> RunConfig {
     RunConfig {
         preset: "node".into(),
         port: 3000,
+        port_assumed: false,
         command: None,
         health: HealthCheck::default(),
         resources: Resources::default(),

@@ -1,0 +1,235 @@
+#!/usr/bin/env bash
+# Every command that README.md shows works as it is written there; only addresses and repositories are others.
+# shellcheck source=lib.sh disable=SC2119
+. "$(dirname "$0")/lib.sh"
+
+README=$DEPLOY/../README.md
+QUICKSTART=$STORY_FOLDER/quickstart
+
+# shellcheck disable=SC2016 # backquotes are Markdown's here
+# readme_commands: those of the shell blocks, and what stands in backquotes in text and tables, in their order.
+readme_commands() {
+    awk '
+        /^```sh/ { block = 1; next }
+        /^```/ { block = 0; other = !other && $0 == "```"; next }
+        block { sub(/ +# .*/, ""); if (NF) print; next }
+        { while (match($0, /`(temps|deploy\/[a-z-]+\.sh)( [^`]*)?`/)) {
+            print substr($0, RSTART + 1, RLENGTH - 2); $0 = substr($0, RSTART + RLENGTH) } }
+    ' "$README"
+}
+
+# as_written COMMAND: runs it in the app's folder, with this story's addresses in place of the examples.
+as_written() {
+    local command=$1
+    command=${command//127.0.0.1:3000/$(address "$NODE" api)}
+    command=${command//https:\/\/git.example.com\/team\/shop.git/file://$STORY_FOLDER/shop.git}
+    printf '$ %s\n' "$command"
+    cd "$STORY_FOLDER/app"
+    bash -euc "$command" "${@:2}"
+}
+
+# on_a_terminal COMMAND: the same, where it finds a terminal; its standard input is typed.
+on_a_terminal() {
+    cd "$STORY_FOLDER/app"
+    timeout 30 script -qefc "$1" "$STORY_FOLDER/terminal"
+}
+
+# type_at PROMPT: passes its standard input on once the terminal shows the prompt.
+type_at() {
+    wait_until 10 grep -q "$1" "$STORY_FOLDER/terminal"
+    cat
+}
+
+run_quickstart() { TEMPS_QUICKSTART_DIR=$QUICKSTART "$DEPLOY/quickstart.sh" "$@"; }
+
+# printed_apps_answer: every URL under `Apps`, at the node that was printed with it.
+printed_apps_answer() {
+    local name url port count=0
+    sed -n '/^Apps/,/^$/p' "$STORY_FOLDER/printed" | grep http >"$STORY_FOLDER/apps.printed"
+    while read -r name url; do
+        port=$(sed -E 's,^http://[^:/]*:?([0-9]*).*,\1,' <<<"$url")
+        printf '%s %s\n' "$name" "$url"
+        curl -fsS --max-time 20 --connect-to "$(host_of "$url")::127.0.0.1:${port:-80}" "$url" | grep -q 'on Temps</title>'
+        count=$((count + 1))
+    done <"$STORY_FOLDER/apps.printed"
+    is "$count" "$(find "$SAMPLES" -mindepth 1 -maxdepth 1 -type d | wc -l)"
+}
+
+quickstart_works() {
+    run_quickstart >"$STORY_FOLDER/printed"
+    cat "$STORY_FOLDER/printed"
+    grep -E '^  password +[^ ]{12,} +\(shown this once\)' "$STORY_FOLDER/printed"
+    printed_apps_answer
+    curl -fsS "$(sed -nE 's/^  API +(http.*)\/api$/\1/p' "$STORY_FOLDER/printed")/readyz"
+}
+
+quickstart_twice_is_harmless() {
+    local pid
+    pid=$(<"$QUICKSTART/node.pid")
+    run_quickstart >"$STORY_FOLDER/printed"
+    is "$(<"$QUICKSTART/node.pid")" "$pid"
+    exits_with 1 grep 'shown this once' "$STORY_FOLDER/printed"
+    printed_apps_answer
+}
+
+quickstart_stops() {
+    local pid
+    pid=$(<"$QUICKSTART/node.pid")
+    run_quickstart --stop
+    pid_is_gone "$pid"
+    is "$(docker ps -aq --filter "label=sh.temps.data-dir=$QUICKSTART/data")" ''
+    run_quickstart --stop
+}
+
+# login_asks: for the e-mail address and the password, which it does not show.
+login_asks() {
+    local home=$STORY_FOLDER/typed
+    mkdir -p "$home"
+    export XDG_CONFIG_HOME=$home TEMPS_API_URL
+    TEMPS_API_URL=$(api_url "$NODE")
+    : >"$STORY_FOLDER/terminal"
+    {
+        type_at 'E-mail:' <<<"$ADMIN_EMAIL"
+        type_at 'Password:' <"$NODE/password"
+    } | on_a_terminal "$1"
+    exits_with 1 grep -F "$(<"$NODE/password")" "$STORY_FOLDER/terminal"
+    jq -e --arg url "$TEMPS_API_URL" '.contexts[$url].key' "$home/temps/config.json"
+}
+
+push_works() {
+    jq -er '.contexts[].key' "$NODE/client/temps/config.json" >"$STORY_FOLDER/key"
+    # Git takes one answer for the user's name and for the password; any name goes with a key.
+    printf '#!/bin/sh\ncat %q\n' "$STORY_FOLDER/key" >"$STORY_FOLDER/askpass"
+    chmod +x "$STORY_FOLDER/askpass"
+    GIT_ASKPASS=$STORY_FOLDER/askpass as_written "$1"
+    wait_for 40 answers shop pushed
+}
+
+log_follows() {
+    local pid
+    as_written "$1" >"$STORY_FOLDER/followed" &
+    pid=$!
+    wait_for 10 grep -q 'listening on port' "$STORY_FOLDER/followed"
+    kill -0 "$pid"
+    kill "$pid"
+}
+
+shell_opens() {
+    printf 'printf %%s-%%s the-shell says\nexit\n' | on_a_terminal "$1"
+    has the-shell-says <"$STORY_FOLDER/terminal"
+}
+
+secret_is_read() {
+    printf 'a secret' | as_written "$1"
+    temps env list --project app --json | field '.items[] | select(.name == "KEY") | .secret' | grep -x true
+}
+
+rolls_back() {
+    deploys_version two
+    answers app two
+    as_written "$1"
+    answers app one
+}
+
+image_deploys() {
+    "$DEPLOY/base-images.sh" nginx:stable
+    as_written "$1"
+    ask_app nginx / -f | has nginx
+}
+
+deploys_version() {
+    printf '%s\n' "$1" >"$STORY_FOLDER/app/version"
+    (cd "$STORY_FOLDER/app" && temps deploy)
+}
+
+# works COMMAND: what proves it. A command of README.md that is not here fails.
+works() {
+    case $1 in
+    'deploy/quickstart.sh') quickstart_works; quickstart_twice_is_harmless ;;
+    'deploy/quickstart.sh --stop') quickstart_stops ;;
+    # This story is a part of it.
+    'deploy/test.sh') [[ -x $DEPLOY/test.sh ]]; bash -n "$DEPLOY/test.sh" ;;
+    'export TEMPS_API_URL='*) as_written "$1 && test -n \"\$TEMPS_API_URL\"" ;;
+    'temps login '*) login_asks "$1" ;;
+    'temps deploy') as_written "$1" | grep -x "http://app-production.localho.st:$(edge_port "$NODE")"; answers app one ;;
+    'temps deploy --git '*) as_written "$1"; answers shop from-git ;;
+    'temps deploy --image nginx:stable') image_deploys "$1" ;;
+    'git remote add temps '*) push_works "$1" ;;
+    'temps logs -f') log_follows "$1" ;;
+    'temps status') as_written "$1" | has 'survives the loss of none' ;;
+    'temps deployments list') as_written "$1" | grep -E '^1 +live ' ;;
+    'temps env set KEY=value') as_written "$1"; temps env list --project app | grep -E 'KEY.*value' ;;
+    'temps env set --secret KEY=-') secret_is_read "$1" ;;
+    'temps env import .env') as_written "$1"; temps env list --project app | grep -E 'FROM_FILE.*yes' ;;
+    'temps scale 3') as_written "$1"; wait_for 20 is_scaled 3 ;;
+    'temps deployments rollback') rolls_back "$1" ;;
+    'temps exec -it -- sh') shell_opens "$1" ;;
+    'temps users create') as_written "$1 somebody@localho.st"; temps users list | has somebody@localho.st ;;
+    'temps apikeys create') as_written "$1 ci" | has tk_ ;;
+    'temps audit') as_written "$1" | has "$ADMIN_EMAIL" ;;
+    'temps completion bash') as_written "$1" | bash -n ;;
+    'temps serve') node_runs "$NODE"; [[ $(tr '\0' ' ' <"/proc/$(<"$NODE/node.pid")/cmdline") == *' serve '* ]] ;;
+    *) printf 'nothing here proves this command of README.md: %s\n' "$1" && return 1 ;;
+    esac
+}
+
+is_scaled() { is "$(temps projects show app --json | field '.environments[0].healthy_replicas')" "$1"; }
+
+# Flags, their environment and defaults are as `temps serve --help` says.
+flags_are_as_told() {
+    local flag variable default help count=0
+    help=$("$TEMPS_BIN" serve --help | tr -s ' \n' ' ')
+    while IFS='|' read -r _ flag variable default _; do
+        flag=$(tr -d '` ' <<<"$flag")
+        variable=$(tr -d '` ' <<<"$variable")
+        default=$(tr -d '` ' <<<"$default")
+        printf '%s %s %s\n' "$flag" "$variable" "$default"
+        grep -qE -- "$flag <.*\[env: $variable=?\]" <<<"$help"
+        grep -qF -- "[default: $default" <<<"$help"
+        count=$((count + 1))
+    done < <(grep -E '^\| `--' "$README")
+    ((count >= 6))
+}
+
+# Every path that README.md names is there.
+# shellcheck disable=SC2016 # backquotes are Markdown's here
+paths_are_there() {
+    local path
+    while read -r path; do
+        printf '%s\n' "$path"
+        [[ -e $DEPLOY/../$path ]]
+    done < <(grep -oE '`[a-z]+/[a-z./-]*`' "$README" | tr -d '`' | sort -u; grep -oE '\]\([A-Z]+\.md\)' "$README" | tr -d ']()')
+}
+
+prepare() {
+    mkdir -p "$STORY_FOLDER/bin"
+    ln -s "$TEMPS_BIN" "$STORY_FOLDER/bin/temps"
+    write_app "$STORY_FOLDER/app" one
+    printf 'FROM_FILE=yes\n' >"$STORY_FOLDER/app/.env"
+    git init -q -b main "$STORY_FOLDER/shop.git"
+    write_app "$STORY_FOLDER/shop.git" from-git
+    git -C "$STORY_FOLDER/shop.git" add .
+    git -C "$STORY_FOLDER/shop.git" -c user.name=e2e -c user.email=e2e@localho.st commit -qm one
+    # What is pushed is the app's folder, at another version.
+    git init -q -b main "$STORY_FOLDER/app"
+    printf 'pushed\n' >"$STORY_FOLDER/app/version"
+    git -C "$STORY_FOLDER/app" add version Dockerfile server.js
+    git -C "$STORY_FOLDER/app" -c user.name=e2e -c user.email=e2e@localho.st commit -qm one
+    printf 'one\n' >"$STORY_FOLDER/app/version"
+}
+
+export PATH=$STORY_FOLDER/bin:$PATH GIT_CONFIG_GLOBAL=/dev/null
+new_node
+export XDG_CONFIG_HOME=$NODE/client
+step 'make an app and a repository' prepare
+at_end run_quickstart --purge
+mapfile -t commands < <(readme_commands)
+check 'README.md shows commands' test "${#commands[@]}" -gt 15
+declare -A seen
+for command in "${commands[@]}"; do
+    [[ -z ${seen[$command]:-} ]] || continue
+    seen[$command]=yes
+    check "README.md: $command" works "$command"
+done
+check 'the flags of temps serve are as README.md says' flags_are_as_told
+check 'the paths of README.md are there' paths_are_there
