@@ -1,6 +1,6 @@
 //! When a replica counts as healthy: answers in, a verdict out. Pure.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use temps_state::{Failure, FailureCode, HealthCheck};
@@ -154,11 +154,23 @@ fn unhealthy(check: &HealthCheck, port: u16, why: &str) -> (String, String) {
     )
 }
 
-/// The port that can be reached from outside, if there is just one.
+/// The one port that the app listens on: of those that can be reached from outside, or else of those that cannot.
 pub fn only_port(listens: &[SocketAddr]) -> Option<u16> {
-    let mut ports = listens.iter().filter(|at| !at.ip().is_loopback()).map(SocketAddr::port);
-    let first = ports.next()?;
-    ports.all(|port| port == first).then_some(first)
+    let ports = |loopback: bool| {
+        let mut ports = listens
+            .iter()
+            .filter(move |at| at.ip().is_loopback() == loopback)
+            .map(SocketAddr::port);
+        let first = ports.next()?;
+        Some(ports.all(|port| port == first).then_some(first))
+    };
+    ports(false).or_else(|| ports(true)).flatten()
+}
+
+/// Whether the app listens on that port, and nobody outside its container can reach it.
+pub fn is_hidden(port: u16, listens: &[SocketAddr]) -> bool {
+    let mut on_port = listens.iter().filter(|at| at.port() == port).peekable();
+    on_port.peek().is_some() && on_port.all(|at| at.ip() == Ipv4Addr::LOCALHOST)
 }
 
 fn closed(port: u16, listens: &[SocketAddr]) -> (String, String) {
@@ -254,9 +266,22 @@ mod tests {
             only_port(&listens)
         };
         assert_eq!(only(&[]), None);
-        assert_eq!(only(&["127.0.0.11:40000"]), None);
-        assert_eq!(only(&["127.0.0.11:40000", "0.0.0.0:8080", "[::]:8080"]), Some(8080));
-        assert_eq!(only(&["0.0.0.0:8080", "0.0.0.0:9090"]), None);
+        assert_eq!(only(&["127.0.0.1:40000"]), Some(40_000));
+        assert_eq!(only(&["127.0.0.1:40000", "0.0.0.0:8080", "[::]:8080"]), Some(8080));
+        assert_eq!(only(&["0.0.0.0:8080", "0.0.0.0:9090", "127.0.0.1:1"]), None);
+    }
+
+    #[test]
+    fn a_port_on_loopback_alone_is_hidden() {
+        let hidden = |listens: &[&str]| {
+            let listens: Vec<SocketAddr> =
+                listens.iter().map(|at| at.parse().expect("an address")).collect();
+            is_hidden(3000, &listens)
+        };
+        assert!(hidden(&["127.0.0.1:3000", "0.0.0.0:9090"]));
+        assert!(!hidden(&["127.0.0.1:3000", "172.19.0.2:3000"]));
+        assert!(!hidden(&["127.0.0.1:9090"]));
+        assert!(!hidden(&["[::1]:3000"]));
     }
 
     #[test]

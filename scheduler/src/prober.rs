@@ -9,9 +9,10 @@ use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep};
 
-use crate::health::{Answer, Change, Tally, Verdict, failure, only_port};
+use crate::health::{Answer, Change, Tally, Verdict, failure, is_hidden, only_port};
 use crate::probe;
 use crate::runtime::Runtime;
+use crate::runtime::loopback;
 use crate::runtime::sockets::listening;
 
 /// How long a closed port is waited for before its container is looked at more closely, and how often then.
@@ -135,6 +136,7 @@ impl Asker {
             let listens = self.listens().await;
             self.elsewhere = !listens.is_empty();
             self.take_port(&listens);
+            self.reveal(&listens).await;
         }
     }
 
@@ -147,6 +149,23 @@ impl Asker {
         {
             tracing::info!(container = %self.target.container, port, "nobody named a port: taking the one it listens on");
             self.target.endpoint.set_port(port);
+        }
+    }
+
+    /// Makes a port reachable on which the app listens for its own container only.
+    async fn reveal(&self, listens: &[SocketAddr]) {
+        let Target { container, endpoint, .. } = &self.target;
+        if !is_hidden(endpoint.port(), listens) {
+            return;
+        }
+        let Some(pid) = self.runtime.pid(container).await else { return };
+        match loopback::open(pid, endpoint.port()).await {
+            Ok(()) => {
+                tracing::info!(%container, %endpoint, "the app listens on 127.0.0.1 only: handing it what arrives");
+            }
+            Err(error) => {
+                tracing::warn!(%container, %endpoint, %error, "the app listens on 127.0.0.1 only, and cannot be reached");
+            }
         }
     }
 

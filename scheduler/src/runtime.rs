@@ -2,6 +2,7 @@
 
 mod body;
 mod exit;
+pub(crate) mod loopback;
 pub(crate) mod sockets;
 
 use std::collections::HashMap;

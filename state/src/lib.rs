@@ -10,6 +10,7 @@ mod command;
 mod deployment;
 mod environment;
 mod id;
+mod lifecycle;
 mod name;
 mod node;
 mod project;

@@ -68,7 +68,6 @@ fn credentials(args: &Args, url: &str) -> Result<(String, String), CliError> {
 async fn make_key(session: &Client, email: String) -> Result<(serde_json::Value, Login), CliError> {
     let body = json!({
         "name": format!("temps login on {}", machine::host_name()),
-        "permissions": [],
         "expires_in_days": KEY_DAYS,
     });
     let mut value = session.post(&path(&["api-keys"]), &body).await?.value;

@@ -7,6 +7,7 @@ use bollard::models::{
     RestartPolicyNameEnum,
 };
 
+use super::loopback::ROUTE_LOCALNET;
 use super::{NETWORK, STOP_SECONDS};
 use crate::spec::Spec;
 
@@ -44,7 +45,10 @@ fn host_config(spec: &Spec) -> HostConfig {
         cap_drop: Some(vec!["ALL".into()]),
         security_opt: Some(vec!["no-new-privileges".into(), format!("seccomp={SECCOMP}")]),
         // Without capabilities nobody may listen on ports below 1024 otherwise; each container has a network of its own.
-        sysctls: Some(HashMap::from([("net.ipv4.ip_unprivileged_port_start".into(), "0".into())])),
+        sysctls: Some(HashMap::from(
+            [("net.ipv4.ip_unprivileged_port_start", "0"), ROUTE_LOCALNET]
+                .map(|(name, value)| (name.into(), value.into())),
+        )),
         init: Some(true),
         pids_limit: Some(spec.resources.pids.into()),
         memory,

@@ -1,4 +1,4 @@
-//! A small app to run in containers: `serve [port]`, `exit <code>`, `cat <file>`, `echo <text>`.
+//! A small app to run in containers: `serve [port]`, `hide [port]` (on loopback only), `exit <code>`, `cat <file>`, `echo <text>`.
 
 use std::env;
 use std::io::{Read, Write};
@@ -22,12 +22,17 @@ fn main() {
             std::io::stdin().read_to_string(&mut text).expect("standard input can be read");
             print!("{text}");
         }
-        _ => serve(word(1).or(env::var("PORT").ok()).expect("a port")),
+        Some("hide") => serve("127.0.0.1", port(word(1))),
+        _ => serve("0.0.0.0", port(word(1))),
     }
 }
 
-fn serve(port: String) {
-    let listener = TcpListener::bind(format!("0.0.0.0:{port}")).expect("the port is free");
+fn port(given: Option<String>) -> String {
+    given.or(env::var("PORT").ok()).expect("a port")
+}
+
+fn serve(address: &str, port: String) {
+    let listener = TcpListener::bind(format!("{address}:{port}")).expect("the port is free");
     println!("listening on {port}");
     for stream in listener.incoming() {
         let Ok(mut stream) = stream else { continue };

@@ -156,6 +156,25 @@ async fn a_port_nobody_listens_on_is_named_with_the_one_somebody_does() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_app_that_listens_on_its_own_loopback_only_is_reached() {
+    let home = Home::new(SOCKET).await;
+    let live = home.until_live(home.deploy(run(&["/app", "hide"])).await).await;
+    assert_eq!(endpoint(&live).port(), 3000);
+    assert!(get(endpoint(&live), "/").contains("200 OK"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_nobody_named_a_port_the_only_one_is_taken() {
+    let home = Home::new(SOCKET).await;
+    for command in ["serve", "hide"] {
+        let config = RunConfig { port_assumed: true, ..run(&["/app", command, "8080"]) };
+        let live = home.until_live(home.deploy(config).await).await;
+        assert_eq!(endpoint(&live).port(), 8080);
+        assert!(get(endpoint(&live), "/").contains("200 OK"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_start_says_why() {
     let mut home = Home::new(SOCKET).await;
     let failure = home.until_failed(home.deploy(run(&["/no-such-program"])).await).await;

@@ -7,15 +7,18 @@ use std::time::{Duration, Instant};
 /// How long it may take to start or to end.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The addresses of its containers.
+const CONTAINERS: &str = "10.215.0.0/16";
+
 pub struct Dockerd {
     folder: tempfile::TempDir,
     child: Child,
-    bridge: Bridge,
+    network: Network,
 }
 
 impl Drop for Dockerd {
     fn drop(&mut self) {
-        // Its networks are bridges of the machine, and would outlive it.
+        // What holds its network would outlive it.
         let containers = self.docker(&["ps", "-aq"]);
         let containers: Vec<&str> = containers.split_whitespace().collect();
         self.docker(&[&["rm", "-f"], containers.as_slice()].concat());
@@ -24,22 +27,29 @@ impl Drop for Dockerd {
     }
 }
 
-/// A bridge of its own. dockerd must be given one: told to use none, it removes the machine's `docker0`.
-struct Bridge(String);
+/// A network of its own, which this process reaches: an engine that starts beside the machine's takes its `docker0` away.
+struct Network(String);
 
-impl Bridge {
+impl Network {
     fn make() -> Self {
-        let bridge = Self(format!("temps-t{}", std::process::id()));
-        ip(&["link", "add", "name", &bridge.0, "type", "bridge"]);
-        ip(&["addr", "add", "10.214.0.1/24", "dev", &bridge.0]);
-        ip(&["link", "set", &bridge.0, "up"]);
-        bridge
+        let network = Self(format!("temps-t{}", std::process::id()));
+        let name = &*network.0;
+        ip(&["netns", "add", name]);
+        ip(&["link", "add", name, "type", "veth", "peer", "name", "up0", "netns", name]);
+        ip(&["addr", "add", "10.214.0.1/30", "dev", name]);
+        ip(&["link", "set", name, "up"]);
+        ip(&["-n", name, "addr", "add", "10.214.0.2/30", "dev", "up0"]);
+        ip(&["-n", name, "link", "set", "up0", "up"]);
+        ip(&["-n", name, "link", "set", "lo", "up"]);
+        ip(&["route", "add", CONTAINERS, "via", "10.214.0.2"]);
+        network
     }
 }
 
-impl Drop for Bridge {
+impl Drop for Network {
     fn drop(&mut self) {
         ip(&["link", "del", &self.0]);
+        ip(&["netns", "del", &self.0]);
     }
 }
 
@@ -51,9 +61,9 @@ fn ip(args: &[&str]) {
 impl Dockerd {
     pub fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let bridge = Bridge::make();
-        let child = spawn(folder.path(), &bridge);
-        let engine = Self { folder, child, bridge };
+        let network = Network::make();
+        let child = spawn(folder.path(), &network);
+        let engine = Self { folder, child, network };
         engine.wait();
         engine
     }
@@ -74,7 +84,7 @@ impl Dockerd {
     }
 
     pub fn start_again(&mut self) {
-        self.child = spawn(self.folder.path(), &self.bridge);
+        self.child = spawn(self.folder.path(), &self.network);
         self.wait();
     }
 
@@ -96,16 +106,17 @@ impl Dockerd {
 }
 
 /// Apart from the machine's engine in everything: files, networks, and names in containerd.
-fn spawn(folder: &Path, bridge: &Bridge) -> Child {
+fn spawn(folder: &Path, network: &Network) -> Child {
     let path = |name: &str| folder.join(name).to_string_lossy().into_owned();
     let name = folder.file_name().expect("a folder has a name").to_string_lossy();
     let name = name.trim_start_matches('.');
-    Process::new("dockerd")
+    Process::new("nsenter")
+        .arg(format!("--net=/run/netns/{}", network.0))
+        .arg("dockerd")
         .args(["-H", &format!("unix://{}", path("docker.sock"))])
         .args(["--data-root", &path("data"), "--exec-root", &path("exec")])
         .args(["--pidfile", &path("pid"), "--iptables=false"])
-        .args(["--bridge", &bridge.0])
-        .args(["--default-address-pool", "base=10.215.0.0/16,size=24"])
+        .args(["--default-address-pool", &format!("base={CONTAINERS},size=24")])
         .args(["--containerd-namespace", &format!("test-{name}")])
         .args(["--containerd-plugins-namespace", &format!("test-plugins-{name}")])
         .stdout(Stdio::null())
