@@ -37,8 +37,8 @@ pub(crate) fn listening(source: Source, files: &[String], speech: &Speech) -> Li
     let port = if from_environment { None } else { literal_port(&texts, speech) };
     let warning = texts.iter().find(|(_, text)| loopback.is_match(text)).map(|(file, _)| {
         format!(
-            "{file} seems to listen on 127.0.0.1 only, which nothing outside the container reaches; \
-             listen on 0.0.0.0"
+            "{file} seems to listen on 127.0.0.1 only, which takes a second or two longer to be \
+             reached; listen on 0.0.0.0"
         )
     });
     Listening { port, warning }
