@@ -149,6 +149,7 @@ works() {
     'deploy/quickstart.sh --stop') quickstart_stops ;;
     # This story is a part of it.
     'deploy/test.sh') [[ -x $DEPLOY/test.sh ]]; bash -n "$DEPLOY/test.sh" ;;
+    'deploy/base-images.sh') "$DEPLOY/base-images.sh" debian:bookworm-slim; docker image inspect debian:bookworm-slim >/dev/null ;;
     'export TEMPS_API_URL='*) as_written "$1 && test -n \"\$TEMPS_API_URL\"" ;;
     'temps login '*) login_asks "$1" ;;
     'temps deploy') as_written "$1" | grep -x "http://app-production.localho.st:$(edge_port "$NODE")"; answers app one ;;
