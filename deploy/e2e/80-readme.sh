@@ -92,7 +92,7 @@ login_asks() {
         type_at 'E-mail:' <<<"$ADMIN_EMAIL"
         type_at 'Password:' <"$NODE/password"
     } | on_a_terminal "$1"
-    exits_with 1 grep -F "$(<"$NODE/password")" "$STORY_FOLDER/terminal"
+    exits_with 1 grep -F -e "$(<"$NODE/password")" "$STORY_FOLDER/terminal"
     jq -e --arg url "$TEMPS_API_URL" '.contexts[$url].key' "$home/temps/config.json"
 }
 
