@@ -36,7 +36,8 @@ build_recipe() {
     folder=$(mktemp -d "$WORK/build.XXXXXX")
     cp "$HERE/images/$recipe.Dockerfile" "$folder/Dockerfile"
     find "$HERE/images" \( -name '*.conf' -o -name '*.sh' \) -perm -o+r -exec cp -p {} "$folder/" \;
-    "$prepare" "$folder"
+    # shellcheck disable=SC2086 # a function and its arguments
+    $prepare "$folder"
     for argument; do options+=(--build-arg "$argument"); done
     # The classic builder is in every engine and needs no plugin.
     DOCKER_BUILDKIT=0 docker build --force-rm "${options[@]}" -t "$name" "$folder"
@@ -53,12 +54,19 @@ remove_stages() {
 make_stand_in() {
     plan "$1" || die "no stand-in is known for $1" "docker pull $1 on a machine that reaches its registry, then docker save and docker load"
     ensure_tools
+    if [[ -n $UNDER ]]; then
+        ensure_image "$UNDER"
+        plan "$1"
+    fi
     local target=$1
-    [[ $1 != *alpine* ]] || target=temps-stand-in/under:alpine
+    is_small "$1" && target=temps-stand-in/under:alpine
     STEP_HINT="$0 $1, once the cause above is gone" \
         step "make $1${NOTE:+ — $NOTE}" build_recipe "$RECIPE" "$target" "$PREPARE" "${ARGUMENTS[@]}"
-    [[ $1 != *alpine* ]] || put_alpine_on_top "$target" "$1"
+    [[ $target == "$1" ]] || put_alpine_on_top "$target" "$1"
 }
+
+# is_small NAME: whether the official image has busybox for its commands.
+is_small() { [[ $1 == *alpine* || $(repository_of "$1") == busybox ]]; }
 
 # put_alpine_on_top FROM NAME
 put_alpine_on_top() {

@@ -124,7 +124,7 @@ start_dockerd_if_nothing_else_does() {
 start_dockerd() {
     mkdir -p "$1"
     # Its own session, so that a Ctrl-C meant for the script does not take the engine along.
-    setsid nohup dockerd >>"$1/dockerd.log" 2>&1 </dev/null &
+    setsid nohup dockerd >>"$1/dockerd.log" 2>&1 </dev/null 9>&- &
     printf '%s\n' $! >"$1/dockerd.pid"
     wait_until 60 docker_answers || {
         tail -n "$STEP_LOG_TAIL" "$1/dockerd.log"

@@ -19,12 +19,13 @@ node_runs() { pid_runs "$1/node.pid" "$(process_name "$TEMPS_BIN")"; }
 # node_is_outdated FOLDER: the binary has been built anew since the node started.
 node_is_outdated() { [[ $(readlink "/proc/$(<"$1/node.pid")/exe") != "$(readlink -f "$TEMPS_BIN")" ]]; }
 
-node_is_ready() { curl -fsS --max-time 2 "$(api_url "$1")/readyz"; }
+node_is_ready() { curl -fsS -o /dev/null --max-time 2 "$(api_url "$1")/readyz"; }
 
-# keep_addresses FOLDER HTTP HTTPS API
+# keep_addresses FOLDER HTTP HTTPS API [PEER]
 keep_addresses() {
     mkdir -p "$1"
     printf 'http %s\nhttps %s\napi %s\n' "$2" "$3" "$4" >"$1/addresses"
+    [[ -z ${5:-} ]] || printf 'peer %s\n' "$5" >>"$1/addresses"
 }
 
 # address FOLDER FLAG
@@ -43,25 +44,34 @@ admin_password() {
     cat "$1/password"
 }
 
-# launch_node FOLDER: the password goes through the environment, where `ps` does not show it.
+# launch_node FOLDER [COMMAND…]: `serve` when no other command of the binary is given.
+# The password goes through the environment, where `ps` does not show it.
 launch_node() {
-    mkdir -p "$1/data"
+    local folder=$1 flag address flags=()
+    shift
+    mkdir -p "$folder/data"
     # Only an empty data folder needs an admin; later starts must not carry a password around.
-    if [[ -z $(ls -A "$1/data") ]]; then
-        TEMPS_ADMIN_PASSWORD=$(admin_password "$1")
+    if (($# == 0)) && [[ -z $(ls -A "$folder/data") ]]; then
+        TEMPS_ADMIN_PASSWORD=$(admin_password "$folder")
         export TEMPS_ADMIN_EMAIL=$ADMIN_EMAIL TEMPS_ADMIN_PASSWORD
     else
         unset TEMPS_ADMIN_PASSWORD
     fi
-    NO_COLOR=1 setsid nohup "$TEMPS_BIN" serve --data-dir "$1/data" --http "$(address "$1" http)" \
-        --https "$(address "$1" https)" --api "$(address "$1" api)" \
-        --base-images "$(dirname "${BASH_SOURCE[0]}")/base-images.sh" >>"$1/node.log" 2>&1 </dev/null 9>&- &
+    (($# > 0)) || set -- serve
+    while read -r flag address; do flags+=("--$flag" "$address"); done <"$folder/addresses"
+    spawn "$folder" "$TEMPS_BIN" "$@" --data-dir "$folder/data" "${flags[@]}" \
+        --base-images "$(dirname "${BASH_SOURCE[0]}")/base-images.sh"
+}
+
+# spawn FOLDER COMMAND…: starts the node's process, apart from this script; node.pid gets its number.
+spawn() {
+    NO_COLOR=1 setsid nohup "${@:2}" >>"$1/node.log" 2>&1 </dev/null 9>&- &
     printf '%s\n' $! >"$1/node.pid"
 }
 
-# start_node FOLDER: returns when the node is ready; shows the end of its log when it is not.
+# start_node FOLDER [COMMAND…]: returns when the node is ready; shows the end of its log when it is not.
 start_node() {
-    launch_node "$1"
+    launch_node "$@"
     if ! wait_until "$READY_SECONDS" node_is_ready_or_dead "$1" || ! node_is_ready "$1"; then
         printf 'the node did not become ready; the end of %s:\n' "$1/node.log"
         tail -n "$STEP_LOG_TAIL" "$1/node.log"

@@ -3,14 +3,14 @@
 set -euo pipefail
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-REPOSITORY=$(dirname "$HERE")
 FOLDER=${TEMPS_QUICKSTART_DIR:-/var/lib/temps-quickstart}
 # shellcheck source=lib.sh
 . "$HERE/lib.sh"
 # shellcheck source=node.sh
 . "$HERE/node.sh"
+# shellcheck source=binary.sh
+. "$HERE/binary.sh"
 
-BUILD_PACKAGES=(build-essential cmake pkg-config protobuf-compiler git curl ca-certificates)
 RUN_PACKAGES=(curl git jq iproute2 iptables procps)
 
 usage() {
@@ -24,39 +24,6 @@ Environment: TEMPS_QUICKSTART_DIR  where the node lives (/var/lib/temps-quicksta
              TEMPS_ADMIN_EMAIL, TEMPS_ADMIN_PASSWORD   the first admin (else a password is made and shown)
              CARGO_TARGET_DIR      where cargo builds
 TEXT
-}
-
-target_folder() { printf '%s\n' "${CARGO_TARGET_DIR:-$REPOSITORY/target}"; }
-
-need_cargo() {
-    [[ -d $HOME/.cargo/bin ]] && PATH=$HOME/.cargo/bin:$PATH
-    command -v cargo >/dev/null && return
-    if command -v rustup >/dev/null; then
-        step 'install the stable Rust toolchain' rustup toolchain install stable --profile minimal
-        return
-    fi
-    die "there is no cargo, and Debian's Rust is too old for Temps" \
-        'install Rust from https://rustup.rs and run this again; or give a finished binary: TEMPS_BIN=/path/to/temps'
-}
-
-build() {
-    cd "$REPOSITORY"
-    cargo build --release --locked -p temps
-}
-
-# need_binary: sets TEMPS_BIN.
-need_binary() {
-    if [[ -n ${TEMPS_BIN:-} ]]; then
-        TEMPS_BIN=$(readlink -f "$TEMPS_BIN")
-        [[ -x $TEMPS_BIN ]] || die "TEMPS_BIN is no program: $TEMPS_BIN" 'unset it, and quickstart builds one'
-        return
-    fi
-    apt_install_missing "${BUILD_PACKAGES[@]}"
-    need_cargo
-    say '  …     the release build takes some minutes the first time'
-    STEP_HINT='fix what cargo says above, then run this again: it goes on where it stopped' \
-        step 'build temps' build
-    TEMPS_BIN=$(target_folder)/release/temps
 }
 
 # choose PUBLIC-PORT LOCAL-PORT: every address on the public port where it is free, else this machine alone.
@@ -77,7 +44,7 @@ need_node() {
     if node_runs "$FOLDER"; then
         step 'stop the node of an older build' stop_node "$FOLDER"
     fi
-    keep_addresses "$FOLDER" "$(choose 80 8080)" "$(choose 443 8443)" "127.0.0.1:$(free_port_from 3000)"
+    keep_addresses "$FOLDER" "$(choose 80 8080)" "$(choose 443 8443)" "127.0.0.1:$(free_port_from 3000)" "$(choose 3001 3101)"
     STEP_HINT="read $FOLDER/node.log" step 'start the node' start_node "$FOLDER"
 }
 

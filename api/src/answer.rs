@@ -14,11 +14,13 @@ use tracing::{Instrument, error, info_span};
 
 use crate::ApiError;
 use crate::context::Shared;
+use crate::error::chain;
 use crate::metrics::Handled;
+use crate::relay::Relayed;
 
 /// The request's id, made here or taken from the client or proxy before.
 pub const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
-/// The node that answered.
+/// The node that did the work.
 pub const NODE_HEADER: HeaderName = HeaderName::from_static("x-temps-node");
 /// The index of the state that the node had applied.
 pub const APPLIED_HEADER: HeaderName = HeaderName::from_static("x-temps-applied-index");
@@ -49,12 +51,16 @@ pub(crate) async fn answer(
     } else if is_plain_refusal(&response) {
         response = explain(&unreadable(response).await, &id, git);
     }
+    // The node that did the work has said so, and what it had applied.
+    let relayed = response.extensions().get::<Relayed>().is_some();
     let handled = Handled { method, path, status: response.status() };
     context.http.count(&handled, began.elapsed());
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID_HEADER, id);
-    headers.insert(NODE_HEADER, number(context.cluster.node_id().0));
-    headers.insert(APPLIED_HEADER, number(context.cluster.state().index));
+    if !relayed {
+        headers.insert(NODE_HEADER, number(context.cluster.node_id().0));
+        headers.insert(APPLIED_HEADER, number(context.cluster.state().index));
+    }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if api {
         // Answers hold what only the caller may see, some of it once.
@@ -116,10 +122,4 @@ fn explain(error: &ApiError, id: &HeaderValue, git: bool) -> Response {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(scheme));
     }
     response
-}
-
-/// An error with all its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -11,18 +11,19 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use temps_raft::Proposal;
-use temps_state::{Actor, Command, Permission, SessionId, State, User};
+use temps_state::{Actor, Command, Permission, SessionId, User};
 
 use crate::ApiError;
 use crate::context::{Context, Shared};
+use crate::relay::Relayed;
 use crate::secrets::{csrf_token, same, sha256_hex};
 
 /// The cookie that carries a browser's session.
 pub const SESSION_COOKIE: &str = "session";
 /// The header that proves that a browser's change was meant.
 pub const CSRF_HEADER: &str = "x-csrf-token";
-/// The header in which this node's edge tells the client's address.
-const CLIENT_IP_HEADER: &str = "x-client-ip";
+/// The header in which this node's edge, or another node, tells the client's address.
+pub(crate) const CLIENT_IP_HEADER: &str = "x-client-ip";
 
 /// Somebody who was recognised.
 #[derive(Debug, Clone)]
@@ -53,8 +54,9 @@ impl Caller {
         Proposal { from: self.from, ..Proposal::new(self.actor.clone(), command) }
     }
 
-    fn with_key(state: &State, key: &str, from: Option<IpAddr>) -> Option<Self> {
-        let (key, user) = state.api_key_by_hash(&sha256_hex(key.as_bytes()))?;
+    fn with_key(context: &Context, key: &str, from: Option<IpAddr>) -> Option<Self> {
+        let state = context.cluster.state();
+        let (key, user) = context.credentials.api_key(&state, &sha256_hex(key.as_bytes()))?;
         let now = Timestamp::now();
         let permitted = |p: &Permission| key.permits(user.role, *p, now);
         if key.expires_at.is_some_and(|at| at <= now) {
@@ -65,8 +67,10 @@ impl Caller {
         Some(Self { actor, user: user.clone(), permissions, from, session: None })
     }
 
-    fn with_session(state: &State, cookie: &str, from: Option<IpAddr>) -> Option<Self> {
-        let (session, user) = state.session_by_hash(&sha256_hex(cookie.as_bytes()))?;
+    fn with_session(context: &Context, cookie: &str, from: Option<IpAddr>) -> Option<Self> {
+        let state = context.cluster.state();
+        let (session, user) =
+            context.credentials.session(&state, &sha256_hex(cookie.as_bytes()))?;
         (Timestamp::now() < session.expires_at)
             .then(|| Self { session: Some(session.id), ..Self::as_user(user, from) })
     }
@@ -88,19 +92,27 @@ impl FromRequestParts<Shared> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, context: &Shared) -> Result<Self, ApiError> {
-        let state = context.cluster.state();
         let from = client_address(parts);
         if let Some(key) = bearer(&parts.headers) {
-            return Self::with_key(&state, key, from).ok_or(ApiError::Unauthenticated);
+            return known(context, || Self::with_key(context, key, from)).await;
         }
-        let caller = cookie(&parts.headers, SESSION_COOKIE)
-            .and_then(|cookie| Self::with_session(&state, cookie, from))
-            .ok_or(ApiError::Unauthenticated)?;
+        let cookie = cookie(&parts.headers, SESSION_COOKIE).ok_or(ApiError::Unauthenticated)?;
+        let caller = known(context, || Self::with_session(context, cookie, from)).await?;
         if !parts.method.is_safe() {
             check_csrf(context, &caller, &parts.headers)?;
         }
         Ok(caller)
     }
+}
+
+/// The caller that this node finds in its state. A key or session that it does not know may have been made on another
+/// node a moment ago, so it looks again once it has caught up.
+async fn known(context: &Context, find: impl Fn() -> Option<Caller>) -> Result<Caller, ApiError> {
+    if let Some(caller) = find() {
+        return Ok(caller);
+    }
+    let caught_up = context.cluster.read_latest().await.is_ok();
+    find().filter(|_| caught_up).ok_or(ApiError::Unauthenticated)
 }
 
 fn check_csrf(context: &Context, caller: &Caller, headers: &HeaderMap) -> Result<(), ApiError> {
@@ -151,12 +163,11 @@ impl FromRequestParts<Shared> for GitCaller {
 
     async fn from_request_parts(parts: &mut Parts, context: &Shared) -> Result<Self, ApiError> {
         let from = client_address(parts);
-        let state = context.cluster.state();
         if let Some(key) = bearer(&parts.headers) {
-            return Caller::with_key(&state, key, from).map(Self).ok_or(ApiError::Unauthenticated);
+            return known(context, || Caller::with_key(context, key, from)).await.map(Self);
         }
         let (name, secret) = basic(&parts.headers).ok_or(ApiError::Unauthenticated)?;
-        if let Some(caller) = Caller::with_key(&state, &secret, from) {
+        if let Some(caller) = Caller::with_key(context, &secret, from) {
             return Ok(Self(caller));
         }
         let user = log_in(context, &name, secret, from).await?;
@@ -173,7 +184,10 @@ pub(crate) async fn log_in(
 ) -> Result<User, ApiError> {
     let limited = context.logins.attempt(from, email, Instant::now());
     limited.map_err(|wait| ApiError::TooManyLogins { retry_after: wait.as_secs().max(1) })?;
-    let user = context.cluster.state().user_by_email(email).cloned();
+    // A user whom another node made a moment ago is known as well; one can log in, but not on, without a quorum.
+    let newest = context.cluster.read_latest().await;
+    let state = newest.unwrap_or_else(|_| context.cluster.state());
+    let user = state.user_by_email(email).cloned();
     let hash = user.as_ref().map(|user| user.password_hash.clone());
     let right = context.passwords.verify(password, hash).await?;
     let user = user.filter(|_| right).ok_or(ApiError::WrongLogin)?;
@@ -181,11 +195,15 @@ pub(crate) async fn log_in(
     Ok(user)
 }
 
-/// Where the client is. What the edge of this node tells about that is believed, what anybody else tells is not.
+/// Where the client is. What the edge of this node and other nodes tell about that is believed, what anybody else tells
+/// is not.
 pub(crate) fn client_address(parts: &Parts) -> Option<IpAddr> {
-    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>()?.0.ip().to_canonical();
     let told =
         parts.headers.get(CLIENT_IP_HEADER).and_then(|value| value.to_str().ok()?.parse().ok());
+    if parts.extensions.get::<Relayed>().is_some() {
+        return told;
+    }
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>()?.0.ip().to_canonical();
     Some(told.filter(|_| peer.is_loopback()).unwrap_or(peer))
 }
 
@@ -193,7 +211,7 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     authorization(headers, "bearer")
 }
 
-fn basic(headers: &HeaderMap) -> Option<(String, String)> {
+pub(crate) fn basic(headers: &HeaderMap) -> Option<(String, String)> {
     let octets = STANDARD.decode(authorization(headers, "basic")?).ok()?;
     let text = String::from_utf8(octets).ok()?;
     text.split_once(':').map(|(name, secret)| (name.into(), secret.into()))

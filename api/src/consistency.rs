@@ -60,7 +60,8 @@ struct Writing {
     wait: Option<Wait>,
 }
 
-/// With `?wait=edges`, answers a write only once this node's edge serves from a state that has it, or tells that it does not yet.
+/// With `?wait=edges`, answers a write only once every live edge serves from a state that has it, or tells that one does
+/// not yet.
 pub(crate) async fn wait_for_edges(
     State(context): State<Shared>,
     request: Request,
@@ -81,7 +82,5 @@ pub(crate) async fn wait_for_edges(
 
 async fn edges_have_all(context: &Context) -> bool {
     let wanted = context.cluster.state().index;
-    let mut applied = context.edge_applied.clone();
-    let reached = applied.wait_for(|index| *index >= wanted);
-    tokio::time::timeout(EDGES_TIMEOUT, reached).await.is_ok_and(|reached| reached.is_ok())
+    context.cluster.wait_edges(wanted, EDGES_TIMEOUT).await.is_ok()
 }

@@ -8,13 +8,16 @@ use temps_raft::{Applied, Cluster, Committed, Proposal};
 use temps_scheduler::Scheduler;
 use temps_state::Reply;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio_util::sync::CancellationToken;
 
 use crate::body::BODY_TIMEOUT;
-use crate::git_push::Repositories;
+use crate::credentials::Credentials;
+use crate::git_push::{GitTasks, Repositories};
 use crate::login_limit::LoginLimit;
 use crate::metrics::HttpMetrics;
 use crate::passwords::Passwords;
-use crate::{Api, ApiConfig, ApiError};
+use crate::relay::Nodes;
+use crate::{Api, ApiConfig, ApiError, registry};
 
 /// How many streams (logs, events, shells, pushes) a node serves at once.
 pub const STREAMS_MAX: usize = 512;
@@ -27,12 +30,17 @@ pub(crate) struct Context {
     pub scheduler: Scheduler,
     pub builder: Builder,
     pub edge_applied: watch::Receiver<u64>,
+    pub nodes: Option<Arc<dyn Nodes>>,
+    pub left: CancellationToken,
     pub registry: Arc<prometheus_client::registry::Registry>,
     pub http: HttpMetrics,
     pub config: ApiConfig,
+    pub credentials: Credentials,
     pub logins: LoginLimit,
     pub passwords: Passwords,
+    pub registry_logins: registry::Logins,
     pub repositories: Repositories,
+    pub git_tasks: GitTasks,
     pub started: Instant,
     streams: Arc<Semaphore>,
     webhooks: Arc<Semaphore>,
@@ -43,18 +51,23 @@ pub(crate) type Shared = Arc<Context>;
 
 impl Context {
     pub fn new(api: Api) -> Self {
-        let Api { cluster, scheduler, builder, edge_applied, metrics, config } = api;
+        let Api { cluster, scheduler, builder, edge_applied, metrics, nodes, left, config } = api;
         Self {
             repositories: Repositories::new(&config.data_dir),
+            git_tasks: GitTasks::default(),
             cluster,
             scheduler,
             builder,
             edge_applied,
+            nodes,
+            left,
             registry: metrics,
             http: HttpMetrics::default(),
             config,
+            credentials: Credentials::default(),
             logins: LoginLimit::default(),
             passwords: Passwords::default(),
+            registry_logins: registry::Logins::default(),
             started: Instant::now(),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             webhooks: Arc::new(Semaphore::new(WEBHOOKS_AT_ONCE)),

@@ -6,13 +6,13 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use temps_builder::BuildError;
-use temps_raft::{ProposeError, ReadError};
+use temps_raft::{ProposeError, ReadError, TrustError, WouldLoseQuorum};
 use temps_scheduler::SchedulerError;
-use temps_state::{FailureCode, Permission, Rejected, SealError};
+use temps_state::{FailureCode, NodeId, Permission, Rejected, SealError};
 use utoipa::ToSchema;
 
 /// How long a client should wait before it asks a cluster without quorum again, in seconds.
-const NO_QUORUM_RETRY_SECONDS: u64 = 2;
+const NO_QUORUM_RETRY_SECONDS: u64 = 1;
 
 /// Why a request did not get what it asked for.
 #[derive(Debug, thiserror::Error)]
@@ -92,6 +92,12 @@ pub enum ApiError {
         /// What is wrong with it.
         why: String,
     },
+    /// A URL is none that Git can clone.
+    #[error("`{field}`: this is not a URL that Git can clone")]
+    NotCloneable {
+        /// The path of the field.
+        field: &'static str,
+    },
     /// The body is longer than it may be.
     #[error("the body is longer than the {max} bytes it may have")]
     BodyTooLarge {
@@ -123,6 +129,23 @@ pub enum ApiError {
         /// Of what.
         what: &'static str,
     },
+    /// What was asked for is on another node, and that one does not answer.
+    #[error("node {node} ({name}) has this, and cannot be reached")]
+    NodeUnreachable {
+        /// The node.
+        node: NodeId,
+        /// What people call it.
+        name: String,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The cluster could not agree on anything any more.
+    #[error(transparent)]
+    WouldLoseQuorum(#[from] WouldLoseQuorum),
+    /// A join token could not be drawn.
+    #[error("cannot draw a join token")]
+    Token(#[from] TrustError),
     /// The cluster did not take the change, or its answer is not known.
     #[error(transparent)]
     Propose(#[from] ProposeError),
@@ -211,7 +234,9 @@ impl ApiError {
             Self::Method { .. } => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::Unreadable { status, .. } => (*status, "bad_request"),
             Self::NotJson { .. } => (StatusCode::BAD_REQUEST, "not_json"),
-            Self::Invalid { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
+            Self::Invalid { .. } | Self::NotCloneable { .. } => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "invalid")
+            }
             Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
             Self::BodyInterrupted => (StatusCode::REQUEST_TIMEOUT, "body_interrupted"),
             Self::UnsupportedMedia { .. } => {
@@ -219,11 +244,15 @@ impl ApiError {
             }
             Self::Conflict { code, .. } => (StatusCode::CONFLICT, code),
             Self::Busy { .. } => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
+            Self::NodeUnreachable { .. } => (StatusCode::SERVICE_UNAVAILABLE, "node_unreachable"),
+            Self::WouldLoseQuorum(_) => (StatusCode::CONFLICT, "would_lose_quorum"),
+            Self::Token(TrustError::NoAuthority) => (StatusCode::CONFLICT, "alone"),
             Self::Propose(error) => propose_kind(error),
             Self::Read(error) => read_kind(error),
             Self::Build(error) => build_kind(error),
             Self::Replica(error) => replica_kind(error),
             Self::Seal(_)
+            | Self::Token(_)
             | Self::Password(_)
             | Self::Task(_)
             | Self::Git { .. }
@@ -246,12 +275,24 @@ impl ApiError {
                 "set the secret of POST /api/projects/{p}/webhook-secret at your Git server"
             }
             Self::NoRoute { .. } => "GET /api-docs/openapi.json lists every path",
+            Self::NotCloneable { .. } => {
+                "use https://host/path, ssh://git@host/path, git@host:path or file:///path: `temps deploy --help` lists them"
+            }
             Self::BodyTooLarge { .. } => {
                 "leave out what the app does not need, for example with .dockerignore"
             }
             Self::Busy { .. } => "try again in a few seconds",
+            Self::NodeUnreachable { .. } => {
+                "see `temps status`; start Temps there again, or wait: what ran there is moved when it stays away"
+            }
+            Self::WouldLoseQuorum(_) => {
+                "`?force=true` (`temps nodes remove --force`) removes it all the same, for when it will never come back"
+            }
+            Self::Token(TrustError::NoAuthority) => {
+                "start the node with --peer ADDRESS, where others reach it"
+            }
             _ if self.kind().1 == "disk_full" => {
-                "free space on the node's disk: `df -h`, `docker system df`"
+                "free space on the node, then try again: `df -h` shows its disks, `docker system df` what the engine uses"
             }
             Self::Conflict { hint, .. } => hint,
             Self::Propose(ProposeError::Rejected(rejected)) => {
@@ -271,6 +312,7 @@ impl ApiError {
     fn field(&self) -> Option<String> {
         match self {
             Self::Invalid { field, .. } => Some(field.clone()),
+            Self::NotCloneable { field } => Some((*field).into()),
             _ => None,
         }
     }
@@ -280,6 +322,7 @@ impl ApiError {
         match self {
             Self::TooManyLogins { retry_after } => Some(*retry_after),
             Self::Busy { .. }
+            | Self::NodeUnreachable { .. }
             | Self::Read(_)
             | Self::Propose(ProposeError::NoQuorum | ProposeError::Stopped { .. }) => {
                 Some(NO_QUORUM_RETRY_SECONDS)
@@ -296,6 +339,8 @@ impl ApiError {
                 "something failed inside this node; its log tells what, under this request's id"
                     .into()
             }
+            // That a disk is full stands among the causes.
+            StatusCode::INSUFFICIENT_STORAGE => chain(self),
             _ => self.to_string(),
         };
         Problem {
@@ -363,6 +408,11 @@ fn rejected_kind(rejected: &Rejected) -> (StatusCode, &'static str) {
         Rejected::NotKept { .. } => (StatusCode::CONFLICT, "not_kept"),
         Rejected::NothingBuilt { .. } => (StatusCode::CONFLICT, "nothing_built"),
         Rejected::LastAdmin => (StatusCode::CONFLICT, "last_admin"),
+        Rejected::TokenUnknown => (StatusCode::FORBIDDEN, "token_unknown"),
+        Rejected::TokenExpired { .. } => (StatusCode::FORBIDDEN, "token_expired"),
+        Rejected::TokenUsed => (StatusCode::FORBIDDEN, "token_used"),
+        Rejected::NodeJoining { .. } => (StatusCode::CONFLICT, "node_joining"),
+        Rejected::LastNode => (StatusCode::CONFLICT, "last_node"),
     }
 }
 
@@ -375,9 +425,20 @@ fn rejected_hint(rejected: &Rejected) -> Option<&'static str> {
         }
         Rejected::NothingBuilt { .. } => "deploy its source again instead",
         Rejected::LastAdmin => "make somebody else an admin first",
+        Rejected::TokenUnknown | Rejected::TokenExpired { .. } | Rejected::TokenUsed => {
+            "make a new one with `temps nodes token`"
+        }
+        Rejected::NodeJoining { .. } => "wait until `temps nodes list` shows it as ready",
+        Rejected::LastNode => "a cluster needs one node at least",
         Rejected::Finished { .. } => "only a deployment that is under way can be called off",
         _ => return None,
     })
+}
+
+/// An error with all its causes, in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 impl IntoResponse for ApiError {
@@ -390,5 +451,19 @@ impl IntoResponse for ApiError {
         }
         response.extensions_mut().insert(Arc::new(self));
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_says_so_and_what_frees_it() {
+        let source = std::io::ErrorKind::StorageFull.into();
+        let problem = ApiError::from(BuildError::Write { what: "the upload", source }).problem("r");
+        assert_eq!((problem.status, problem.code), (507, "disk_full"));
+        assert_eq!(problem.detail, "cannot write the upload: no storage space");
+        assert!(problem.hint.is_some_and(|hint| hint.contains("df -h")));
     }
 }

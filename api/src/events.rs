@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use futures::{Stream, StreamExt, stream};
+use futures::{Stream, stream};
 use serde::Deserialize;
 use temps_raft::Applied;
 use temps_state::DeploymentId;
@@ -14,11 +14,12 @@ use utoipa::IntoParams;
 
 use crate::ApiError;
 use crate::auth::MayRead;
+use crate::build_log;
 use crate::consistency::Seen;
 use crate::context::Shared;
 use crate::deployments::DeploymentOut;
 use crate::links::Links;
-use crate::logs::{BuildLine, follow_log};
+use crate::logs::BuildLine;
 use crate::{ids, streams};
 
 /// Streams the deployment whenever it changes, until it is live, failed or cancelled.
@@ -104,11 +105,5 @@ pub(crate) async fn build_log(
 ) -> Result<Response, ApiError> {
     let id = ids::deployment(&state, &path)?.id;
     let slot = context.stream_slot()?;
-    Ok(match follow {
-        true => streams::answer(&headers, slot, follow_log(&context, id)),
-        false => {
-            let lines = context.builder.logs().tail(id, false).map(BuildLine::from);
-            streams::answer(&headers, slot, lines)
-        }
-    })
+    Ok(streams::answer(&headers, slot, build_log::build_log(&context, id, follow)))
 }

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::http::{HeaderMap, header};
@@ -14,11 +15,13 @@ use bytes::{BufMut, Bytes, BytesMut};
 use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 use temps_scheduler::{ExecOutput, ExecRequest, ExecSession};
+use temps_state::Replica;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::timeout;
 
 use crate::auth::MayExec;
 use crate::context::Shared;
+use crate::relay::{is_elsewhere, send_on};
 use crate::{ApiError, ids};
 
 /// The longest frame taken from a client, in octets.
@@ -68,7 +71,10 @@ pub(crate) async fn exec(
     }
     let state = context.cluster.state();
     let (_, environment) = ids::place(&state, &(p, e))?;
-    let replica = ids::replica(&state, environment, &r)?.id;
+    let Replica { id: replica, node, .. } = *ids::replica(&state, environment, &r)?;
+    if is_elsewhere(&context, &parts, node) {
+        return send_on(&context, node, Request::from_parts(parts, Body::empty())).await;
+    }
     let asked = exec_request(parts.uri.query().unwrap_or_default())?;
     let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &context)
         .await

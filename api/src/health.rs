@@ -13,14 +13,14 @@ use crate::context::Shared;
 pub struct Health {
     /// `ok`, or `starting` before the edge serves.
     pub status: &'static str,
-    /// Whether the node knows a leader, so that changes can be made. Apps are served without one too.
+    /// Whether the node knows of a quorum, so that changes can be made. Apps are served without one too.
     pub quorum: bool,
 }
 
 /// Whether the process answers at all.
 #[utoipa::path(get, path = "/healthz", tag = "health", security(()), responses((status = 200, body = Health)))]
 pub(crate) async fn healthz(State(context): State<Shared>) -> Json<Health> {
-    Json(Health { status: "ok", quorum: context.cluster.status().leader.is_some() })
+    Json(Health { status: "ok", quorum: context.cluster.status().quorum })
 }
 
 /// Whether the node should get traffic: its edge has made its routes.
@@ -30,7 +30,7 @@ pub(crate) async fn healthz(State(context): State<Shared>) -> Json<Health> {
 )]
 pub(crate) async fn readyz(State(context): State<Shared>) -> (StatusCode, Json<Health>) {
     let ready = *context.edge_applied.borrow() > 0;
-    let quorum = context.cluster.status().leader.is_some();
+    let quorum = context.cluster.status().quorum;
     match ready {
         true => (StatusCode::OK, Json(Health { status: "ok", quorum })),
         false => (StatusCode::SERVICE_UNAVAILABLE, Json(Health { status: "starting", quorum })),

@@ -1,6 +1,6 @@
 //! REST, authentication and OpenAPI, and the Git server that deploys what is pushed to it.
 //!
-//! [`Api::router`] is the whole HTTP face of a node but the edge. A handler reads what the cluster agrees on, proposes a
+//! [`ApiHandle`] is the whole HTTP face of a node but the edge. A handler reads what the cluster agrees on, proposes a
 //! change, and shows the outcome; it decides nothing that [`temps_state::State::apply`] decides. The path of a change:
 //! [`auth`] finds the caller, the noun's file makes a command of the body, `Context::change` proposes it, and
 //! [`error`] turns a refusal into a problem document.
@@ -11,27 +11,34 @@ mod api_keys;
 mod audit;
 mod auth;
 mod body;
+mod build_log;
 mod conditions;
 mod consistency;
 mod context;
+mod credentials;
 mod deployments;
 mod environments;
 mod error;
 mod events;
 mod exec;
 mod git_push;
+mod handle;
 mod health;
 mod idempotency;
 mod ids;
+mod internal;
 mod links;
 mod login_limit;
 mod logs;
 mod metrics;
+mod nodes;
 mod openapi;
 mod pages;
 mod passwords;
 mod projects;
 mod push;
+mod registry;
+mod relay;
 mod replicas;
 mod router;
 mod schema;
@@ -45,7 +52,6 @@ mod users;
 mod variables;
 mod webhooks;
 
-use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -54,13 +60,17 @@ use prometheus_client::registry::Registry;
 use temps_builder::Builder;
 use temps_raft::Cluster;
 use temps_scheduler::Scheduler;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::context::Context;
+
 pub use admin::ensure_admin;
 pub use error::{ApiError, Problem};
+pub use handle::ApiHandle;
 pub use pages::Page;
+pub use registry::{LocalRegistry, OtherNodes};
+pub use relay::{Duplex, Nodes};
 
 /// What the API needs to know of its node.
 #[derive(Debug, Clone)]
@@ -69,6 +79,8 @@ pub struct ApiConfig {
     pub http_port: u16,
     /// The port of the edge's TLS listener.
     pub https_port: Option<u16>,
+    /// Where other nodes reach this one, as far as it knows by itself; `None` for a node that is alone.
+    pub peer_address: Option<SocketAddr>,
     /// The node's data folder; the repositories that are pushed to lie in its `git` folder.
     pub data_dir: PathBuf,
 }
@@ -85,20 +97,17 @@ pub struct Api {
     pub edge_applied: watch::Receiver<u64>,
     /// Metrics of the other parts of the node.
     pub metrics: Arc<Registry>,
+    /// The way to other nodes; `None` for a node that is alone.
+    pub nodes: Option<Arc<dyn Nodes>>,
+    /// Cancelled once this node was removed from the cluster through its own API.
+    pub left: CancellationToken,
     /// Ports and folders.
     pub config: ApiConfig,
 }
 
 impl Api {
-    /// Answers on `listener` until `stop`, then ends what is under way.
-    pub async fn serve(self, listener: TcpListener, stop: CancellationToken) -> io::Result<()> {
-        // Login limits and the audit log need the client's address.
-        let service = self.router().into_make_service_with_connect_info::<SocketAddr>();
-        axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).await
-    }
-
-    /// Every route. Whoever serves it must tell it the client's address, as [`serve`](Self::serve) does.
-    pub fn router(self) -> axum::Router {
-        router::router(Arc::new(context::Context::new(self)))
+    /// The API, ready to serve.
+    pub fn handle(self) -> ApiHandle {
+        ApiHandle::new(Arc::new(Context::new(self)))
     }
 }

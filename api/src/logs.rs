@@ -1,20 +1,25 @@
 //! Log lines: those that builds write, and those that containers write.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
 use axum::extract::{Path, Query, State};
-use axum::http::HeaderMap;
+use axum::http::request::Parts;
 use axum::response::Response;
+use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, stream};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use temps_builder::LogLine;
 use temps_scheduler::{LogQuery, ReplicaLine};
-use temps_state::{DeploymentId, ReplicaId};
+use temps_state::{DeploymentId, NodeId, Replica, ReplicaId};
 use tokio_util::sync::CancellationToken;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::auth::MayRead;
 use crate::consistency::Seen;
 use crate::context::{Context, Shared};
+use crate::relay::{self, is_elsewhere};
 use crate::{ApiError, ids, streams};
 
 /// The last lines shown when the client does not say how many.
@@ -23,7 +28,7 @@ pub const TAIL_DEFAULT: u32 = 100;
 pub const TAIL_MAX: u32 = 10_000;
 
 /// A line of a build log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BuildLine {
     /// When it was written.
     pub at: Timestamp,
@@ -39,8 +44,19 @@ impl From<LogLine> for BuildLine {
     }
 }
 
-/// Every line of a build log, also those to come, until the deployment is over.
-pub(crate) fn follow_log(
+/// What this node has of a build log; with `follow` also the lines to come, until the deployment is over.
+pub(crate) fn own_log(
+    context: &Context,
+    id: DeploymentId,
+    follow: bool,
+) -> BoxStream<'static, BuildLine> {
+    match follow {
+        true => followed(context, id).boxed(),
+        false => context.builder.logs().tail(id, false).map(BuildLine::from).boxed(),
+    }
+}
+
+fn followed(
     context: &Context,
     id: DeploymentId,
 ) -> impl Stream<Item = BuildLine> + Send + 'static + use<> {
@@ -59,22 +75,22 @@ pub(crate) fn follow_log(
 }
 
 /// A line that a container wrote.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct ContainerLine {
     /// When it was written.
     pub at: Timestamp,
     /// The replica that wrote it.
     #[schema(value_type = String)]
     pub replica: ReplicaId,
-    /// `stdout` or `stderr`.
-    pub stream: &'static str,
+    /// `stdout` or `stderr`; `temps` where a line says that lines are missing.
+    pub stream: Cow<'static, str>,
     /// The text.
     pub text: String,
 }
 
 impl From<ReplicaLine> for ContainerLine {
     fn from(ReplicaLine { at, replica, stream, text }: ReplicaLine) -> Self {
-        Self { at, replica, stream, text }
+        Self { at, replica, stream: stream.into(), text }
     }
 }
 
@@ -103,22 +119,72 @@ pub(crate) async fn containers(
     MayRead(_): MayRead,
     Path(path): Path<(String, String)>,
     Query(query): Query<ContainerLogQuery>,
-    headers: HeaderMap,
+    parts: Parts,
     Seen(state): Seen,
 ) -> Result<Response, ApiError> {
     let (_, environment) = ids::place(&state, &path)?;
     let replicas = match &query.replica {
-        Some(replica) => vec![ids::replica(&state, environment, replica)?.id],
-        None => environment
-            .current
-            .iter()
-            .flat_map(|current| state.replicas_of(*current))
-            .map(|replica| replica.id)
-            .collect(),
+        Some(replica) => vec![ids::replica(&state, environment, replica)?],
+        None => {
+            environment.current.iter().flat_map(|current| state.replicas_of(*current)).collect()
+        }
     };
     let tail = query.tail.unwrap_or(TAIL_DEFAULT).min(TAIL_MAX);
     let slot = context.stream_slot()?;
     let asked = LogQuery { follow: query.follow, tail, since: query.since };
-    let lines = context.scheduler.logs(replicas, asked).await?;
-    Ok(streams::answer(&headers, slot, lines.map(ContainerLine::from)))
+    let (far, near): (Vec<_>, Vec<_>) =
+        replicas.into_iter().partition(|r| r.node != context.cluster.node_id());
+    let near: Vec<ReplicaId> = near.into_iter().map(|replica| replica.id).collect();
+    let mut sources = Vec::new();
+    if !near.is_empty() || far.is_empty() {
+        let lines = context.scheduler.logs(near, asked).await?;
+        sources.push(lines.map(ContainerLine::from).boxed());
+    }
+    for (node, replicas) in by_node(far) {
+        if is_elsewhere(&context, &parts, node) {
+            sources.push(far_lines(context.clone(), node, replicas, parts.clone()).boxed());
+        }
+    }
+    Ok(streams::answer(&parts.headers, slot, stream::select_all(sources)))
+}
+
+fn by_node(replicas: Vec<&Replica>) -> BTreeMap<NodeId, Vec<ReplicaId>> {
+    let mut nodes: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for replica in replicas {
+        nodes.entry(replica.node).or_default().push(replica.id);
+    }
+    nodes
+}
+
+/// What replicas of another node write, and what is missing of that.
+fn far_lines(
+    context: Shared,
+    node: NodeId,
+    replicas: Vec<ReplicaId>,
+    parts: Parts,
+) -> impl Stream<Item = ContainerLine> + Send + 'static {
+    let lines = async move {
+        match relay::lines::<ContainerLine>(&context, node, parts).await {
+            Err(error) => stream::iter(missing(&replicas, &error.to_string())).boxed(),
+            Ok(lines) => {
+                let broke = format!("the connection to node {node} broke");
+                let lines = lines.map(move |line| match line {
+                    Ok(line) => vec![line],
+                    Err(_) => missing(&replicas, &broke),
+                });
+                lines.flat_map(stream::iter).boxed()
+            }
+        }
+    };
+    stream::once(lines).flatten()
+}
+
+fn missing(replicas: &[ReplicaId], why: &str) -> Vec<ContainerLine> {
+    let line = |replica: &ReplicaId| ContainerLine {
+        at: Timestamp::now(),
+        replica: *replica,
+        stream: "temps".into(),
+        text: format!("lines are missing here: {why}"),
+    };
+    replicas.iter().map(line).collect()
 }

@@ -73,7 +73,7 @@ fn add_parameters(path: &str, method: &Method, operation: &mut Operation) {
             wanted.push(parameter("cursor", ParameterIn::Query, text));
         }
     } else if api {
-        let text = "`edges` to be answered once this node's edge has the change";
+        let text = "`edges` to be answered once every live edge has the change";
         wanted.push(parameter("wait", ParameterIn::Query, text));
     }
     if api && *method == Method::POST {
@@ -110,6 +110,7 @@ fn of_path(path: &str) -> Vec<Parameter> {
                 "e" => "An environment's name or id",
                 "d" => "A deployment's number or id",
                 "r" => "A replica's id",
+                "n" => "A node's id or name",
                 "server" => "`github`, `gitlab` or `gitea`",
                 "repository" => "A project's name, with `.git`",
                 "name" => "A variable's name",

@@ -3,7 +3,10 @@
 use std::net::SocketAddr;
 
 use axum::Json as Out;
-use axum::extract::{Path, State};
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use serde::Serialize;
 use temps_state::{DeploymentId, Intent, NodeId, Observed, Replica, ReplicaId, State as Agreed};
@@ -13,6 +16,7 @@ use crate::auth::MayRead;
 use crate::consistency::Seen;
 use crate::context::Shared;
 use crate::deployments::FailureOut;
+use crate::relay::{is_elsewhere, send_on};
 use crate::{ApiError, ids};
 
 /// How many characters of a replica's id its container's name ends with.
@@ -156,15 +160,20 @@ pub(crate) async fn stats(
     State(context): State<Shared>,
     MayRead(_): MayRead,
     Path((p, e, r)): Path<(String, String, String)>,
+    parts: Parts,
     Seen(state): Seen,
-) -> Result<Out<StatsOut>, ApiError> {
+) -> Result<Response, ApiError> {
     let (_, environment) = ids::place(&state, &(p, e))?;
-    let replica = ids::replica(&state, environment, &r)?;
-    let stats = context.scheduler.stats(replica.id).await?;
-    Ok(Out(StatsOut {
+    let Replica { id, node, .. } = *ids::replica(&state, environment, &r)?;
+    if is_elsewhere(&context, &parts, node) {
+        return send_on(&context, node, Request::from_parts(parts, Body::empty())).await;
+    }
+    let stats = context.scheduler.stats(id).await?;
+    let out = StatsOut {
         cpu_percent: stats.cpu_percent,
         memory_bytes: stats.memory_bytes,
         memory_limit_bytes: stats.memory_limit_bytes,
         pids: stats.pids,
-    }))
+    };
+    Ok(Out(out).into_response())
 }

@@ -12,8 +12,8 @@ use crate::body::JSON_BYTES_MAX;
 use crate::context::Shared;
 use crate::{
     ApiError, answer, api_keys, audit, consistency, deployments, environments, events, exec,
-    git_push, health, logs, metrics, openapi, projects, replicas, schema, session, settings,
-    status, uploads, users, variables, webhooks,
+    git_push, health, logs, metrics, nodes, openapi, projects, registry, replicas, schema, session,
+    settings, status, uploads, users, variables, webhooks,
 };
 
 /// Where the OpenAPI document is.
@@ -26,6 +26,7 @@ pub(crate) fn router(context: Shared) -> Router {
     let browsable = SwaggerUi::new(SWAGGER_PATH).url(OPENAPI_PATH, openapi::complete(document));
     router
         .merge(browsable)
+        .merge(registry::public(&context))
         .fallback(no_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(JSON_BYTES_MAX))
@@ -81,7 +82,12 @@ fn apps() -> OpenApiRouter<Shared> {
 fn cluster() -> OpenApiRouter<Shared> {
     OpenApiRouter::new()
         .routes(routes!(status::status))
-        .routes(routes!(status::nodes))
+        .routes(routes!(nodes::list))
+        .routes(routes!(nodes::list_tokens, nodes::create_token))
+        .routes(routes!(nodes::delete_token))
+        .routes(routes!(nodes::show, nodes::label, nodes::remove))
+        .routes(routes!(nodes::drain))
+        .routes(routes!(nodes::undrain))
         .routes(routes!(settings::show, settings::replace))
         .routes(routes!(audit::list))
         .routes(routes!(schema::temps_json))

@@ -1,17 +1,16 @@
-//! `/api/status` and `/api/nodes`: how the cluster is.
+//! `/api/status`: how the cluster is.
 
 use axum::Json as Out;
 use axum::extract::State;
 use serde::Serialize;
-use temps_raft::Applied;
-use temps_state::{Node, NodeId};
+use temps_raft::{Applied, MayLose};
+use temps_state::NodeId;
 use utoipa::ToSchema;
 
 use crate::ApiError;
 use crate::auth::MayRead;
-use crate::consistency::Seen;
 use crate::context::{Context, Shared};
-use crate::pages::{Order, Page, Paging};
+use crate::nodes::{NodeOut, Sight};
 
 /// How the cluster is.
 #[derive(Debug, Serialize, ToSchema)]
@@ -25,6 +24,8 @@ pub struct StatusOut {
     /// The node that leads; null without quorum.
     #[schema(value_type = Option<u64>)]
     pub leader: Option<NodeId>,
+    /// Whether the answering node knows of a quorum, without which nothing can be changed.
+    pub quorum: bool,
     /// The current term.
     pub term: u64,
     /// The last log entry that the answering node has applied.
@@ -37,7 +38,7 @@ pub struct StatusOut {
     pub replicas: ReplicaCount,
     /// The edge of the answering node.
     pub edge: EdgeOut,
-    /// How many nodes may fail without anything being lost.
+    /// How many more nodes may fail and leave the rest able to agree.
     pub may_lose: usize,
     /// The same, in a sentence.
     pub may_lose_text: String,
@@ -68,66 +69,24 @@ pub struct EdgeOut {
     pub applied_index: u64,
 }
 
-/// A node.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Node)]
-pub struct NodeOut {
-    /// The node's id.
-    #[schema(value_type = u64)]
-    pub id: NodeId,
-    /// What people call it.
-    pub name: String,
-    /// The last log entry it has applied, as far as the answering node knows.
-    pub applied_index: Option<u64>,
-    /// Whether it builds images.
-    pub builds: bool,
-    /// What its containers may use.
-    pub capacity: CapacityOut,
-    /// Its processor architecture.
-    pub architecture: String,
-}
-
-/// What a node has for containers.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Capacity)]
-pub struct CapacityOut {
-    /// Thousandths of a processor.
-    pub cpu_millis: u64,
-    /// Mebibytes of memory.
-    pub memory_mib: u64,
-}
-
-impl NodeOut {
-    fn of(here: NodeId, applied: u64, node: &Node) -> Self {
-        Self {
-            id: node.id,
-            name: node.name.clone(),
-            applied_index: (node.id == here).then_some(applied),
-            builds: node.builds,
-            capacity: CapacityOut {
-                cpu_millis: node.capacity.cpu_millis,
-                memory_mib: node.capacity.memory_mib,
-            },
-            architecture: node.architecture.clone(),
-        }
-    }
-}
-
 /// How the cluster is. Answers also without quorum, from what the node knows.
 #[utoipa::path(get, path = "/api/status", tag = "cluster", responses((status = 200, body = StatusOut)))]
 pub(crate) async fn status(
     State(context): State<Shared>,
     MayRead(_): MayRead,
 ) -> Result<Out<StatusOut>, ApiError> {
-    Ok(Out(shown(&context, &context.cluster.state())))
+    let state = context.cluster.state();
+    let sight = Sight::of(&context, &state).await;
+    Ok(Out(shown(&context, &state, sight)))
 }
 
-fn shown(context: &Context, state: &Applied) -> StatusOut {
-    let raft = context.cluster.status();
-    let voters = raft.members.iter().filter(|member| member.voter).count().max(1);
-    let nodes = state.nodes.values().map(|node| NodeOut::of(raft.node, state.index, node));
+fn shown(context: &Context, state: &Applied, sight: Sight) -> StatusOut {
+    let nodes = state.nodes.values().map(|node| NodeOut::of(&sight, state, node));
+    let nodes = nodes.collect();
+    let MayLose { count, text } = context.cluster.may_lose();
+    let raft = sight.raft;
     StatusOut {
-        nodes: nodes.collect(),
+        nodes,
         projects: state.projects.len(),
         replicas: replicas(state),
         edge: EdgeOut {
@@ -135,13 +94,14 @@ fn shown(context: &Context, state: &Applied) -> StatusOut {
             https_port: context.config.https_port,
             applied_index: *context.edge_applied.borrow(),
         },
-        may_lose: may_lose(voters),
-        may_lose_text: may_lose_text(voters),
+        may_lose: count,
+        may_lose_text: text,
         version: env!("CARGO_PKG_VERSION"),
         uptime_seconds: context.started.elapsed().as_secs(),
         cluster_id: raft.cluster_id,
         node: raft.node,
         leader: raft.leader,
+        quorum: raft.quorum,
         term: raft.term,
         applied_index: state.index,
     }
@@ -153,52 +113,5 @@ fn replicas(state: &Applied) -> ReplicaCount {
     ReplicaCount {
         wanted: live.map(|environment| u64::from(state.replicas_wanted(environment))).sum(),
         healthy: healthy.count() as u64,
-    }
-}
-
-/// How many of so many voters may fail: the rest must be more than half.
-fn may_lose(voters: usize) -> usize {
-    voters.saturating_sub(1) / 2
-}
-
-fn may_lose_text(voters: usize) -> String {
-    match (voters, may_lose(voters)) {
-        (1, _) => "This cluster has one node: it survives the loss of none.".into(),
-        (2, _) => {
-            "This cluster has two voting nodes: it survives the loss of none; a third changes that."
-                .into()
-        }
-        (_, 1) => {
-            format!("This cluster has {voters} voting nodes: it survives the loss of any one.")
-        }
-        (_, lose) => {
-            format!("This cluster has {voters} voting nodes: it survives the loss of any {lose}.")
-        }
-    }
-}
-
-/// Lists the nodes.
-#[utoipa::path(get, path = "/api/nodes", tag = "cluster", responses((status = 200, body = Page<NodeOut>)))]
-pub(crate) async fn nodes(
-    State(context): State<Shared>,
-    MayRead(_): MayRead,
-    paging: Paging,
-    Seen(state): Seen,
-) -> Out<Page<NodeOut>> {
-    let here = context.cluster.node_id();
-    let show = |node: &Node| NodeOut::of(here, state.index, node);
-    Out(paging.page(state.nodes.values(), Order::Rising, |n| format!("{:020}", n.id.0), show))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_minority_may_be_lost() {
-        let lose = [1, 2, 3, 4, 5].map(may_lose);
-        assert_eq!(lose, [0, 0, 1, 1, 2]);
-        assert!(may_lose_text(1).contains("survives the loss of none"));
-        assert!(may_lose_text(5).contains("any 2"));
     }
 }

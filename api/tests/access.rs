@@ -106,6 +106,14 @@ fn endpoints() -> Vec<(Method, &'static str, Option<Permission>)> {
         (&get, "/api/projects/{p}/deployments/{d}/logs", Some(Read)),
         (&get, "/api/status", Some(Read)),
         (&get, "/api/nodes", Some(Read)),
+        (&get, "/api/nodes/{n}", Some(Read)),
+        (&patch, "/api/nodes/{n}", Some(Admin)),
+        (&delete, "/api/nodes/{n}", Some(Admin)),
+        (&post, "/api/nodes/{n}/drain", Some(Admin)),
+        (&post, "/api/nodes/{n}/undrain", Some(Admin)),
+        (&get, "/api/nodes/tokens", Some(Admin)),
+        (&post, "/api/nodes/tokens", Some(Admin)),
+        (&delete, "/api/nodes/tokens/{id}", Some(Admin)),
         (&get, "/api/settings", Some(Read)),
         (&put, "/api/settings", Some(Admin)),
         (&get, "/api/audit/logs", Some(Admin)),
@@ -285,7 +293,7 @@ async fn the_last_admin_stays_and_a_generated_password_works() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_cluster_gets_one_admin() {
     let folder = tempfile::tempdir().unwrap();
-    let config = temps_raft::Config { data_dir: folder.path().into() };
+    let config = temps_raft::Config { data_dir: folder.path().into(), peer: None };
     let cluster = temps_raft::Cluster::start(config).await.unwrap();
     let short = temps_api::ensure_admin(&cluster, ADMIN, Some("short".into())).await;
     assert!(matches!(short, Err(temps_api::ApiError::Invalid { .. })));

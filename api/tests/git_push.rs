@@ -5,10 +5,14 @@ mod common;
 
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 use common::{PASSWORD, TestNode};
 use serde_json::json;
 use temps_state::Source;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
 
 fn git(folder: &Path, arguments: &[&str]) -> Output {
     Command::new("git")
@@ -193,4 +197,41 @@ async fn strangers_and_readers_push_nothing() {
     let dumb = node.get("/git/shop.git/info/refs").await;
     assert_eq!(dumb.status, 422, "the dumb protocol is not served");
     assert!(dumb.text.contains("too old"), "{}", dumb.text);
+}
+
+/// The git processes that work in a folder.
+fn git_processes_in(folder: &Path) -> usize {
+    let folder = folder.canonicalize().unwrap();
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let folders = processes.filter_map(|process| process.path().join("cwd").read_link().ok());
+    folders.filter(|cwd| cwd.starts_with(&folder)).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_that_stalls_does_not_outlive_the_api() {
+    let node = TestNode::start().await;
+    node.create_project("shop").await;
+    let stop = CancellationToken::new();
+    let (address, api) = node.serve_until(stop.clone()).await;
+    let mut client = TcpStream::connect(address).await.unwrap();
+    let command = format!("{} {} refs/heads/main\0", "0".repeat(40), "1".repeat(40));
+    let body = format!("{:04x}{command}0000", command.len() + 4);
+    let authorization = format!("Authorization: Bearer {}", node.key);
+    // The pack that should follow never comes.
+    let request = format!(
+        "POST /git/shop.git/git-receive-pack HTTP/1.1\r\nHost: n\r\n{authorization}\r\n\
+         Content-Type: application/x-git-receive-pack-request\r\nContent-Length: 9999\r\n\r\n{body}"
+    );
+    client.write_all(request.as_bytes()).await.unwrap();
+    let mut status = [0; 12];
+    client.read_exact(&mut status).await.unwrap();
+    assert_eq!(&status, b"HTTP/1.1 200");
+    assert_eq!(git_processes_in(node.folder.path()), 1);
+    stop.cancel();
+    tokio::time::timeout(Duration::from_secs(10), api).await.unwrap().unwrap().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while git_processes_in(node.folder.path()) > 0 {
+        assert!(Instant::now() < deadline, "git goes on without its node");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }

@@ -9,7 +9,7 @@ use tokio::process::Command;
 use crate::masked_log::MaskedLog;
 use crate::step;
 
-/// How many base images are made for one build.
+/// How many base images are looked for before one build.
 pub const BASE_IMAGES_MAX: usize = 8;
 
 /// The name under which the engine looks for official images.
@@ -22,16 +22,22 @@ pub struct BaseImages {
 }
 
 impl BaseImages {
-    /// Base images are made by `program NAME`, which tags them with that name and exits with 0.
+    /// Base images are made by `program NAME`, which pulls what can be pulled, makes the rest, tags it with that name and
+    /// exits with 0.
     pub fn by(program: Option<PathBuf>) -> Self {
         Self { program }
+    }
+
+    /// Whether there is something that makes them.
+    pub(crate) fn are_made(&self) -> bool {
+        self.program.is_some()
     }
 
     /// Makes one image, telling the log what the program prints; `false` when it is not to be had.
     pub(crate) async fn make(&self, image: &str, log: &MaskedLog) -> bool {
         let Some(program) = &self.program else { return false };
         let name = image.strip_prefix(OFFICIAL).unwrap_or(image);
-        log.write(step::BUILD, &format!("{name} cannot be pulled: {} makes it", program.display()));
+        log.write(step::BUILD, &format!("{name} is not here: {} gets it", program.display()));
         let child = Command::new(program)
             .arg(name)
             .stdin(Stdio::null())

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use temps_state::{BuildSettings, DeploymentId, Name, Revision, Source, VariableName};
+use temps_state::{BuildSettings, DeploymentId, Name, NodeId, Revision, Source, VariableName};
 
 use crate::git_url::GitUrl;
 use crate::masked_log::Mask;
@@ -25,6 +25,8 @@ pub struct BuildRequest {
     pub deploy_key: Option<String>,
     /// The environment's variables, opened.
     pub variables: BTreeMap<VariableName, String>,
+    /// The nodes to ask for a source that is not here.
+    pub nodes: Vec<NodeId>,
     /// Bounds.
     pub limits: BuildSettings,
 }

@@ -1,6 +1,6 @@
 //! The handle: one call from a request to an artifact.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,32 +8,41 @@ use std::time::{Duration, Instant};
 
 use bollard::Docker;
 use temps_presets::{AppConfig, CA_SECRET, Output, Recipe, VARIABLES_SECRET};
-use temps_state::{Artifact, Built, Revision, Source, State};
+use temps_state::{Artifact, Built, NodeId, Revision, Source, State};
 use tokio_util::sync::CancellationToken;
 
 use crate::base_images::{BASE_IMAGES_MAX, BaseImages};
+use crate::blobs::write_error;
 use crate::caps::Caps;
 use crate::checkout::Wanted;
-use crate::garbage::{self, GRACE_SECONDS, Needed};
+use crate::garbage::{self, GRACE_SECONDS, Garbage, Needed};
 use crate::image_build::ImageBuild;
 use crate::image_folder::ImageFolder;
 use crate::masked_log::MaskedLog;
+use crate::older_words::{self, Rewritten};
 use crate::recipe::{ImagePlan, SourcePlan};
 use crate::session::{BuildSecrets, shell_file};
 use crate::source_folder::{self, GitSource, SourceFolder};
 use crate::static_site::{self, Served};
 use crate::variables_digest::DigestKey;
-use crate::{BuildError, BuildLogs, BuildRequest, Engine, Uploads, label, pull, step};
+use crate::{
+    BlobDigest, Blobs, BuildError, BuildLogs, BuildRequest, Engine, OwnRegistry, Peers, Tags,
+    Uploads, dockerfile, frontend, label, pull, step,
+};
 
 /// Builds on this node; cheap to clone.
 #[derive(Clone)]
 pub struct Builder {
     inner: Arc<Inner>,
     base_images: BaseImages,
+    peers: Option<Arc<dyn Peers>>,
+    registry: Option<OwnRegistry>,
 }
 
 struct Inner {
     engine: Engine,
+    blobs: Blobs,
+    tags: Tags,
     uploads: Uploads,
     logs: BuildLogs,
     data_dir: PathBuf,
@@ -49,22 +58,36 @@ impl Builder {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
             Ok(()) | Err(_) => {}
         }
-        for folder in ["uploads", "static", "logs", "work"] {
+        for folder in ["static", "logs", "work"] {
             std::fs::create_dir_all(data_dir.join(folder)).map_err(failed)?;
         }
+        let blobs = Blobs::open(&data_dir).map_err(write_error)?;
         let inner = Inner {
             engine,
-            uploads: Uploads::new(data_dir.join("uploads")),
+            tags: Tags::open(&data_dir).map_err(write_error)?,
+            uploads: Uploads::new(blobs.clone()),
+            blobs,
             logs: BuildLogs::new(data_dir.join("logs")),
             key: DigestKey::open(&data_dir.join("build.key")).map_err(failed)?,
             data_dir,
         };
-        Ok(Self { inner: Arc::new(inner), base_images: BaseImages::default() })
+        let base_images = BaseImages::default();
+        Ok(Self { inner: Arc::new(inner), base_images, peers: None, registry: None })
     }
 
     /// The same builder, with something that makes base images which cannot be pulled.
     pub fn with_base_images(self, base_images: BaseImages) -> Self {
         Self { base_images, ..self }
+    }
+
+    /// The same builder, with other nodes to get sources and artifacts from.
+    pub fn with_peers(self, peers: Arc<dyn Peers>) -> Self {
+        Self { peers: Some(peers), ..self }
+    }
+
+    /// The same builder, with the registry that the engine pushes images to and pulls them from.
+    pub fn with_registry(self, registry: OwnRegistry) -> Self {
+        Self { registry: Some(registry), ..self }
     }
 
     /// Makes the artifact of a request. Every step is told in the log; it ends with the reason when this fails. The log
@@ -76,12 +99,7 @@ impl Builder {
     ) -> Result<Built, BuildError> {
         let log = MaskedLog::new(self.inner.logs.clone(), request.deployment, request.mask());
         let seconds = request.limits.timeout_seconds;
-        let build = Build {
-            inner: &self.inner,
-            base_images: &self.base_images,
-            request: &request,
-            log: &log,
-        };
+        let build = Build { inner: &self.inner, builder: self, request: &request, log: &log };
         let limited = tokio::time::timeout(Duration::from_secs(seconds), build.run());
         let result = tokio::select! {
             biased;
@@ -94,6 +112,56 @@ impl Builder {
         result
     }
 
+    /// The content-addressed store of this node.
+    pub fn blobs(&self) -> &Blobs {
+        &self.inner.blobs
+    }
+
+    /// The names in this node's registry.
+    pub fn tags(&self) -> &Tags {
+        &self.inner.tags
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.inner.engine
+    }
+
+    pub(crate) fn peers(&self) -> Option<&Arc<dyn Peers>> {
+        self.peers.as_ref()
+    }
+
+    pub(crate) fn registry(&self) -> Option<&OwnRegistry> {
+        self.registry.as_ref()
+    }
+
+    pub(crate) fn folder(&self, name: &str) -> PathBuf {
+        self.inner.data_dir.join(name)
+    }
+
+    /// Gets a blob from the first candidate that has it, unless it is here; at most once at a time, and verified.
+    pub async fn obtain(
+        &self,
+        digest: &BlobDigest,
+        candidates: &[NodeId],
+    ) -> Result<(), BuildError> {
+        self.inner.blobs.obtain(self.peers(), digest, candidates).await
+    }
+
+    /// Gets an uploaded archive from the first candidate that has it, unless it is here.
+    pub async fn obtain_upload(
+        &self,
+        digest: &str,
+        candidates: &[NodeId],
+    ) -> Result<(), BuildError> {
+        let missing =
+            |asked: String| BuildError::UploadMissing { digest: digest.to_owned(), asked };
+        let blob = BlobDigest::read(digest).ok_or_else(|| missing("that is no digest".into()))?;
+        match self.obtain(&blob, candidates).await {
+            Err(BuildError::BlobMissing { asked, .. }) => Err(missing(asked)),
+            obtained => obtained,
+        }
+    }
+
     /// The archives sent to this node.
     pub fn uploads(&self) -> &Uploads {
         &self.inner.uploads
@@ -104,20 +172,26 @@ impl Builder {
         &self.inner.logs
     }
 
-    /// Removes images, static sites, uploads and logs of this node that no deployment of the state needs.
-    pub async fn collect_garbage(&self, state: &State) -> Result<(), BuildError> {
-        self.collect_older_than(state, Duration::from_secs(GRACE_SECONDS)).await
+    /// Removes images, static sites, blobs and logs of this node that no deployment of the state needs here.
+    pub async fn collect_garbage(&self, state: &State, me: NodeId) -> Result<(), BuildError> {
+        self.collect_older_than(state, me, Duration::from_secs(GRACE_SECONDS)).await
     }
 
-    async fn collect_older_than(&self, state: &State, grace: Duration) -> Result<(), BuildError> {
+    pub(crate) async fn collect_older_than(
+        &self,
+        state: &State,
+        me: NodeId,
+        grace: Duration,
+    ) -> Result<(), BuildError> {
         let needed = Needed::of(state);
-        let Inner { data_dir, engine, .. } = &*self.inner;
-        for (folder, needed) in
-            [("uploads", &needed.uploads), ("static", &needed.sites), ("logs", &needed.logs)]
-        {
+        let Inner { data_dir, engine, blobs, tags, .. } = &*self.inner;
+        for (folder, needed) in [("static", &needed.sites), ("logs", &needed.logs)] {
             garbage::sweep(&data_dir.join(folder), needed, grace);
         }
+        garbage::sweep(&blobs.parts(), &BTreeSet::new(), grace);
+        Garbage { blobs, tags, grace }.sweep(&needed, state, me).map_err(write_error)?;
         let docker = engine.docker().await?;
+        garbage::sweep_pulled(&docker, &data_dir.join("pulled"), &needed.images, grace).await?;
         let data_dir = data_dir.display().to_string();
         garbage::sweep_exports(&docker, &data_dir, grace).await?;
         garbage::sweep_images(&docker, &data_dir, &needed.images, grace).await
@@ -127,7 +201,7 @@ impl Builder {
 /// One build under way.
 struct Build<'a> {
     inner: &'a Inner,
-    base_images: &'a BaseImages,
+    builder: &'a Builder,
     request: &'a BuildRequest,
     log: &'a MaskedLog,
 }
@@ -167,6 +241,7 @@ impl Build<'_> {
     async fn fetch(&self, work: &Path) -> Result<SourceFolder, BuildError> {
         match &self.request.source {
             Source::Upload { digest } => {
+                self.builder.obtain_upload(digest, &self.request.nodes).await?;
                 source_folder::unpack(&self.inner.uploads, digest, work, self.log).await
             }
             Source::Git { url, branch, commit, directory } => {
@@ -234,6 +309,11 @@ impl Build<'_> {
             info.map_err(|source| BuildError::Engine { doing: "describe itself", source })?;
         let limits = &self.request.limits;
         let natural = |n: Option<i64>| n.and_then(|n| u64::try_from(n).ok()).unwrap_or_default();
+        self.ready_base_images(docker, &image).await;
+        let (path, text) = image.dockerfile;
+        let text = frontend::readable(docker, text, self.log).await;
+        let rewritten =
+            self.in_known_words(&info.server_version.unwrap_or_default(), text, &image.args);
         let build = ImageBuild {
             engine: &self.inner.engine,
             engine_root: info.docker_root_dir.unwrap_or_default().into(),
@@ -241,7 +321,8 @@ impl Build<'_> {
             deployment: self.request.deployment,
             context: image.context,
             ignore: image.ignore,
-            dockerfile: image.dockerfile,
+            dockerfile: (path, rewritten.dockerfile),
+            files: rewritten.files,
             target: image.target,
             args: image.args,
             labels: self.labels(),
@@ -251,17 +332,42 @@ impl Build<'_> {
                 .with(CA_SECRET, limits.ca_certificates.clone()),
             caps: Caps::of(limits, natural(info.ncpu), natural(info.mem_total)),
         };
-        for _ in 0..BASE_IMAGES_MAX {
-            match build.run().await {
-                Err(BuildError::BaseImageNotFound { image, detail }) => {
-                    if !self.base_images.make(&image, self.log).await {
-                        return Err(BuildError::BaseImageNotFound { image, detail });
-                    }
-                }
-                ended => return ended,
+        build.run().await
+    }
+
+    /// Has the base images made that are not here, before the engine is sent anything. What cannot be made is left to
+    /// the engine: it pulls it, or says why it cannot.
+    async fn ready_base_images(&self, docker: &Docker, image: &ImagePlan) {
+        let base_images = &self.builder.base_images;
+        if !base_images.are_made() {
+            return;
+        }
+        let names = dockerfile::images(&image.dockerfile.1, &image.args);
+        for name in names.iter().take(BASE_IMAGES_MAX) {
+            if let Ok(None) = pull::find(docker, name).await {
+                base_images.make(name, self.log).await;
             }
         }
-        build.run().await
+    }
+
+    fn in_known_words(
+        &self,
+        engine_version: &str,
+        text: String,
+        args: &BTreeMap<String, String>,
+    ) -> Rewritten {
+        let lacks = older_words::lacks_them(engine_version);
+        match lacks.then(|| older_words::in_older_words(&text, args)).flatten() {
+            Some(rewritten) => {
+                let told = format!(
+                    "Docker {engine_version} knows neither here-documents nor `COPY --link` by itself: they are \
+                     written in its words"
+                );
+                self.log.write(step::BUILD, &told);
+                rewritten
+            }
+            None => Rewritten { dockerfile: text, files: Vec::new() },
+        }
     }
 
     async fn publish_image(

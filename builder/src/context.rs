@@ -20,8 +20,8 @@ const PIECE_BYTES: usize = 256 << 10;
 pub(crate) struct BuildContext {
     pub(crate) folder: PathBuf,
     pub(crate) ignore: Dockerignore,
-    /// A file that is in the context whatever the rules say, by its path; its text replaces what is in the folder.
-    pub(crate) dockerfile: (String, String),
+    /// Files that are in the context whatever the rules say, by their paths; a text replaces what is in the folder.
+    pub(crate) files: Vec<(String, String)>,
 }
 
 impl BuildContext {
@@ -44,11 +44,16 @@ impl BuildContext {
         let mut tar = tar::Builder::new(out);
         tar.mode(tar::HeaderMode::Complete);
         self.append_folder(&mut tar, Path::new(""))?;
-        let (path, text) = &self.dockerfile;
-        let mut header = header(tar::EntryType::Regular, 0o644, 0);
-        header.set_size(text.len() as u64);
-        tar.append_data(&mut header, path, text.as_bytes())?;
+        for (path, text) in &self.files {
+            let mut header = header(tar::EntryType::Regular, 0o644, 0);
+            header.set_size(text.len() as u64);
+            tar.append_data(&mut header, path, text.as_bytes())?;
+        }
         tar.into_inner()?.flush()
+    }
+
+    fn replaces(&self, path: &Path) -> bool {
+        self.files.iter().any(|(replaced, _)| path == Path::new(replaced))
     }
 
     fn append_folder(&self, tar: &mut tar::Builder<impl Write>, inner: &Path) -> io::Result<()> {
@@ -64,7 +69,7 @@ impl BuildContext {
                     append(tar, &entry, &path)?;
                 }
                 self.append_folder(tar, &path)?;
-            } else if !is_folder && !out && path != Path::new(&self.dockerfile.0) {
+            } else if !is_folder && !out && !self.replaces(&path) {
                 append(tar, &entry, &path)?;
             }
         }
@@ -156,7 +161,7 @@ mod tests {
         let context = BuildContext {
             folder: folder.path().into(),
             ignore: Dockerignore::read(ignore),
-            dockerfile: (dockerfile.into(), "FROM new".into()),
+            files: vec![(dockerfile.into(), "FROM new".into())],
         };
         let mut tar = Vec::new();
         context.write(&mut tar).unwrap();

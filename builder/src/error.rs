@@ -26,10 +26,19 @@ pub enum BuildError {
     UploadTooLarge { max: u64 },
     #[error("the upload is neither a tar.gz nor a tar.zst archive")]
     UploadNotArchive,
-    #[error("the upload {digest} is not on this node")]
-    UploadMissing { digest: String },
+    #[error("no node has the upload {digest}: {asked}")]
+    UploadMissing { digest: String, asked: String },
     #[error("the upload cannot be unpacked")]
     Unpack(#[from] ArchiveError),
+
+    #[error("the octets are not those of {digest}")]
+    BlobMismatch { digest: String },
+    #[error("{digest} could not be had: {asked}")]
+    BlobMissing { digest: String, asked: String },
+    #[error("there is no upload {part} under way")]
+    PartUnknown { part: String },
+    #[error("more than {max} blobs are on their way to this node")]
+    TooManyParts { max: usize },
 
     #[error("`{url}` is not a Git URL this node clones from: {why}")]
     UrlRefused { url: String, why: &'static str },
@@ -85,6 +94,8 @@ pub enum BuildError {
     ReferenceInvalid { reference: String },
     #[error("the image {reference} is not there or may not be pulled: {detail}")]
     ImageNotFound { reference: String, detail: String },
+    #[error("the image {image} is not on this node and could not be had: {detail}")]
+    ImageMissing { image: String, detail: String },
     #[error("the image {reference} made no progress for {seconds} s")]
     PullStalled { reference: String, seconds: u64 },
 
@@ -138,6 +149,10 @@ impl BuildError {
             | Self::UploadTooLarge { .. }
             | Self::UploadNotArchive
             | Self::UploadMissing { .. }
+            | Self::BlobMismatch { .. }
+            | Self::BlobMissing { .. }
+            | Self::PartUnknown { .. }
+            | Self::TooManyParts { .. }
             | Self::Unpack(_)
             | Self::UrlRefused { .. }
             | Self::RepositoryNotFound { .. }
@@ -148,7 +163,9 @@ impl BuildError {
             Self::RevisionNotFound { .. } => Code::RevisionNotFound,
             Self::Config(_) => Code::ConfigInvalid,
             Self::Detect(
-                DetectError::UnknownPreset { .. } | DetectError::DockerfileMissing { .. },
+                DetectError::UnknownPreset { .. }
+                | DetectError::DockerfileMissing { .. }
+                | DetectError::NothingToRunIn { .. },
             ) => Code::ConfigInvalid,
             Self::Detect(_) => Code::PresetNotFound,
             Self::EngineUnavailable(_) | Self::EngineLost { .. } => Code::EngineUnavailable,
@@ -164,6 +181,7 @@ impl BuildError {
             Self::BaseImageNotFound { .. }
             | Self::ReferenceInvalid { .. }
             | Self::ImageNotFound { .. }
+            | Self::ImageMissing { .. }
             | Self::PullStalled { .. } => Code::ImageNotFound,
             Self::Write { .. }
             | Self::Read { .. }

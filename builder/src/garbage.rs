@@ -1,4 +1,6 @@
-//! Removes what no deployment needs any more: images, static sites, uploads and logs.
+//! Removes what no deployment needs any more: images, static sites, blobs and logs.
+
+mod blobs;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
@@ -13,6 +15,8 @@ use bollard::query_parameters::{
 use temps_state::{Artifact, Deployment, EnvironmentId, Phase, Source, State};
 
 use crate::{BuildError, label};
+
+pub(crate) use self::blobs::Garbage;
 
 /// Of each environment, how many deployments that are out of service keep their artifact, for later rollbacks.
 pub const RETIRED_KEPT: usize = 5;
@@ -77,13 +81,9 @@ fn is_needed(deployment: &Deployment, seen: &mut usize) -> bool {
 /// Removes the entries of a folder that are neither needed nor young.
 pub(crate) fn sweep(folder: &Path, needed: &BTreeSet<String>, grace: Duration) {
     let Ok(entries) = std::fs::read_dir(folder) else { return };
-    let old = |entry: &std::fs::DirEntry| {
-        let modified = entry.metadata().and_then(|facts| facts.modified());
-        modified.is_ok_and(|at| at.elapsed().is_ok_and(|age| age >= grace))
-    };
     for entry in entries.flatten() {
         let is_needed = entry.file_name().to_str().is_some_and(|name| needed.contains(name));
-        if is_needed || !old(&entry) {
+        if is_needed || !is_old(&entry, grace) {
             continue;
         }
         let removed = match entry.file_type() {
@@ -94,6 +94,11 @@ pub(crate) fn sweep(folder: &Path, needed: &BTreeSet<String>, grace: Duration) {
             tracing::warn!(path = %entry.path().display(), %error, "cannot remove what is not needed");
         }
     }
+}
+
+fn is_old(entry: &std::fs::DirEntry, grace: Duration) -> bool {
+    let modified = entry.metadata().and_then(|facts| facts.modified());
+    modified.is_ok_and(|at| at.elapsed().is_ok_and(|age| age >= grace))
 }
 
 /// Removes the containers that this data folder's node left behind when it was ended in the middle of an export.
@@ -139,6 +144,26 @@ pub(crate) async fn sweep_images(
     Ok(())
 }
 
+/// Removes the images that came from other nodes and no deployment needs; `folder` has a file for each.
+pub(crate) async fn sweep_pulled(
+    docker: &Docker,
+    folder: &Path,
+    needed: &BTreeSet<String>,
+    grace: Duration,
+) -> Result<(), BuildError> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Ok(()) };
+    for entry in entries.flatten().filter(|entry| is_old(entry, grace)) {
+        let id = format!("sha256:{}", entry.file_name().to_string_lossy());
+        if !needed.contains(&id) {
+            remove_image(docker, &id).await?;
+            let removed = std::fs::remove_file(entry.path());
+            removed
+                .map_err(|source| BuildError::Write { what: "which images were pulled", source })?;
+        }
+    }
+    Ok(())
+}
+
 /// A filter for what this data folder's node labelled.
 fn ours(managed: &str, data_dir: &str) -> HashMap<&'static str, Vec<String>> {
     let labels =
@@ -162,13 +187,18 @@ pub(crate) async fn remove_image(docker: &Docker, id: &str) -> Result<(), BuildE
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use jiff::Timestamp;
     use temps_state::{Actor, DeploymentId, Id, NodeId, ProjectId};
 
     use super::*;
 
-    fn deployment(n: u64, phase: Phase, source: Source, artifact: Option<Artifact>) -> Deployment {
+    pub(crate) fn deployment(
+        n: u64,
+        phase: Phase,
+        source: Source,
+        artifact: Option<Artifact>,
+    ) -> Deployment {
         Deployment {
             id: DeploymentId::from_parts(n, 0),
             number: n,
@@ -183,10 +213,13 @@ mod tests {
             config: None,
             artifact,
             variables: BTreeMap::new(),
+            built_on: None,
+            architecture: None,
+            holders: Default::default(),
         }
     }
 
-    fn image(n: u64) -> Option<Artifact> {
+    pub(crate) fn image(n: u64) -> Option<Artifact> {
         Some(Artifact::Image { id: format!("sha256:{n}") })
     }
 

@@ -1,5 +1,6 @@
 //! What to try next, for each way in which a build fails.
 
+use temps_presets::DetectError;
 use temps_state::FailureCode;
 
 use crate::BuildError;
@@ -24,8 +25,28 @@ pub(crate) fn hint(error: &BuildError) -> String {
              cluster's settings."
                 .into()
         }
+        BuildError::StepFailed { detail, .. } if is_cut_off(detail) => {
+            "The step could not reach what it downloads from: check the node's network and its proxy settings. A source \
+             that carries its packages needs none: `go mod vendor`, for example."
+                .into()
+        }
         other => fixed(other).into(),
     }
+}
+
+/// Whether a program says that a host was not reached.
+fn is_cut_off(detail: &str) -> bool {
+    let signs = [
+        "no such host",
+        "name resolution",
+        "resolve host",
+        "EAI_AGAIN",
+        "ENOTFOUND",
+        "ECONNREFUSED",
+        "Network is unreachable",
+        "i/o timeout",
+    ];
+    signs.iter().any(|sign| detail.contains(sign))
 }
 
 fn branch_hint(branches: &[String]) -> String {
@@ -63,11 +84,17 @@ fn fixed(error: &BuildError) -> &'static str {
             "Upload with `temps deploy`, or as a tar.gz or tar.zst archive of plain files."
         }
         BuildError::Config(_) => "Correct temps.json or .temps.yaml and deploy again.",
+        BuildError::Detect(DetectError::NothingToRunIn { .. }) => {
+            "Correct temps.json or .temps.yaml and deploy again."
+        }
         BuildError::Detect(_) => {
             "Add a Dockerfile, or name a preset in temps.json: {\"preset\": \"…\"}."
         }
         BuildError::EngineUnavailable(_) | BuildError::EngineLost { .. } => {
             "Start the container engine on the node (`systemctl start docker`) and deploy again."
+        }
+        BuildError::ImageMissing { .. } | BuildError::BlobMissing { .. } => {
+            "Start a node that has it (`temps nodes list`), or deploy again to build it anew."
         }
         BuildError::BaseImageNotFound { .. } | BuildError::ImageNotFound { .. } => {
             "Check the image's name and tag, and that the node may pull it: `docker pull`. A node that reaches no registry can make \
@@ -91,5 +118,22 @@ fn fixed(error: &BuildError) -> &'static str {
         }
         BuildError::Cancelled => "Deploy again when you want to.",
         _ => "Look at the node's log, and report this if it happens again.",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_that_was_not_reached_is_recognised() {
+        for (detail, expect) in [
+            ("exit code 1: dial tcp: lookup proxy.golang.org: no such host", true),
+            ("exit code 1: npm error code ENOTFOUND", true),
+            ("exit code 2: undefined: x", false),
+        ] {
+            let error = BuildError::StepFailed { step: "RUN x".into(), detail: detail.into() };
+            assert_eq!(hint(&error).contains("could not reach"), expect, "{detail}");
+        }
     }
 }

@@ -19,7 +19,7 @@ use crate::masked_log::MaskedLog;
 use crate::progress::Progress;
 use crate::raw_engine::{RawEngine, percent_encoded};
 use crate::session::{BuildSecrets, Session};
-use crate::verdict::{Ending, lacks_frontend, without_syntax};
+use crate::verdict::Ending;
 use crate::{BuildError, Engine, step};
 
 /// The longest message of the engine about a build, in octets.
@@ -38,6 +38,8 @@ pub(crate) struct ImageBuild<'a> {
     pub(crate) ignore: String,
     /// The Dockerfile's path in the context, and its text.
     pub(crate) dockerfile: (String, String),
+    /// Files that the Dockerfile needs besides, by their paths.
+    pub(crate) files: Vec<(String, String)>,
     pub(crate) target: Option<String>,
     pub(crate) args: BTreeMap<String, String>,
     pub(crate) labels: BTreeMap<String, String>,
@@ -55,25 +57,9 @@ enum Attempt {
 impl ImageBuild<'_> {
     /// Builds and gives the image's id. Dropping the future closes the connection, on which the engine stops the build.
     pub(crate) async fn run(&self) -> Result<String, BuildError> {
-        let text = self.dockerfile.1.clone();
-        match (self.attempt(&text).await?, without_syntax(&text)) {
-            (Attempt::Built(id), _) => Ok(id),
-            (Attempt::Failed { message, progress, .. }, Some((frontend, rest)))
-                if lacks_frontend(&message, &progress, &frontend) =>
-            {
-                self.log.write(
-                    step::BUILD,
-                    &format!(
-                        "the image {frontend} of the `# syntax` line cannot be pulled: building \
-                         with the engine's own frontend instead"
-                    ),
-                );
-                match self.attempt(&rest).await? {
-                    Attempt::Built(id) => Ok(id),
-                    failed => Err(self.verdict(&failed)),
-                }
-            }
-            (failed, _) => Err(self.verdict(&failed)),
+        match self.attempt().await? {
+            Attempt::Built(id) => Ok(id),
+            failed => Err(self.verdict(&failed)),
         }
     }
 
@@ -91,7 +77,7 @@ impl ImageBuild<'_> {
         ending.verdict()
     }
 
-    async fn attempt(&self, dockerfile: &str) -> Result<Attempt, BuildError> {
+    async fn attempt(&self) -> Result<Attempt, BuildError> {
         let warden = self.warden();
         let killed = warden.as_ref().map(Warden::killed).unwrap_or_default();
         let watch = async {
@@ -103,7 +89,7 @@ impl ImageBuild<'_> {
         let (mut progress, mut ending) = (Progress::new(self.log.mask()), None);
         tokio::select! {
             () = watch => {}
-            done = self.solve(dockerfile, &mut progress) => ending = done?,
+            done = self.solve(&mut progress) => ending = done?,
         }
         let out_of_memory = killed.load(Ordering::Relaxed);
         Ok(match ending {
@@ -129,7 +115,6 @@ impl ImageBuild<'_> {
     /// Sends one build and follows it to its end: the image's id, or what the engine says went wrong.
     async fn solve(
         &self,
-        dockerfile: &str,
         progress: &mut Progress,
     ) -> Result<Option<Result<String, String>>, BuildError> {
         let session_id = session_id(self.deployment);
@@ -137,7 +122,7 @@ impl ImageBuild<'_> {
         let context = BuildContext {
             folder: self.context.clone(),
             ignore: Dockerignore::read(&self.ignore),
-            dockerfile: (self.dockerfile.0.clone(), dockerfile.into()),
+            files: std::iter::once(&self.dockerfile).chain(&self.files).cloned().collect(),
         };
         let body = StreamBody::new(context.stream().map(|piece| piece.map(Frame::data)).boxed());
         let mut raw = RawEngine::connect(self.engine).await?;

@@ -32,7 +32,7 @@ pub(crate) async fn unpack(
 ) -> Result<SourceFolder, BuildError> {
     let path = uploads.path(digest);
     let facts = std::fs::metadata(&path)
-        .map_err(|_| BuildError::UploadMissing { digest: digest.into() })?;
+        .map_err(|source| BuildError::Read { what: "the upload", source })?;
     log.write(step::SOURCE, &format!("unpacking the upload, {} KiB", facts.len().div_ceil(1024)));
     let root = folder(work)?;
     let target = root.clone();

@@ -87,7 +87,7 @@ pub(crate) fn publish(folder: &Path, sites: &Path, served: Served) -> Result<Str
 }
 
 /// Moves the finished draft to its name.
-fn place(draft: tempfile::TempDir, target: &Path) -> io::Result<()> {
+pub(crate) fn place(draft: tempfile::TempDir, target: &Path) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     fs::set_permissions(draft.path(), fs::Permissions::from_mode(0o755))?;
     fs::rename(draft.path(), target)?;

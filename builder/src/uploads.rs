@@ -1,16 +1,15 @@
 //! Uploaded source archives, each kept under the SHA-256 of its octets.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncWriteExt;
 
-use crate::BuildError;
 use crate::archive::Compression;
+use crate::{BlobDigest, Blobs, BuildError};
 
 /// The most octets an uploaded archive has unless the caller sets less.
 pub const UPLOAD_BYTES_MAX: u64 = 512 << 20;
@@ -18,7 +17,7 @@ pub const UPLOAD_BYTES_MAX: u64 = 512 << 20;
 /// The archives that clients and pushes sent to this node.
 #[derive(Clone)]
 pub struct Uploads {
-    folder: Arc<Path>,
+    blobs: Blobs,
 }
 
 /// An archive that was received whole.
@@ -31,14 +30,16 @@ pub struct Upload {
 }
 
 impl Uploads {
-    pub(crate) fn new(folder: PathBuf) -> Self {
-        Self { folder: folder.into() }
+    pub(crate) fn new(blobs: Blobs) -> Self {
+        Self { blobs }
     }
 
     /// Where the archive of that digest is, or would be. A text that is not a digest leads nowhere.
     pub fn path(&self, digest: &str) -> PathBuf {
-        let plain = digest.len() == 64 && digest.bytes().all(|b| b.is_ascii_hexdigit());
-        self.folder.join(if plain { digest } else { "not-a-digest" })
+        match BlobDigest::read(digest) {
+            Some(digest) => self.blobs.path(&digest),
+            None => self.blobs.parts().join("not-a-digest"),
+        }
     }
 
     /// Receives a tar.gz or tar.zst archive of at most `max` octets. It is on disk, synced, when this returns;
@@ -49,7 +50,7 @@ impl Uploads {
         E: std::error::Error + Send + Sync + 'static,
     {
         let failed = |source| BuildError::Write { what: "the upload", source };
-        let temporary = tempfile::NamedTempFile::new_in(&self.folder).map_err(failed)?;
+        let temporary = tempfile::NamedTempFile::new_in(self.blobs.parts()).map_err(failed)?;
         let mut file = tokio::fs::File::from_std(temporary.reopen().map_err(failed)?);
         let (mut hash, mut bytes, mut head) = (Sha256::new(), 0, Vec::new());
         while let Some(chunk) = stream.next().await {
@@ -68,10 +69,15 @@ impl Uploads {
             return Err(BuildError::UploadNotArchive);
         }
         file.sync_all().await.map_err(failed)?;
-        let digest = hex::encode(hash.finalize());
-        temporary.persist(self.path(&digest)).map_err(|e| failed(e.error))?;
-        crate::disk::sync_folder(&self.folder).map_err(failed)?;
-        Ok(Upload { digest, bytes })
+        let digest = BlobDigest::finish(hash);
+        self.blobs.place(temporary.path(), &digest).map_err(failed)?;
+        // It is not there any more under the draft's name.
+        let _ = temporary.into_temp_path().keep();
+        let path = self.blobs.path(&digest);
+        for folder in path.ancestors().skip(1).take(2) {
+            crate::disk::sync_folder(folder).map_err(failed)?;
+        }
+        Ok(Upload { digest: digest.hex().into(), bytes })
     }
 }
 
@@ -89,7 +95,7 @@ mod tests {
     #[tokio::test]
     async fn an_upload_is_kept_under_its_digest() {
         let folder = tempfile::tempdir().unwrap();
-        let uploads = Uploads::new(folder.path().into());
+        let uploads = Uploads::new(Blobs::open(folder.path()).unwrap());
         let data = [0x1f, 0x8b, 1, 2, 3, 4, 5];
         let upload = uploads.receive(chunks(&data), 100).await.unwrap();
         assert_eq!(upload.bytes, 7);
@@ -100,7 +106,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_refused_leaves_nothing_behind() {
         let folder = tempfile::tempdir().unwrap();
-        let uploads = Uploads::new(folder.path().into());
+        let uploads = Uploads::new(Blobs::open(folder.path()).unwrap());
         let large = uploads.receive(chunks(&[0x1f; 20]), 10).await;
         assert!(matches!(large, Err(BuildError::UploadTooLarge { max: 10 })));
         let text = uploads.receive(chunks(b"hello"), 10).await;
@@ -108,14 +114,16 @@ mod tests {
         let broken = futures::stream::iter([Err::<Bytes, _>(io::Error::other("gone"))]);
         let broken = uploads.receive(broken, 10).await;
         assert!(matches!(broken, Err(BuildError::UploadInterrupted { .. })));
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        assert_eq!(std::fs::read_dir(uploads.blobs.parts()).unwrap().count(), 0);
+        assert!(uploads.blobs.list().unwrap().is_empty());
     }
 
     #[test]
     fn a_digest_never_leads_out_of_the_folder() {
-        let uploads = Uploads::new("/uploads".into());
+        let folder = tempfile::tempdir().unwrap();
+        let uploads = Uploads::new(Blobs::open(folder.path()).unwrap());
         for text in ["../../etc/passwd", "", "ab", &"/".repeat(64)] {
-            assert_eq!(uploads.path(text), Path::new("/uploads/not-a-digest"));
+            assert!(uploads.path(text).ends_with("parts/not-a-digest"));
         }
     }
 }

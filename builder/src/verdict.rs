@@ -6,6 +6,8 @@ use crate::progress::{FailedStep, Progress};
 
 /// The vertex by which BuildKit looks up a base image.
 const LOAD_METADATA: &str = "[internal] load metadata for ";
+/// The vertex of an image that only files are copied from.
+const FROM: &str = "FROM ";
 /// What a process that was killed leaves.
 const KILLED: &str = "137";
 
@@ -35,8 +37,13 @@ impl Ending<'_> {
         {
             return BuildError::DockerfileMissing { path: self.dockerfile.into() };
         }
-        if let Some(image) = failed.as_ref().and_then(|f| f.name.strip_prefix(LOAD_METADATA)) {
-            return BuildError::BaseImageNotFound { image: image.into(), detail: tidy(message) };
+        let image = |f: &FailedStep<'_>| {
+            [LOAD_METADATA, FROM]
+                .iter()
+                .find_map(|start| Some(f.name.strip_prefix(start)?.to_owned()))
+        };
+        if let Some(image) = failed.as_ref().and_then(image) {
+            return BuildError::BaseImageNotFound { image, detail: tidy(message) };
         }
         if let Some(at) = message.find("dockerfile parse error") {
             return BuildError::DockerfileInvalid { detail: tidy(&message[at..]) };
@@ -69,28 +76,6 @@ impl Ending<'_> {
         };
         BuildError::StepFailed { step, detail }
     }
-}
-
-/// Whether a build failed because the image that its `# syntax=` line names could not be had.
-pub(crate) fn lacks_frontend(message: &str, progress: &Progress, frontend: &str) -> bool {
-    let name = frontend.split(['@', ':']).next().unwrap_or(frontend);
-    let names_it = |text: &str| text.contains(name);
-    names_it(message) || progress.failed().is_some_and(|f| names_it(f.name) || names_it(f.error))
-}
-
-/// The image of a Dockerfile's `# syntax=` line, and the Dockerfile without it.
-pub(crate) fn without_syntax(dockerfile: &str) -> Option<(String, String)> {
-    let comments = dockerfile.lines().take_while(|line| line.trim_start().starts_with('#'));
-    let (at, line) = comments.enumerate().find(|(_, line)| syntax(line).is_some())?;
-    let lines = dockerfile.lines().enumerate();
-    // An empty comment in its place keeps the line numbers of errors right.
-    let rest: Vec<&str> = lines.map(|(n, line)| if n == at { "#" } else { line }).collect();
-    Some((syntax(line)?.into(), rest.join("\n") + "\n"))
-}
-
-fn syntax(line: &str) -> Option<&str> {
-    let (key, value) = line.trim_start().strip_prefix('#')?.split_once('=')?;
-    key.trim().eq_ignore_ascii_case("syntax").then(|| value.trim())
 }
 
 /// A step's instruction without its number: `RUN npm ci` of `[build 2/3] RUN npm ci`.
@@ -180,19 +165,7 @@ mod tests {
         let name = "[internal] load metadata for docker.io/library/nope:1";
         let progress = failed_at(name, error, "");
         assert!(verdict(error, &progress, false).contains("image: \"docker.io/library/nope:1\""));
-    }
-
-    #[test]
-    fn a_syntax_line_is_found_among_the_first_comments_only() {
-        let (image, rest) =
-            without_syntax("# hello\n# Syntax = docker/dockerfile:1.7\nFROM a\n").unwrap();
-        assert_eq!(image, "docker/dockerfile:1.7");
-        assert_eq!(rest, "# hello\n#\nFROM a\n");
-        assert_eq!(without_syntax("FROM a\n# syntax=b\n"), None);
-        assert_eq!(without_syntax(""), None);
-        let name = "resolve image config for docker.io/docker/dockerfile:1.7";
-        let progress = failed_at(name, "dial tcp: lookup failed", "");
-        assert!(lacks_frontend("x", &progress, "docker/dockerfile:1.7"));
-        assert!(!lacks_frontend("x", &Progress::default(), "docker/dockerfile:1.7"));
+        let progress = failed_at("FROM ghcr.io/a/b:1", error, "");
+        assert!(verdict(error, &progress, false).contains("image: \"ghcr.io/a/b:1\""));
     }
 }

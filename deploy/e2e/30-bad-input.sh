@@ -131,11 +131,7 @@ new_node_on_small_disk() {
     mount -t tmpfs -o "size=$DISK_SIZE" temps-e2e "$STORY_FOLDER/small/data"
 }
 
-# state_is_written: nothing has been written to the state for a while, so that nothing of it waits in memory.
-state_is_written() { (($(date +%s) - $(stat -c %Y "$NODE/data/raft/state/db") >= 3)); }
-
 fill_disk() {
-    wait_for 20 state_is_written
     dd if=/dev/zero of="$NODE/data/filler" bs=64k 2>/dev/null || true
     is "$(df --output=avail "$NODE/data" | tail -1 | tr -d ' ')" 0
 }

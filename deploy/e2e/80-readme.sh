@@ -157,7 +157,7 @@ works() {
     'temps deploy --image nginx:stable') image_deploys "$1" ;;
     'git remote add temps '*) push_works "$1" ;;
     'temps logs -f') log_follows "$1" ;;
-    'temps status') as_written "$1" | has 'survives the loss of none' ;;
+    'temps status') as_written "$1" | has 'This is the only node' ;;
     'temps deployments list') as_written "$1" | grep -E '^1 +live ' ;;
     'temps env set KEY=value') as_written "$1"; temps env list --project app | grep -E 'KEY.*value' ;;
     'temps env set --secret KEY=-') secret_is_read "$1" ;;
@@ -170,6 +170,17 @@ works() {
     'temps audit') as_written "$1" | has "$ADMIN_EMAIL" ;;
     'temps completion bash') as_written "$1" | bash -n ;;
     'temps serve') node_runs "$NODE"; [[ $(tr '\0' ' ' <"/proc/$(<"$NODE/node.pid")/cmdline") == *' serve '* ]] ;;
+    'temps nodes token') as_written "$1"; temps nodes token --json | field .token >"$STORY_FOLDER/token"; grep -q '^tj_' "$STORY_FOLDER/token" ;;
+    'temps join '*) joins ;;
+    'temps nodes list') as_written "$1" | has n2 ;;
+    'temps nodes show n2') as_written "$1" | has ready ;;
+    'temps nodes drain n2') as_written "$1"; temps nodes show n2 | has drained ;;
+    'temps nodes undrain n2') as_written "$1"; temps nodes show n2 | has ready ;;
+    'temps nodes label n2 zone=north') as_written "$1"; temps nodes show n2 | has north ;;
+    'temps leave') leaves "$1" ;;
+    'temps nodes remove n2') removes "$1" ;;
+    # chaos-tests/ brings clusters up with it.
+    'deploy/cluster.sh up 3') "$DEPLOY/cluster.sh" --help | has 'up [N]' ;;
     *) printf 'nothing here proves this command of README.md: %s\n' "$1" && return 1 ;;
     esac
 }
@@ -177,6 +188,39 @@ works() {
 is_scaled() { is "$(temps projects show app --json | field '.environments[0].healthy_replicas')" "$1"; }
 
 # Flags, their environment and defaults are as `temps serve --help` says.
+# The node that joins, in a folder of its own beside the first.
+SECOND=$STORY_FOLDER/second
+
+joins() {
+    local port
+    port=$(free_port_from $((20000 + $$ * 10 % 10000 + 5)))
+    keep_addresses "$SECOND" "127.0.0.1:$port" "127.0.0.1:$(free_port_from $((port + 1)))" "127.0.0.1:$(free_port_from $((port + 2)))" "127.0.0.1:$(free_port_from $((port + 3)))"
+    start_node "$SECOND" join "$(address "$NODE" peer)" --token "$(<"$STORY_FOLDER/token")" --name n2
+    wait_for 30 second_is_ready
+}
+
+second_is_ready() { temps nodes show n2 | grep -q ready; }
+second_is_gone() { ! temps nodes list | grep -q n2; }
+
+# leaves COMMAND: on the second node; its process ends.
+leaves() {
+    local key
+    key=$(temps apikeys create leaving --permission read --permission admin --json | field .key)
+    TEMPS_API_TOKEN=$key as_written "$1 --url http://$(address "$SECOND" api) --yes"
+    wait_for 30 second_is_gone
+}
+
+# removes COMMAND: a node that is lost for ever; it joins once more for that.
+removes() {
+    stop_node "$SECOND"
+    rm -rf "$SECOND"
+    temps nodes token --json | field .token >"$STORY_FOLDER/token"
+    joins
+    kill -9 "$(<"$SECOND/node.pid")"
+    as_written "$1"
+    second_is_gone
+}
+
 flags_are_as_told() {
     local flag variable default help count=0
     help=$("$TEMPS_BIN" serve --help | tr -s ' \n' ' ')
@@ -224,6 +268,9 @@ new_node
 export XDG_CONFIG_HOME=$NODE/client
 step 'make an app and a repository' prepare
 at_end run_quickstart --purge
+at_end remove_node_images "$SECOND/data"
+at_end remove_node_containers "$SECOND/data"
+at_end stop_node "$SECOND"
 mapfile -t commands < <(readme_commands)
 check 'README.md shows commands' test "${#commands[@]}" -gt 15
 declare -A seen

@@ -60,7 +60,7 @@ new_node() {
     NODE=$STORY_FOLDER/${1:-node}
     NODES+=("$NODE")
     port=$(free_port_from $((20000 + $$ * 10 % 10000)))
-    keep_addresses "$NODE" "127.0.0.1:$port" "127.0.0.1:$(free_port_from $((port + 1)))" "127.0.0.1:$(free_port_from $((port + 2)))"
+    keep_addresses "$NODE" "127.0.0.1:$port" "127.0.0.1:$(free_port_from $((port + 1)))" "127.0.0.1:$(free_port_from $((port + 2)))" "127.0.0.1:$(free_port_from $((port + 3)))"
     step "start a node on port $port" start_node "$NODE"
     step 'log in' log_in "$NODE"
 }

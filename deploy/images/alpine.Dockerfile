@@ -2,5 +2,6 @@
 ARG FROM
 FROM $FROM
 COPY apk.sh /sbin/apk
+COPY apk-names.conf /usr/local/share/
 COPY alpine-user.sh /usr/local/sbin/adduser
 COPY alpine-user.sh /usr/local/sbin/addgroup

@@ -50,13 +50,13 @@ npm_for() {
     esac
 }
 
-# plan NAME: sets RECIPE, ARGUMENTS, PREPARE (fills the build folder, given as its argument) and NOTE
-# (what differs from the official image). Fails for a name of no known family.
+# plan NAME: sets RECIPE, ARGUMENTS, PREPARE (fills the build folder, given as its last argument), UNDER (an image to
+# make first, if any) and NOTE (what differs from the official image). Fails for a name of no known family.
 plan() {
     local repository tag
     repository=$(repository_of "$1")
     tag=$(tag_of "$1")
-    RECIPE='' ARGUMENTS=() PREPARE=true NOTE=''
+    RECIPE='' ARGUMENTS=() PREPARE=true UNDER='' NOTE=''
     case $repository in
     node) plan_node "$tag" ;;
     oven/bun) plan_bun "$tag" ;;
@@ -69,7 +69,11 @@ plan() {
     eclipse-temurin | openjdk | amazoncorretto) plan_java "$tag" ;;
     maven) RECIPE=java NOTE="Debian's OpenJDK 17 and Maven 3.8 stand in" ARGUMENTS=('PACKAGES=openjdk-17-jdk-headless maven') ;;
     debian | buildpack-deps) RECIPE=debian NOTE="Debian $SUITE stands in" ;;
-    ubuntu | gcr.io/distroless/*) RECIPE=debian NOTE="this is Debian $SUITE, not ${repository##*/}" ;;
+    ubuntu) RECIPE=debian NOTE="this is Debian $SUITE, not ubuntu" ;;
+    gcr.io/distroless/*) plan_distroless "${repository##*/}" "$tag" ;;
+    ghcr.io/astral-sh/uv) plan_uv "$tag" ;;
+    httpd) RECIPE=httpd NOTE="Debian's Apache stands in" ;;
+    caddy) RECIPE=caddy NOTE="Debian's Caddy 2.6 stands in" ;;
     alpine) RECIPE=debian NOTE="this is Debian $SUITE with a small apk that calls apt-get" ;;
     busybox) RECIPE=debian NOTE="Debian $SUITE with its busybox stands in" ARGUMENTS=('PACKAGES=busybox') ;;
     *) return 1 ;;
@@ -124,6 +128,38 @@ plan_rust() {
     else
         RECIPE=rust-debian NOTE="Debian's Rust 1.63 stands in, which is too old for many projects"
     fi
+}
+
+# plan_uv TAG: `python3.12-bookworm-slim` is a Python with uv in it, `latest` and `0.8` are uv alone.
+plan_uv() {
+    RECIPE=uv ARGUMENTS=("FROM=$BASE_IMAGE")
+    [[ $1 != *python3* ]] || from_image "python:$(sed -E 's/.*python(3[0-9.]*)-?/\1-/; s/-$//' <<<"$1")"
+}
+
+# plan_distroless NAME TAG
+plan_distroless() {
+    RECIPE=distroless ARGUMENTS=("FROM=$BASE_IMAGE") PREPARE="finish_distroless $1 $2" NOTE="this is Debian $SUITE, not distroless"
+    case $1 in
+    nodejs*) from_image "node:$(sed -E 's/^nodejs([0-9]*).*/\1/' <<<"$1")-slim" ;;
+    python3*) ARGUMENTS+=('PACKAGES=python3') ;;
+    java*) ARGUMENTS+=('PACKAGES=openjdk-17-jre-headless') ;;
+    esac
+}
+
+# finish_distroless NAME TAG FOLDER: what the image starts, and as whom.
+finish_distroless() {
+    case $1 in
+    nodejs*) printf 'ENTRYPOINT ["/nodejs/bin/node"]\n' ;;
+    python3*) printf 'ENTRYPOINT ["/usr/bin/python3"]\n' ;;
+    java*) printf 'ENTRYPOINT ["java", "-jar"]\n' ;;
+    esac >>"$3/Dockerfile"
+    [[ $2 != *nonroot* ]] || printf 'USER 65532\nWORKDIR /home/nonroot\n' >>"$3/Dockerfile"
+}
+
+# from_image NAME: the recipe starts from another image, which is made first.
+from_image() {
+    UNDER=$1
+    ARGUMENTS=("FROM=$1")
 }
 
 plan_php() {

@@ -1,6 +1,6 @@
 //! The HTTP client of the API: paths, retries, problems as errors, streams of lines.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::{Stream, StreamExt, TryStreamExt};
 use reqwest::header::{self, HeaderMap};
@@ -10,6 +10,7 @@ use tokio_util::codec::{FramedRead, LinesCodec};
 use tokio_util::io::StreamReader;
 
 use crate::error::CliError;
+use crate::output::Output;
 use crate::problem::Problem;
 
 /// How long a connection may take to come about.
@@ -22,6 +23,11 @@ const UPLOAD_WITHIN: Duration = Duration::from_secs(3_600);
 const ATTEMPTS_MAX: u32 = 4;
 /// The pause before the second attempt; it doubles.
 const PAUSE_FIRST: Duration = Duration::from_millis(150);
+/// How long a cluster without quorum is asked again when nobody says, and at most.
+const QUORUM_WITHIN: Duration = Duration::from_secs(30);
+const QUORUM_WITHIN_MAX: Duration = Duration::from_secs(3_600);
+/// The pause before it is asked again.
+const QUORUM_PAUSE: Duration = Duration::from_secs(1);
 /// The longest line of a stream, in octets.
 const LINE_BYTES_MAX: usize = 4 << 20;
 /// How many items a page of a list holds.
@@ -41,6 +47,8 @@ pub struct Client {
     http: reqwest::Client,
     url: String,
     credentials: Credentials,
+    /// Where waiting is told of, if anywhere.
+    output: Option<Output>,
 }
 
 /// What the API answered.
@@ -78,12 +86,17 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .expect("the settings are constants, and main installed the TLS provider");
-        Self { http, url: url.into(), credentials: Credentials::Nobody }
+        Self { http, url: url.into(), credentials: Credentials::Nobody, output: None }
     }
 
     /// A client with an API key.
     pub fn with_key(url: &str, key: String) -> Self {
         Self { credentials: Credentials::Key(key), ..Self::anonymous(url) }
+    }
+
+    /// The same client, which tells people when it waits.
+    pub fn telling(self, output: Output) -> Self {
+        Self { output: Some(output).filter(|output| !output.json), ..self }
     }
 
     /// Logs in with a password; the client that comes back holds the session.
@@ -160,9 +173,14 @@ impl Client {
         self.call(Call { body: Some(body), etag, ..Call::new(Method::PUT, path) }).await
     }
 
-    /// Changes something.
-    pub async fn patch(&self, path: &str, body: &Value) -> Result<Answer, CliError> {
-        self.call(Call { body: Some(body), ..Call::new(Method::PATCH, path) }).await
+    /// Changes something, unless it is not what its tag says any more.
+    pub async fn patch(
+        &self,
+        path: &str,
+        body: &Value,
+        etag: Option<&str>,
+    ) -> Result<Answer, CliError> {
+        self.call(Call { body: Some(body), etag, ..Call::new(Method::PATCH, path) }).await
     }
 
     /// Deletes something.
@@ -230,19 +248,36 @@ impl Client {
         Err(self.unreadable("it did not switch to a WebSocket"))
     }
 
+    /// Sends a request until it is answered with a quorum, or for as long as that is waited for.
+    async fn send(&self, call: &Call<'_>) -> Result<Response, CliError> {
+        let key = (call.method == Method::POST).then(fresh_key);
+        let mut patience = Patience::begin();
+        loop {
+            let response = self.reach(call, key.as_deref()).await?;
+            if !matches!(response.status().as_u16(), 503 | 504) {
+                return Ok(response);
+            }
+            let problem = self.problem(response).await;
+            // With the same key, what may have happened happens once.
+            let unknown = problem.code == "outcome_unknown" && key.is_some();
+            if !(problem.is_no_quorum() || unknown) || !patience.wait(self.output.as_ref()).await {
+                return Err(CliError::Refused(Box::new(problem)));
+            }
+        }
+    }
+
     async fn call(&self, call: Call<'_>) -> Result<Answer, CliError> {
         let response = self.send(&call).await?;
         self.answer(response).await
     }
 
     /// Sends a request until it is answered, as often as is safe.
-    async fn send(&self, call: &Call<'_>) -> Result<Response, CliError> {
-        let key = (call.method == Method::POST).then(fresh_key);
+    async fn reach(&self, call: &Call<'_>, key: Option<&str>) -> Result<Response, CliError> {
         let repeatable = call.method == Method::GET || key.is_some();
         let mut pause = PAUSE_FIRST;
         let mut attempt = 1;
         loop {
-            let error = match self.request(call, key.as_deref()).send().await {
+            let error = match self.request(call, key).send().await {
                 Ok(response) => return Ok(response),
                 Err(error) => error,
             };
@@ -307,8 +342,12 @@ impl Client {
         if status.is_redirection() {
             return Err(self.unreadable(&format!("it redirects elsewhere (status {status})")));
         }
-        let body = response.bytes().await.unwrap_or_default();
-        Err(CliError::Refused(Box::new(Problem::read(status.as_u16(), &body))))
+        Err(CliError::Refused(Box::new(self.problem(response).await)))
+    }
+
+    async fn problem(&self, response: Response) -> Problem {
+        let status = response.status().as_u16();
+        Problem::read(status, &response.bytes().await.unwrap_or_default())
     }
 
     fn unreachable(&self, source: reqwest::Error) -> CliError {
@@ -317,6 +356,34 @@ impl Client {
 
     fn unreadable(&self, why: &str) -> CliError {
         CliError::Unreadable { url: self.url.clone(), why: why.into() }
+    }
+}
+
+/// How long a cluster without quorum is asked again.
+struct Patience {
+    until: Instant,
+    told: bool,
+}
+
+impl Patience {
+    fn begin() -> Self {
+        let seconds = std::env::var("TEMPS_QUORUM_WAIT").ok().and_then(|text| text.parse().ok());
+        let within = seconds.map_or(QUORUM_WITHIN, Duration::from_secs);
+        Self { until: Instant::now() + within.min(QUORUM_WITHIN_MAX), told: false }
+    }
+
+    /// Waits for the next try, and says so once; `false` when there is none.
+    async fn wait(&mut self, output: Option<&Output>) -> bool {
+        let left = self.until.saturating_duration_since(Instant::now());
+        if left < QUORUM_PAUSE {
+            return false;
+        }
+        if let (false, Some(output)) = (std::mem::replace(&mut self.told, true), output) {
+            let seconds = left.as_secs_f64().ceil();
+            output.note(&format!("no quorum; trying again for up to {seconds} s…"));
+        }
+        tokio::time::sleep(QUORUM_PAUSE).await;
+        true
     }
 }
 

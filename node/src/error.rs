@@ -38,7 +38,7 @@ pub enum CliError {
         source: reqwest::Error,
     },
     /// The API said no.
-    #[error("{}", .0.title)]
+    #[error("{}", .0.what())]
     Refused(Box<Problem>),
     /// The answer is not what the API promises.
     #[error("the answer of {url} makes no sense")]
@@ -148,7 +148,7 @@ impl CliError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Usage { .. } => Exit::Usage,
-            Self::Serve(error) if matches!(**error, ServeError::Config(_)) => Exit::Usage,
+            Self::Serve(error) => error.exit(),
             Self::DeployFailed { .. } => Exit::DeployFailed,
             Self::Refused(problem) if problem.is_no_quorum() => Exit::NoQuorum,
             Self::OutputClosed => Exit::Ok,
@@ -173,6 +173,10 @@ impl CliError {
             Self::Usage { why, next, .. } | Self::Blocked { why, next, .. } => {
                 (why.clone(), next.clone())
             }
+            Self::File { source, .. } if source.kind() == io::ErrorKind::StorageFull => (
+                format!("the disk is full: {source}"),
+                "free space (df -h), or set TMPDIR to a folder with more room".into(),
+            ),
             Self::File { source, path, .. } => {
                 (source.to_string(), format!("ls -ld {}", path.display()))
             }
@@ -258,6 +262,14 @@ mod tests {
         assert_eq!(refused("no_quorum", 503).exit(), Exit::NoQuorum);
         assert_eq!(refused("not_found", 404).exit(), Exit::Failed);
         assert_eq!(CliError::OutputClosed.exit(), Exit::Ok);
+    }
+
+    #[test]
+    fn a_full_disk_is_called_so_here_and_there() {
+        let full = || io::Error::from(io::ErrorKind::StorageFull);
+        let Advice { why, next, .. } = CliError::file("pack", "a")(full()).advice();
+        assert!(why.contains("the disk is full") && next.contains("df -h"), "{why} {next}");
+        assert_eq!(refused("disk_full", 507).advice().what, "the node's disk is full");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::client::{Client, path};
 use crate::error::CliError;
 use crate::output::Output;
 use crate::steps::Steps;
-use crate::view::{self, Deployment, Environment, LogLine, Status};
+use crate::view::{self, Deployment, Environment, LogLine, Queue, Status};
 
 /// How a build log says that a step is over; the step's own line with its timing says so too.
 const STEP_DONE: &str = "done in ";
@@ -41,6 +41,7 @@ pub async fn follow(output: Output, client: &Client, created: &Value) -> Result<
         events: Lines::new(client, format!("{base}/events"), &[]),
         log: builds.then(log),
         shown: VecDeque::new(),
+        ahead: 0,
     };
     let last = tokio::select! {
         last = follower.last_event() => last?,
@@ -77,6 +78,8 @@ struct Follower<'a> {
     log: Option<Lines<'a>>,
     /// The last lines of the log that were shown.
     shown: VecDeque<String>,
+    /// How many builds were said to be ahead.
+    ahead: u64,
 }
 
 impl Follower<'_> {
@@ -93,6 +96,9 @@ impl Follower<'_> {
                     if is_final(&deployment.phase) {
                         return Ok(event);
                     }
+                    if let Some(queue) = &deployment.queue {
+                        self.wait(queue);
+                    }
                     if let Some(step) = step_of(&deployment) {
                         self.steps.enter(step);
                     }
@@ -100,6 +106,16 @@ impl Follower<'_> {
                 line = next_line(&mut self.log) => self.show(line),
             }
         }
+    }
+
+    /// Says what a queued deployment waits for, whenever that changes.
+    fn wait(&mut self, queue: &Queue) {
+        if queue.ahead == 0 || queue.ahead == self.ahead {
+            return;
+        }
+        self.ahead = queue.ahead;
+        self.steps.enter("queue");
+        self.steps.line(&format!("waiting for a build slot ({})", queue.text()));
     }
 
     fn show(&mut self, line: Option<LogLine>) {

@@ -19,7 +19,7 @@ pub fn start(builder: Builder, cluster: Cluster, stop: CancellationToken) {
         loop {
             rounds.tick().await;
             // The next round is the retry; the engine may be away.
-            if let Err(error) = builder.collect_garbage(&cluster.state()).await {
+            if let Err(error) = builder.collect_garbage(&cluster.state(), cluster.node_id()).await {
                 warn!(%error, "could not take away what builds left");
             }
         }

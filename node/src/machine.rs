@@ -1,14 +1,26 @@
 //! What this machine is: its name, its processor, what it has for containers.
 
 use std::fs;
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::thread;
 
 use temps_state::Capacity;
+
+/// An address far away (RFC 5737); nobody is there.
+const SOMEWHERE: (Ipv4Addr, u16) = (Ipv4Addr::new(192, 0, 2, 1), 9);
 
 /// The machine's host name.
 pub fn host_name() -> String {
     let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
     if name.is_empty() { "localhost".into() } else { name }
+}
+
+/// The address that this machine has towards the world, as its routes say; nothing is sent to find out.
+pub fn outward_address() -> Option<IpAddr> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    socket.connect(SOMEWHERE).ok()?;
+    let address = socket.local_addr().ok()?.ip();
+    (!address.is_unspecified() && !address.is_loopback()).then_some(address)
 }
 
 /// The processor's architecture, as Docker names it.

@@ -1,6 +1,6 @@
 //! The `temps` binary: one command line for the node and for its clients.
 //!
-//! `temps serve` composes a node ([`node`]); every other verb is an HTTP client of any node ([`cli`]).
+//! `temps serve` and `temps join` compose a node ([`node`]); every other verb is an HTTP client of any node ([`cli`]).
 
 #![forbid(unsafe_code)]
 
@@ -8,19 +8,26 @@ mod banner;
 mod cli;
 mod client;
 mod config_file;
+mod deletion;
 mod docker_ignore;
 mod dotenv;
+mod drain;
 mod error;
 mod folder;
 mod follow;
 mod housekeeping;
+mod joining;
 mod logging;
 mod machine;
 mod node;
 mod node_config;
 mod output;
 mod pack;
+mod peers;
 mod problem;
+mod record;
+mod removal;
+mod revision;
 mod serve_error;
 mod signals;
 mod steps;

@@ -9,23 +9,28 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use prometheus_client::registry::Registry;
-use temps_api::{Api, ApiConfig, ensure_admin};
+use temps_api::{Api, ApiConfig, ApiHandle, LocalRegistry, OtherNodes, ensure_admin};
 use temps_builder::{BaseImages, Builder, Engine};
-use temps_proxy::{Edge, EdgeConfig, EdgeHandle};
-use temps_raft::{Cluster, Config, Proposal};
-use temps_scheduler::{Scheduler, SchedulerConfig};
-use temps_state::{Actor, Command, Node};
+use temps_dns::{Dns, DnsConfig};
+use temps_mesh::Incoming;
+use temps_proxy::{Edge, EdgeConfig, EdgeHandle, INNER_PORT, Inner};
+use temps_raft::{Cluster, Config, PeerConfig};
+use temps_scheduler::{Network, Scheduler, SchedulerConfig};
+use temps_state::Node;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::banner::Banner;
+use crate::banner::{Banner, reachable};
 use crate::housekeeping;
+use crate::joining::Joining;
 use crate::machine;
 use crate::node_config::{Admin, NodeConfig};
+use crate::peers::{Desk, Peers};
+use crate::record;
+use crate::removal;
 use crate::serve_error::ServeError;
 use crate::signals::Signals;
 
@@ -35,64 +40,101 @@ const API_DRAIN_WITHIN: Duration = Duration::from_secs(3);
 const EDGE_DRAIN_WITHIN: Duration = Duration::from_secs(15);
 /// How long the scheduler may take to leave off; containers run on.
 const SCHEDULER_STOP_WITHIN: Duration = Duration::from_secs(5);
+/// How long another node may take to take the lead.
+const HAND_OVER_WITHIN: Duration = Duration::from_secs(3);
 /// How long writing everything to disk may take.
 const CLUSTER_STOP_WITHIN: Duration = Duration::from_secs(10);
 
-/// Runs a node until a signal or a failure ends it.
-pub async fn run(config: NodeConfig) -> Result<(), ServeError> {
+/// Runs a node until a signal, a failure or the cluster ends it; joins before, where that is asked for.
+pub async fn run(config: NodeConfig, joining: Option<Joining>) -> Result<(), ServeError> {
     let started = Instant::now();
     let mut signals = Signals::catch().map_err(ServeError::Threads)?;
 
     // Everything that can be wrong outside is found out before anything is changed.
     check_data_dir(&config.data_dir)?;
     let api_listener = claim_ports(&config)?;
+    if let Some(joining) = &joining {
+        tokio::select! {
+            joined = joining.join(&config) => joined.map_err(ServeError::Join)?,
+            _ = signals.next() => return Ok(()),
+        }
+    }
 
-    let cluster = Cluster::start(Config { data_dir: config.data_dir.clone() })
-        .await
-        .map_err(ServeError::Open)?;
-    let Admin { email, password } = config.admin.clone();
-    let first_password =
-        ensure_admin(&cluster, &email, password).await.map_err(ServeError::Admin)?;
-    record_node(&cluster, &config).await?;
+    let cluster = Cluster::start(raft_config(&config)).await.map_err(ServeError::open)?;
+    let first_password = ensure_first_admin(&cluster, &config.admin).await?;
+    let peer = cluster.peer_listen_addr().unwrap_or(config.peer);
+    let edge = Edge::bind(edge_config(&config, &cluster)).map_err(ServeError::Edge)?;
+    let (http, https) = (edge.http_addr(), edge.https_addr());
+    let facts = Node {
+        address: record::address(&config, peer),
+        key: cluster.fingerprint().unwrap_or_default(),
+        http_port: Some(http.port()),
+        https_port: https.map(|address| address.port()),
+        ..record::facts(&config)
+    };
+    let stop = CancellationToken::new();
+    record_node(&cluster, facts, joining, &stop).await?;
+    let (peers, incoming) = bind_peers(&cluster, peer)?;
 
     let engine = Engine::on_socket(&config.docker_socket);
     let builder = Builder::open(&config.data_dir, engine.clone())
         .map_err(ServeError::Builder)?
-        .with_base_images(BaseImages::by(config.base_images.clone()));
+        .with_base_images(BaseImages::by(config.base_images.clone()))
+        .with_peers(Arc::new(OtherNodes::over(Arc::new(peers.clone()))));
+    let registry = LocalRegistry::bind(&config.data_dir).await.map_err(ServeError::Registry)?;
+    let builder = builder.with_registry(registry.own());
+    tokio::spawn(registry.serve(builder.clone(), cluster.clone(), stop.clone()));
     let api_address = api_listener.local_addr().map_err(ServeError::Api)?;
-    let banner = Banner::new(api_address, &config.data_dir, &email, first_password);
-    let scheduler = Scheduler::start(
+    let banner = Banner::new(api_address, &config.data_dir, &config.admin.email, first_password);
+    let network = Network::default();
+    let gateway = network.follow(engine.clone());
+    let dns = Dns::start(DnsConfig::default(), cluster.watch(), gateway.clone());
+    let scheduler = Scheduler::start_on(
+        network.with_nameservers(dns.nameservers()),
         cluster.clone(),
         builder.clone(),
         engine,
-        SchedulerConfig { data_dir: config.data_dir.clone(), api_url: banner.api_url.clone() },
+        SchedulerConfig {
+            data_dir: config.data_dir.clone(),
+            api_url: banner.api_url.clone(),
+            edge: Some(reachable(http)),
+        },
     );
-
-    let stop = CancellationToken::new();
     housekeeping::start(builder.clone(), cluster.clone(), stop.clone());
 
     let mut metrics = Registry::default();
-    let edge = Edge::bind(edge_config(&config, &cluster)).map_err(ServeError::Edge)?;
-    let (http, https) = (edge.http_addr(), edge.https_addr());
-    let edge = edge.start(cluster.watch(), &mut metrics);
+    let edge = edge
+        .with_reach(Arc::new(peers.clone()))
+        .with_local_endpoints(scheduler.local_endpoints())
+        .with_inner(Inner { gateway, residents: scheduler.residents(), port: INNER_PORT })
+        .start(cluster.watch(), &mut metrics);
+    cluster.tell_edge(edge.applied());
 
+    let left = CancellationToken::new();
     let api = Api {
         cluster: cluster.clone(),
         scheduler: scheduler.clone(),
         builder,
         edge_applied: edge.applied(),
         metrics: Arc::new(metrics),
+        nodes: Some(Arc::new(peers.clone())),
+        left: left.clone(),
         config: ApiConfig {
             http_port: http.port(),
             https_port: https.map(|address| address.port()),
             data_dir: config.data_dir.clone(),
+            peer_address: peer_address(&config, peer),
         },
     };
+    let api = api.handle();
+    let desk =
+        Desk { api: api.clone(), cluster: cluster.clone(), local: scheduler.local_endpoints() };
+    tokio::spawn(desk.serve(incoming));
     let mut api = serve_api(api, api_listener, stop.clone()).map_err(ServeError::Api)?;
 
     let domain = cluster.state().settings().preview_domain;
     banner.print(&domain, http.port(), started.elapsed());
-    info!(node = %cluster.node_id(), api = %api_address, %http, peer = %config.peer, "the node is ready");
+    info!(node = %cluster.node_id(), api = %api_address, %http, %peer, "the node is ready");
 
     let outcome = tokio::select! {
         signal = signals.next() => {
@@ -101,9 +143,84 @@ pub async fn run(config: NodeConfig) -> Result<(), ServeError> {
         }
         failed = cluster.failed() => Err(ServeError::Failed(failed)),
         ended = &mut api => Err(ServeError::Api(ended.map_or_else(io::Error::other, died))),
+        gone = gone(&cluster, &peers, &left) => gone,
     };
     signals.exit_at_next();
-    drain(api, stop, edge, scheduler, cluster, outcome).await
+    Parts { api, stop, edge, dns, scheduler, peers, cluster }.drain(outcome).await
+}
+
+fn raft_config(config: &NodeConfig) -> Config {
+    let peer = PeerConfig { listen: config.peer, advertise: config.advertise };
+    Config { data_dir: config.data_dir.clone(), peer: Some(peer) }
+}
+
+/// Makes the first admin of a cluster that this node is alone in; gives the password that was made. Any other cluster
+/// has one already, and may have no quorum to ask.
+async fn ensure_first_admin(
+    cluster: &Cluster,
+    admin: &Admin,
+) -> Result<Option<String>, ServeError> {
+    if !is_alone(cluster) {
+        return Ok(None);
+    }
+    let Admin { email, password } = admin.clone();
+    ensure_admin(cluster, &email, password).await.map_err(ServeError::Admin)
+}
+
+fn is_alone(cluster: &Cluster) -> bool {
+    let members = cluster.status().members;
+    members.len() == 1 && members[0].id == cluster.node_id()
+}
+
+/// Tells the cluster what this node is: at once where nobody else is asked, in its own time otherwise.
+async fn record_node(
+    cluster: &Cluster,
+    facts: Node,
+    joining: Option<Joining>,
+    stop: &CancellationToken,
+) -> Result<(), ServeError> {
+    if is_alone(cluster) {
+        return record::tell(cluster, &facts).await.map_err(ServeError::Record);
+    }
+    let telling = record::keep_telling(cluster.clone(), facts);
+    tokio::spawn(stop.clone().run_until_cancelled_owned(async move {
+        telling.await;
+        if let Some(joining) = joining {
+            joining.finish();
+        }
+    }));
+    Ok(())
+}
+
+fn bind_peers(cluster: &Cluster, peer: SocketAddr) -> Result<(Peers, Incoming), ServeError> {
+    let tls = cluster.peers().expect("the node was started with a peer port");
+    Peers::bind(peer, tls).map_err(ServeError::mesh)
+}
+
+/// Where a new machine would reach this node, as far as this one knows.
+fn peer_address(config: &NodeConfig, listens: SocketAddr) -> Option<SocketAddr> {
+    let outward = || Some(SocketAddr::new(machine::outward_address()?, listens.port()));
+    record::address(config, listens).or_else(outward)
+}
+
+/// Resolves when this node does not belong to the cluster any more. It is an error unless it was meant to go.
+async fn gone(
+    cluster: &Cluster,
+    peers: &Peers,
+    left: &CancellationToken,
+) -> Result<(), ServeError> {
+    let orderly = tokio::select! {
+        drained = removal::removed(cluster) => drained,
+        () = removal::locked_out(cluster, peers) => false,
+        () = left.cancelled() => true,
+    };
+    match orderly {
+        true => {
+            info!("this node has left its cluster; its data folder is of no more use");
+            Ok(())
+        }
+        false => Err(ServeError::Removed),
+    }
 }
 
 /// Makes the data folder and a file in it, which is what every part of the node is about to do.
@@ -140,28 +257,13 @@ fn edge_config(config: &NodeConfig, cluster: &Cluster) -> EdgeConfig {
     }
 }
 
-/// Tells the cluster what this node is, unless it knows.
-async fn record_node(cluster: &Cluster, config: &NodeConfig) -> Result<(), ServeError> {
-    let id = cluster.node_id();
-    let known = cluster.state().nodes.get(&id).cloned();
-    let node = Node {
-        id,
-        name: config.name.clone(),
-        joined_at: known.as_ref().map_or_else(Timestamp::now, |node| node.joined_at),
-        architecture: machine::architecture().into(),
-        capacity: machine::capacity(),
-        builds: config.builds,
-    };
-    if known.as_ref() == Some(&node) {
-        return Ok(());
-    }
-    let proposal = Proposal::new(Actor::Node { id }, Command::RecordNode { node });
-    cluster.propose(proposal).await.map(drop).map_err(ServeError::Record)
-}
-
 type ApiTask = JoinHandle<io::Result<()>>;
 
-fn serve_api(api: Api, listener: TcpListener, stop: CancellationToken) -> io::Result<ApiTask> {
+fn serve_api(
+    api: ApiHandle,
+    listener: TcpListener,
+    stop: CancellationToken,
+) -> io::Result<ApiTask> {
     listener.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
     Ok(tokio::spawn(api.serve(listener, stop)))
@@ -171,32 +273,56 @@ fn died(ended: io::Result<()>) -> io::Error {
     ended.err().unwrap_or_else(|| io::Error::other("it ended without being asked to"))
 }
 
-/// Ends the parts in the reverse of the order in which they began, each within its time.
-async fn drain(
+/// What ends with the node.
+struct Parts {
     api: ApiTask,
     stop: CancellationToken,
     edge: EdgeHandle,
+    dns: Dns,
     scheduler: Scheduler,
+    peers: Peers,
     cluster: Cluster,
-    outcome: Result<(), ServeError>,
-) -> Result<(), ServeError> {
-    let began = Instant::now();
-    stop.cancel();
-    let abort = api.abort_handle();
-    if !api.is_finished() && timeout(API_DRAIN_WITHIN, api).await.is_err() {
-        warn!("cut API requests that did not end in time");
-        abort.abort();
+}
+
+impl Parts {
+    /// Gives away the lead, then ends the parts in the reverse of the order in which they began, each within its time.
+    async fn drain(self, outcome: Result<(), ServeError>) -> Result<(), ServeError> {
+        let began = Instant::now();
+        self.hand_over().await;
+        let Self { api, stop, edge, dns, scheduler, peers, cluster } = self;
+        stop.cancel();
+        let abort = api.abort_handle();
+        if !api.is_finished() && timeout(API_DRAIN_WITHIN, api).await.is_err() {
+            warn!("cut API requests that did not end in time");
+            abort.abort();
+        }
+        edge.stop(EDGE_DRAIN_WITHIN).await;
+        drop(dns);
+        if timeout(SCHEDULER_STOP_WITHIN, scheduler.stop()).await.is_err() {
+            warn!("the scheduler did not leave off in time");
+        }
+        peers.stop().await;
+        let stopped = timeout(CLUSTER_STOP_WITHIN, cluster.stop()).await;
+        match &stopped {
+            Ok(Ok(())) => {
+                info!(seconds = began.elapsed().as_secs_f64(), "everything is written; bye");
+            }
+            Ok(Err(failure)) => error!(error = %failure, "not everything could be written"),
+            Err(_) => error!("writing everything took too long"),
+        }
+        outcome?;
+        stopped.unwrap_or(Ok(())).map_err(ServeError::Stop)
     }
-    edge.stop(EDGE_DRAIN_WITHIN).await;
-    if timeout(SCHEDULER_STOP_WITHIN, scheduler.stop()).await.is_err() {
-        warn!("the scheduler did not leave off in time");
+
+    /// Others need not find out that their leader is gone.
+    async fn hand_over(&self) {
+        if is_alone(&self.cluster) || !*self.cluster.leading().borrow() {
+            return;
+        }
+        match timeout(HAND_OVER_WITHIN, self.cluster.hand_over()).await {
+            Ok(Ok(())) => info!("another node leads now"),
+            Ok(Err(error)) => warn!(%error, "nobody took the lead"),
+            Err(_) => warn!("nobody took the lead in time"),
+        }
     }
-    let stopped = timeout(CLUSTER_STOP_WITHIN, cluster.stop()).await;
-    match &stopped {
-        Ok(Ok(())) => info!(seconds = began.elapsed().as_secs_f64(), "everything is written; bye"),
-        Ok(Err(failure)) => error!(error = %failure, "not everything could be written"),
-        Err(_) => error!("writing everything took too long"),
-    }
-    outcome?;
-    stopped.unwrap_or(Ok(())).map_err(ServeError::Stop)
 }

@@ -24,9 +24,12 @@ pub struct ServeArgs {
     /// Where the API is served.
     #[arg(long, env = "TEMPS_API", default_value = "127.0.0.1:3000", value_name = "ADDRESS")]
     api: String,
-    /// Where other nodes reach this one.
-    #[arg(long, env = "TEMPS_PEER", default_value = "127.0.0.1:3001", value_name = "ADDRESS")]
+    /// Where other nodes are listened to, over TCP and UDP; strangers get nothing there.
+    #[arg(long, env = "TEMPS_PEER", default_value = "0.0.0.0:3001", value_name = "ADDRESS")]
     peer: String,
+    /// Where other nodes reach this one, when that is not where it listens: behind a NAT, say.
+    #[arg(long, env = "TEMPS_ADVERTISE", value_name = "ADDRESS")]
+    advertise: Option<String>,
     /// How log lines look: text or json.
     #[arg(long, env = "TEMPS_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
     log_format: String,
@@ -86,8 +89,10 @@ pub struct NodeConfig {
     pub https: Option<SocketAddr>,
     /// Where the API listens.
     pub api: SocketAddr,
-    /// Where other nodes reach this one.
+    /// Where other nodes are listened to.
     pub peer: SocketAddr,
+    /// Where other nodes reach this one, when that is another address.
+    pub advertise: Option<SocketAddr>,
     /// How log lines look.
     pub log_format: LogFormat,
     /// What is logged.
@@ -168,7 +173,8 @@ impl NodeConfig {
                 text => Some(address("https", text, "0.0.0.0:443")?),
             },
             api: address("api", &args.api, "127.0.0.1:3000")?,
-            peer: address("peer", &args.peer, "127.0.0.1:3001")?,
+            peer: address("peer", &args.peer, "0.0.0.0:3001")?,
+            advertise: advertised(args.advertise.as_deref())?,
             log_format: word("log-format", &args.log_format, "log format", "text")?,
             log_level: word("log-level", &args.log_level, "log level", "info")?,
             docker_socket: socket(&args.docker_socket)?,
@@ -224,6 +230,23 @@ fn address(
         };
         ConfigError::Value { flag, value: text.into(), kind: "address", why: why.into(), example }
     })
+}
+
+/// An address that other nodes can use: not every address, not any port.
+fn advertised(text: Option<&str>) -> Result<Option<SocketAddr>, ConfigError> {
+    const EXAMPLE: &str = "203.0.113.7:3001";
+    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
+    let at = address("advertise", text, EXAMPLE)?;
+    match at.ip().is_unspecified() || at.port() == 0 {
+        false => Ok(Some(at)),
+        true => Err(ConfigError::Value {
+            flag: "advertise",
+            value: text.into(),
+            kind: "address of one node",
+            why: "others cannot connect to it".into(),
+            example: EXAMPLE,
+        }),
+    }
 }
 
 fn word<T: std::str::FromStr<Err = &'static str>>(
@@ -319,6 +342,8 @@ mod tests {
             ("https", "on", "no port"),
             ("api", "127.0.0.1:99999", "no number"),
             ("peer", "", "no port"),
+            ("advertise", "0.0.0.0:3001", "cannot connect"),
+            ("advertise", "n1:3001", "no IP address"),
             ("log-format", "xml", "`text` or `json`"),
             ("log-level", "loud", "`debug`"),
             ("docker-socket", "tcp://host:2375", "no absolute path"),

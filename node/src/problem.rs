@@ -60,6 +60,17 @@ impl Problem {
         self.status == 404
     }
 
+    /// What failed, for those who do not know HTTP by heart.
+    pub fn what(&self) -> &str {
+        match self.status {
+            400 | 422 => "the node cannot use what it was given",
+            403 => "you may not do that",
+            409 | 412 => "that does not fit how things are",
+            507 => "the node's disk is full",
+            _ => &self.title,
+        }
+    }
+
     /// What to try next: the server's own hint, or the best guess from the status.
     pub fn next(&self) -> String {
         if let Some(hint) = self.hint.as_deref().filter(|hint| !hint.is_empty()) {
@@ -68,7 +79,7 @@ impl Problem {
         match self.status {
             401 => "temps login".into(),
             403 => "ask an admin for the permission: temps users list".into(),
-            404 => "temps projects list".into(),
+            404 => "look at what is there: temps projects list, temps nodes list".into(),
             409 | 412 => "look at what is there now, and try again".into(),
             429 => "wait a minute, and try again".into(),
             _ if self.is_no_quorum() => "temps status".into(),

@@ -7,9 +7,11 @@ use std::path::PathBuf;
 
 use temps_api::ApiError;
 use temps_builder::BuildError;
+use temps_mesh::MeshError;
 use temps_proxy::EdgeError;
-use temps_raft::{ProposeError, RaftError};
+use temps_raft::{JoinError, ProposeError, RaftError};
 
+use crate::error::Exit;
 use crate::node_config::ConfigError;
 
 /// Why a node does not start, or stops.
@@ -41,6 +43,15 @@ pub enum ServeError {
     /// The system gave no threads.
     #[error("cannot start the node's threads")]
     Threads(#[source] io::Error),
+    /// The machine cannot join the cluster.
+    #[error("cannot join the cluster")]
+    Join(#[source] JoinError),
+    /// The cluster removed the node.
+    #[error("this node was removed from its cluster")]
+    Removed,
+    /// The peer port cannot be used for streams.
+    #[error("cannot open streams to other nodes")]
+    Mesh(#[source] MeshError),
     /// The replicated state cannot be opened.
     #[error("cannot open the replicated state")]
     Open(#[source] RaftError),
@@ -53,6 +64,9 @@ pub enum ServeError {
     /// The builder cannot use its folders.
     #[error("cannot open the builder")]
     Builder(#[source] BuildError),
+    /// The registry of the node's own engine cannot listen.
+    #[error("cannot open the registry on loopback")]
+    Registry(#[source] io::Error),
     /// The edge cannot start.
     #[error("cannot start the edge")]
     Edge(#[source] EdgeError),
@@ -68,6 +82,33 @@ pub enum ServeError {
 }
 
 impl ServeError {
+    /// The replicated state cannot be opened, or the port for other nodes be had.
+    pub fn open(error: RaftError) -> Self {
+        match error {
+            RaftError::PeerPort { address, source } => {
+                Self::Listen { flag: "peer", address, source }
+            }
+            error => Self::Open(error),
+        }
+    }
+
+    /// The port for streams of other nodes cannot be had.
+    pub fn mesh(error: MeshError) -> Self {
+        match error {
+            MeshError::Bind { address, source } => Self::Listen { flag: "peer", address, source },
+            error => Self::Mesh(error),
+        }
+    }
+
+    /// How the process shall end.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Config(_) | Self::Join(JoinError::TokenMalformed(_)) => Exit::Usage,
+            Self::Join(JoinError::NoQuorum) => Exit::NoQuorum,
+            _ => Exit::Failed,
+        }
+    }
+
     /// Why, and what to do next.
     pub fn advice(&self) -> (String, String) {
         match self {
@@ -77,6 +118,11 @@ impl ServeError {
                 format!("make {} writable, or choose another: --data-dir FOLDER", path.display()),
             ),
             Self::Listen { flag, address, source } => listen(flag, *address, source),
+            Self::Join(error) => join(error),
+            Self::Removed => (
+                "it was removed while it was away, or without being drained".into(),
+                "to come back as a new node, join again with an empty data folder: temps nodes token".into(),
+            ),
             _ => (self.causes(), self.next().into()),
         }
     }
@@ -111,6 +157,16 @@ impl ServeError {
             cause = error.source();
         }
         text
+    }
+}
+
+/// A join's failure says itself what to do next, after why.
+fn join(error: &JoinError) -> (String, String) {
+    let text = error.to_string();
+    let cause = error.source().map(|cause| format!(" ({cause})")).unwrap_or_default();
+    match text.split_once(": ") {
+        Some((why, next)) => (format!("{why}{cause}"), next.into()),
+        None => (format!("{text}{cause}"), "run the same line again".into()),
     }
 }
 

@@ -47,24 +47,6 @@ pub fn read_stdin() -> Result<String, CliError> {
     Ok(line.strip_suffix('\r').unwrap_or(line).into())
 }
 
-/// Asks whether to go on by typing a name; `yes` answers for it.
-pub fn confirm(what: &str, name: &str, yes: bool) -> Result<(), CliError> {
-    if yes {
-        return Ok(());
-    }
-    if !is_interactive() {
-        return Err(CliError::usage(
-            format!("{what} needs a confirmation"),
-            "nobody can be asked: this is not a terminal",
-            "the same command with --yes",
-        ));
-    }
-    if ask(&format!("{what}. Type `{name}` to go on"))? == name {
-        return Ok(());
-    }
-    Err(CliError::blocked("nothing was done", "that was another name", "type the name as shown"))
-}
-
 /// Standard input in raw mode: every key goes to the other side. Dropping it brings the old mode back.
 pub struct RawMode {
     before: Termios,

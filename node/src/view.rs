@@ -2,12 +2,15 @@
 //!
 //! `--json` prints the answer itself and never goes through these.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::error::CliError;
+use crate::when::ago_or_dash;
 
 /// A project.
 #[derive(Debug, Default, Deserialize)]
@@ -23,6 +26,8 @@ pub struct Project {
     pub disabled: bool,
     /// Where its source is.
     pub repository: Option<Repository>,
+    /// Whether pushes to other branches make preview environments.
+    pub previews: bool,
     /// Where `git push` goes.
     pub git_url: Option<String>,
     /// Where it runs.
@@ -37,6 +42,10 @@ pub struct Repository {
     pub url: String,
     /// What production follows.
     pub branch: String,
+    /// The folder of the app inside it.
+    pub directory: String,
+    /// Whether there is a key that may read it.
+    pub has_deploy_key: bool,
 }
 
 /// An environment.
@@ -87,6 +96,8 @@ pub struct Deployment {
     pub created_at: Option<Timestamp>,
     /// Where it stands.
     pub phase: String,
+    /// What it waits for while it is queued.
+    pub queue: Option<Queue>,
     /// Why it failed.
     pub failure: Option<Failure>,
     /// Why it was called off.
@@ -99,6 +110,24 @@ pub struct Deployment {
     pub url: String,
     /// Its containers.
     pub replicas: Vec<Replica>,
+}
+
+/// What a queued deployment waits for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Queue {
+    /// How many builds are ahead of it.
+    pub ahead: u64,
+}
+
+impl Queue {
+    /// The same in words.
+    pub fn text(&self) -> String {
+        match self.ahead {
+            1 => "1 build is ahead".into(),
+            ahead => format!("{ahead} builds are ahead"),
+        }
+    }
 }
 
 /// The commit of a deployment.
@@ -168,6 +197,8 @@ pub struct Status {
     pub node: Value,
     /// The leader.
     pub leader: Value,
+    /// Whether there is a quorum, as far as that node knows.
+    pub quorum: bool,
     /// The last applied log entry.
     pub applied_index: u64,
     /// Every node.
@@ -214,14 +245,90 @@ pub struct Node {
     pub id: Value,
     /// Its name.
     pub name: String,
+    /// `joining`, `ready` or `draining`.
+    pub standing: String,
+    /// Since when nobody hears of it.
+    pub lost_since: Option<Timestamp>,
+    /// Whether it leads.
+    pub leader: bool,
+    /// Whether it votes.
+    pub voter: bool,
     /// Its last applied log entry.
     pub applied_index: Option<u64>,
+    /// How many log entries it is behind.
+    pub lag: Option<u64>,
+    /// What its edge serves from.
+    pub edge_applied_index: Option<u64>,
+    /// How many replicas run there.
+    pub replicas: u64,
+    /// Whether it drains, and has nothing to wait for any more.
+    pub drained: bool,
+    /// What it waits for while it drains.
+    pub blocked_by: Vec<String>,
+    /// What people say about it.
+    pub labels: BTreeMap<String, String>,
+    /// Where other nodes reach it.
+    pub address: Option<String>,
+    /// The ports of its edge.
+    pub http_port: Option<u16>,
+    /// The same for HTTPS.
+    pub https_port: Option<u16>,
     /// Whether it builds.
     pub builds: bool,
     /// Its processor.
     pub architecture: String,
     /// What its containers may use.
     pub capacity: Capacity,
+    /// Its version of Temps.
+    pub version: String,
+    /// When it joined.
+    pub joined_at: Option<Timestamp>,
+}
+
+impl Node {
+    /// `node 7 (n3)`.
+    pub fn label(&self) -> String {
+        format!("node {} ({})", plain(&self.id), self.name)
+    }
+
+    /// How it is, in a word or two.
+    pub fn state(&self) -> String {
+        match (self.lost_since, self.drained) {
+            (Some(at), _) => format!("lost {}", ago_or_dash(Some(at))),
+            (None, true) => "drained".into(),
+            (None, false) => self.standing.clone(),
+        }
+    }
+
+    /// What it is for the others.
+    pub fn role(&self) -> &'static str {
+        match (self.leader, self.voter) {
+            (true, _) => "leader",
+            (false, true) => "voter",
+            (false, false) => "learner",
+        }
+    }
+
+    /// How many processors its containers may use.
+    pub fn cores(&self) -> f64 {
+        self.capacity.cpu_millis as f64 / 1_000.0
+    }
+}
+
+/// A join token; the token itself is shown once only.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct JoinToken {
+    /// Its id.
+    pub id: String,
+    /// How many nodes may join with it.
+    pub uses: u32,
+    /// When it was made.
+    pub created_at: Option<Timestamp>,
+    /// When it ends.
+    pub expires_at: Option<Timestamp>,
+    /// The line to run, in the answer that creates it.
+    pub command: String,
 }
 
 /// What a node's containers may use.

@@ -6,6 +6,7 @@ mod support;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -18,6 +19,7 @@ type Answers = Vec<(&'static str, u16, String)>;
 /// A server of fixed answers, for what a healthy node never says.
 struct Canned {
     url: String,
+    /// The request lines, each with its body below.
     seen: Arc<Mutex<Vec<String>>>,
 }
 
@@ -30,11 +32,17 @@ impl Canned {
         // The thread ends with the test's process.
         thread::spawn(move || {
             for stream in listener.incoming() {
-                let line = answer(stream.unwrap(), &answers);
-                log.lock().unwrap().push(line);
+                answer(stream.unwrap(), &answers, &log);
             }
         });
         Self { url, seen }
+    }
+
+    /// The body of the newest request whose line begins with that.
+    fn sent(&self, start: &str) -> serde_json::Value {
+        let seen = self.seen.lock().unwrap();
+        let request = seen.iter().rev().find(|request| request.starts_with(start)).unwrap();
+        serde_json::from_str(request.split_once('\n').unwrap().1).unwrap()
     }
 
     fn run(&self, user: &User, arguments: &[&str]) -> Ended {
@@ -44,7 +52,7 @@ impl Canned {
     }
 }
 
-fn answer(stream: TcpStream, answers: &Answers) -> String {
+fn answer(stream: TcpStream, answers: &Answers, log: &Mutex<Vec<String>>) {
     let mut reader = BufReader::new(stream);
     let mut request = String::new();
     reader.read_line(&mut request).unwrap();
@@ -59,22 +67,24 @@ fn answer(stream: TcpStream, answers: &Answers) -> String {
             break;
         }
     }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).unwrap();
+    let mut body_sent = vec![0; length];
+    reader.read_exact(&mut body_sent).unwrap();
+    let seen = format!("{}\n{}", request.trim(), String::from_utf8_lossy(&body_sent));
+    log.lock().unwrap().push(seen);
     let found = answers.iter().find(|(start, _, _)| request.starts_with(start));
     let (status, body) = found.map_or((404, "{}"), |(_, status, body)| (*status, body.as_str()));
     let head =
         format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n", body.len());
     reader.get_mut().write_all(format!("{head}\r\n{body}").as_bytes()).unwrap();
-    request.trim().into()
 }
 
 fn problem(status: u16, code: &str, detail: &str) -> String {
     json!({"title": "Refused", "status": status, "code": code, "detail": detail}).to_string()
 }
 
-const VERBS: [&str; 19] = [
+const VERBS: [&str; 22] = [
     "serve",
+    "join",
     "login",
     "logout",
     "deploy",
@@ -87,6 +97,8 @@ const VERBS: [&str; 19] = [
     "exec",
     "open",
     "status",
+    "nodes",
+    "leave",
     "apikeys",
     "users",
     "audit",
@@ -167,8 +179,16 @@ fn no_quorum_ends_with_4() {
     let text = problem(503, "no_quorum", "more than half of the nodes are gone");
     let server = Canned::serve(vec![("POST /api/projects ", 503, text)]);
     let user = User::new();
-    server.run(&user, &["projects", "create", "shop"]).expect_error(4, "more than half");
-    let ended = server.run(&user, &["projects", "create", "shop", "--json"]).expect(4);
+    let create = |more: &[&str], seconds: &str| {
+        let mut command = user.command(&[&["projects", "create", "shop"], more].concat());
+        command.env("TEMPS_API_URL", &server.url).env("TEMPS_API_TOKEN", "tk_test");
+        Ended::from(command.env("TEMPS_QUORUM_WAIT", seconds).output().unwrap())
+    };
+    let ended = create(&[], "2").expect_error(4, "more than half");
+    assert_eq!(ended.stderr.matches("trying again").count(), 1, "{ended:?}");
+    let tried = server.seen.lock().unwrap().len();
+    assert!((2..=3).contains(&tried), "{tried}");
+    let ended = create(&["--json"], "0").expect(4);
     let problem: serde_json::Value = serde_json::from_str(&ended.stderr).unwrap();
     assert_eq!(problem["code"], "no_quorum");
 }
@@ -259,10 +279,114 @@ fn lists_are_read_page_after_page() {
 
 #[test]
 fn deleting_needs_a_confirmation() {
-    let server = Canned::serve(vec![("DELETE /api/projects/shop ", 204, String::new())]);
+    let users = json!({"items": [{"id": "usr_1", "email": "a@b.c"}]}).to_string();
+    let server = Canned::serve(vec![
+        ("DELETE /api/projects/shop ", 204, String::new()),
+        ("DELETE /api/projects/shop/environments/x ", 204, String::new()),
+        ("DELETE /api/users/usr_1 ", 204, String::new()),
+        ("GET /api/users", 200, users),
+    ]);
     let user = User::new();
-    server.run(&user, &["projects", "delete", "shop"]).expect_error(2, "confirmation");
-    server.run(&user, &["projects", "delete", "shop", "--yes"]).expect(0);
+    for (line, what) in [
+        (&["projects", "delete", "shop"][..], "deleting project shop needs a confirmation"),
+        (&["environments", "-p", "shop", "delete", "x"], "deleting environment x needs"),
+        (&["users", "delete", "a@b.c"], "deleting user a@b.c needs a confirmation"),
+    ] {
+        let refused = server.run(&user, line).expect_error(2, what);
+        assert!(refused.stderr.contains("would be lost") && refused.stderr.contains("--yes"));
+        assert!(!server.seen.lock().unwrap().iter().any(|seen| seen.starts_with("DELETE")));
+    }
+    for line in [&["projects", "delete", "shop"][..], &["users", "delete", "a@b.c"]] {
+        server.run(&user, &[line, &["--yes"]].concat()).expect(0);
+    }
+}
+
+#[test]
+fn a_project_is_changed_where_it_is_told_to_and_stays_otherwise() {
+    let repository = json!({"url": "https://host/a.git", "branch": "main", "directory": "web"});
+    let project = json!({"name": "shop", "repository": repository, "previews": true}).to_string();
+    let server = Canned::serve(vec![
+        ("GET /api/projects/shop ", 200, project.clone()),
+        ("PATCH /api/projects/shop ", 200, project),
+    ]);
+    let user = User::new();
+    let shown = server.run(&user, &["projects", "set", "shop", "--branch", "release"]).expect(0);
+    assert!(shown.stdout.contains("https://host/a.git (branch main, folder web)"), "{shown:?}");
+    let sent = server.sent("PATCH");
+    assert_eq!(sent["repository"]["branch"], "release");
+    assert_eq!(sent["repository"]["directory"], "web");
+    assert_eq!(sent["previews"], json!(null));
+    let mut keyed = user.command(&["projects", "set", "shop", "--deploy-key", "-"]);
+    keyed.env("TEMPS_API_URL", &server.url).env("TEMPS_API_TOKEN", "tk_x");
+    let mut child = keyed.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"KEY\n").unwrap();
+    assert!(child.wait().unwrap().success());
+    assert_eq!(server.sent("PATCH")["repository"]["deploy_key"], "KEY\n");
+    server.run(&user, &["projects", "set", "shop"]).expect(2);
+}
+
+#[test]
+fn a_queued_deployment_says_what_it_waits_for() {
+    let event = |phase: &str, ahead: Option<u64>| {
+        let queue = ahead.map(|ahead| json!({"ahead": ahead}));
+        json!({"id": "dep_7", "number": 7, "project_name": "shop", "phase": phase, "queue": queue})
+            .to_string()
+    };
+    let events = [("queued", Some(2)), ("queued", Some(1)), ("building", None), ("live", None)];
+    let events = events.map(|(phase, ahead)| event(phase, ahead)).join("\n");
+    let server = Canned::serve(vec![
+        ("GET /api/projects/shop/deployments/dep_7/events", 200, events),
+        ("GET /api/projects/shop/deployments/dep_7 ", 200, event("live", None)),
+        ("GET /api/projects/shop ", 200, json!({"name": "shop"}).to_string()),
+        ("POST /api/projects/shop/deployments", 201, event("queued", Some(2))),
+    ]);
+    let ended = server.run(&User::new(), &["deploy", "--image", "i", "-p", "shop"]).expect(0);
+    let lines = "  waiting for a build slot (2 builds are ahead)\n  waiting for a build slot (1 build is ahead)\nok queue";
+    assert!(ended.stderr.contains(lines), "{ended:?}");
+}
+
+#[test]
+fn git_without_a_url_deploys_the_projects_repository() {
+    let server = Canned::serve(vec![
+        ("GET /api/projects/shop ", 200, json!({"name": "shop"}).to_string()),
+        ("POST /api/projects/shop/deployments", 201, json!({"number": 1}).to_string()),
+    ]);
+    let user = User::new();
+    let line = ["deploy", "--no-wait", "-p", "shop", "--git", "--branch", "next"];
+    server.run(&user, &line).expect(0);
+    let source = &server.sent("POST")["source"];
+    assert_eq!((&source["url"], &source["branch"]), (&json!(null), &json!("next")));
+    server.run(&user, &["deploy", "-p", "nowhere", "--git"]).expect(1);
+    assert_eq!(server.seen.lock().unwrap().last().unwrap(), "GET /api/projects/nowhere HTTP/1.1\n");
+    server.run(&user, &["deploy", "--git"]).expect_error(2, "which project");
+}
+
+#[test]
+fn a_folder_in_a_work_tree_is_deployed_with_its_commit() {
+    let server = Canned::serve(vec![
+        ("GET /api/projects/shop ", 200, json!({"name": "shop"}).to_string()),
+        ("POST /api/uploads", 201, json!({"digest": "abc", "bytes": 1}).to_string()),
+        ("POST /api/projects/shop/deployments", 201, json!({"number": 1}).to_string()),
+    ]);
+    let user = User::new();
+    let folder = user.home().join("shop");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("index.html"), "hi").unwrap();
+    let deploy = || server.run(&user, &["deploy", "shop", "-p", "shop", "--no-wait"]).expect(0);
+    deploy();
+    assert_eq!(server.sent("POST /api/projects")["revision"], json!(null));
+    for line in [
+        &["init", "--quiet", "--initial-branch=main"][..],
+        &["add", "."],
+        &["-c", "user.name=Ann", "-c", "user.email=a@b.c", "commit", "--quiet", "-m", "One page"],
+    ] {
+        let git = Command::new("git").args(line).current_dir(&folder).status().unwrap();
+        assert!(git.success(), "{line:?}");
+    }
+    deploy();
+    let revision = &server.sent("POST /api/projects")["revision"];
+    assert_eq!((&revision["branch"], &revision["message"]), (&json!("main"), &json!("One page")));
+    assert_eq!(revision["commit"].as_str().unwrap().len(), 40);
 }
 
 #[test]
@@ -301,4 +425,96 @@ fn log_lines_are_printed_as_they_come_and_as_json_lines() {
     let ended = server.run(&user, &["logs", "-p", "shop", "--json", "--since", "10m"]).expect(0);
     assert_eq!(ended.stdout.lines().count(), 2);
     server.run(&user, &["logs", "-p", "shop", "--since", "soon"]).expect_error(2, "--since soon");
+}
+
+fn shown_node(drained: bool, waits: &[&str]) -> String {
+    json!({"id": 7, "name": "n3", "standing": "draining", "drained": drained, "blocked_by": waits,
+        "voter": true, "labels": {"zone": "north"}})
+    .to_string()
+}
+
+#[test]
+fn a_token_is_printed_as_the_line_to_run() {
+    let made = json!({"id": "jtk_1", "uses": 2, "token": "tj_x",
+        "command": "temps join 10.0.0.1:3001 --token tj_x"});
+    let server = Canned::serve(vec![("POST /api/nodes/tokens ", 201, made.to_string())]);
+    let user = User::new();
+    let ended = server.run(&user, &["nodes", "token", "--ttl", "2h", "--uses", "2"]).expect(0);
+    assert_eq!(ended.stdout, "temps join 10.0.0.1:3001 --token tj_x\n");
+    assert!(ended.stderr.contains("2 nodes join for 2h"), "{ended:?}");
+    let sent = server.sent("POST /api/nodes/tokens ");
+    assert_eq!(sent, json!({"ttl_seconds": 7_200, "uses": 2}));
+    let ended = server.run(&user, &["nodes", "token", "--json"]).expect(0);
+    assert_eq!(ended.json(), made);
+    server.run(&user, &["nodes", "token", "--ttl", "soon"]).expect_error(2, "no span of time");
+}
+
+#[test]
+fn a_drain_says_what_it_waits_for_and_when_it_is_safe() {
+    let server = Canned::serve(vec![
+        ("POST /api/nodes/n3/drain ", 200, shown_node(false, &["3 replicas to move"])),
+        ("GET /api/nodes/7 ", 200, shown_node(true, &[])),
+    ]);
+    let user = User::new();
+    let ended = server.run(&user, &["nodes", "drain", "n3"]).expect(0);
+    assert!(ended.stderr.contains("node 7 (n3): 3 replicas to move"), "{ended:?}");
+    assert!(ended.stdout.contains("safe to stop or remove"), "{ended:?}");
+    let ended = server.run(&user, &["nodes", "drain", "n3", "--no-wait"]).expect(0);
+    assert_eq!(ended.stdout, "node 7 (n3) drains: 3 replicas to move.\n");
+}
+
+#[test]
+fn nodes_are_listed_labelled_and_removed() {
+    let list = format!("{{\"items\": [{}], \"next_cursor\": null}}", shown_node(true, &[]));
+    let removed = json!({"id": 7, "name": "n3", "warning": "nothing can be changed"}).to_string();
+    let refused = problem(409, "would_lose_quorum", "only 1 of 3 voting nodes would be left");
+    let server = Canned::serve(vec![
+        ("GET /api/nodes?", 200, list),
+        ("PATCH /api/nodes/n3 ", 200, shown_node(true, &[])),
+        ("DELETE /api/nodes/n3?force=true ", 200, removed),
+        ("DELETE /api/nodes/n3 ", 409, refused),
+    ]);
+    let user = User::new();
+    let ended = server.run(&user, &["nodes"]).expect(0);
+    for cell in ["n3", "drained", "voter", "zone=north"] {
+        assert!(ended.stdout.contains(cell), "{cell} is missing: {ended:?}");
+    }
+    server.run(&user, &["nodes", "label", "n3", "zone=north", "disk-"]).expect(0);
+    let sent = server.sent("PATCH /api/nodes/n3 ");
+    assert_eq!(sent, json!({"labels": {"set": {"zone": "north"}, "unset": ["disk"]}}));
+    server.run(&user, &["nodes", "remove", "n3"]).expect_error(1, "only 1 of 3");
+    let ended = server.run(&user, &["nodes", "remove", "n3", "--force"]).expect(0);
+    assert!(ended.stderr.contains("nothing can be changed"), "{ended:?}");
+}
+
+#[test]
+fn leaving_drains_and_then_removes_the_node_that_is_talked_to() {
+    let nodes = json!([{"id": 7, "name": "n3"}, {"id": 1, "name": "n1"}]);
+    let status = |nodes| json!({"node": 7, "nodes": nodes}).to_string();
+    let server = Canned::serve(vec![
+        ("GET /api/status ", 200, status(nodes)),
+        ("POST /api/nodes/7/drain ", 200, shown_node(true, &[])),
+        ("DELETE /api/nodes/7 ", 200, json!({"id": 7, "name": "n3"}).to_string()),
+    ]);
+    let user = User::new();
+    let ended = server.run(&user, &["leave", "--yes"]).expect(0);
+    assert!(ended.stdout.contains("node 7 (n3) has left"), "{ended:?}");
+    let alone = Canned::serve(vec![("GET /api/status ", 200, status(json!([{"id": 7}])))]);
+    alone.run(&user, &["leave", "--yes"]).expect_error(1, "the only node");
+}
+
+#[test]
+fn a_join_that_cannot_be_says_why_and_what_next() {
+    let user = User::new();
+    let join = |token: &str| {
+        let mut command = user.command(&["join", "127.0.0.1:1", "--token", token]);
+        command.args(["--http", "127.0.0.1:0", "--https", "off", "--api", "127.0.0.1:0"]);
+        command.args(["--peer", "127.0.0.1:0", "--data-dir", "data"]);
+        Ended::from(command.output().unwrap())
+    };
+    join("tj_nonsense").expect_error(2, "temps nodes token");
+    let zeros = format!("tj_{}", "A".repeat(86));
+    let ended = join(&zeros).expect_error(1, "127.0.0.1:1 cannot be reached");
+    assert!(ended.stderr.contains("firewall"), "{ended:?}");
+    user.run(&["join", "127.0.0.1:1", "--token", &zeros, "--label", "x"]).expect(2);
 }

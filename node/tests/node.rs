@@ -113,7 +113,7 @@ fn a_node_starts_on_nothing_is_used_and_remembers() {
     let status = user.run(&["status", "--json"]).expect(0).json();
     assert_eq!(status["nodes"].as_array().unwrap().len(), 1);
     assert!(status["nodes"][0]["capacity"]["cpu_millis"].as_u64().unwrap() >= 1_000);
-    assert!(user.run(&["status"]).expect(0).stdout.contains("survives the loss of none"));
+    assert!(user.run(&["status"]).expect(0).stdout.contains("This is the only node"));
     user.run(&["projects", "create", "shop"]).expect(0);
     user.run(&["env", "set", "A=1", "-p", "shop"]).expect(0);
     user.run_with_input(&["env", "set", "--secret", "S=-", "-p", "shop"], "hush\n").expect(0);

@@ -2,7 +2,7 @@
 
 use crate::config::{AppConfig, nearest};
 use crate::preset::{self, Plan, Preset};
-use crate::recipe::Recipe;
+use crate::recipe::{Output, Recipe};
 use crate::source::Source;
 use crate::source_tree::SourceTree;
 
@@ -119,6 +119,17 @@ pub enum DetectError {
         /// What to write in the configuration.
         example: String,
     },
+    /// There is nothing that a command could run in.
+    #[error(
+        "{file} has `beforeDeploy`, but the preset `{preset}` makes a static site, which has no container to run it in; \
+         remove `beforeDeploy`, or run the command in `build.buildCommand`"
+    )]
+    NothingToRunIn {
+        /// The configuration file.
+        file: &'static str,
+        /// The preset.
+        preset: &'static str,
+    },
     /// The app is made for another platform.
     #[error("{file} uses {adapter}, whose output runs on that platform only; use {instead}")]
     OtherPlatform {
@@ -138,7 +149,13 @@ pub fn detect(tree: &dyn SourceTree, config: &AppConfig) -> Result<Recipe, Detec
         Some(name) => named(source, name)?,
         None => recognised(source)?,
     };
-    Ok(recipe(preset, because, (preset.plan)(source)?))
+    let plan = (preset.plan)(source)?;
+    let is_site = matches!(plan.output, Output::Static { .. });
+    if is_site && !config.before_deploy.lines().is_empty() {
+        let file = config.file.unwrap_or(AppConfig::JSON);
+        return Err(DetectError::NothingToRunIn { file, preset: preset.name });
+    }
+    Ok(recipe(preset, because, plan))
 }
 
 fn named(source: Source, name: &str) -> Result<(&'static Preset, String), DetectError> {

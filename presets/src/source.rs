@@ -9,7 +9,7 @@ use crate::source_tree::SourceTree;
 /// How many files of one source are searched for a text.
 const FILES_SEARCHED_MAX: usize = 200;
 /// How deep folders are searched.
-const DEPTH_SEARCHED_MAX: usize = 3;
+const DEPTH_SEARCHED_MAX: usize = 4;
 /// Folders that hold no code of the app itself.
 const SKIPPED: &[&str] = &[
     "node_modules/",

@@ -1,6 +1,6 @@
 //! One log entry per request, at the target `temps::access`. Requests never wait for it.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::thread;
 
@@ -8,6 +8,7 @@ use prometheus_client::metrics::counter::Counter;
 use tokio::sync::mpsc;
 use tracing::info;
 
+use crate::connector::Place;
 use crate::route_table::Route;
 
 /// How many entries may wait to be written; more are dropped and counted.
@@ -30,7 +31,7 @@ pub(crate) struct Entry {
     pub(crate) client: IpAddr,
     pub(crate) https: bool,
     pub(crate) route: Option<Arc<Route>>,
-    pub(crate) endpoint: Option<SocketAddr>,
+    pub(crate) endpoint: Option<Place>,
     pub(crate) error: Option<String>,
 }
 
@@ -79,7 +80,8 @@ impl Entry {
             client = %self.client,
             project,
             environment,
-            endpoint = self.endpoint.map(tracing::field::display),
+            endpoint = self.endpoint.map(|place| tracing::field::display(place.addr)),
+            replica_node = self.endpoint.map(|place| tracing::field::display(place.node)),
             error = self.error,
             "request"
         );

@@ -161,6 +161,8 @@ fn is_text(content_type: &str) -> bool {
     let (kind, subtype) = media.split_once('/').unwrap_or_default();
     match kind {
         "text" => subtype != "event-stream",
+        // Its trailers and message framing must pass as they are.
+        "application" if subtype.starts_with("grpc") => false,
         "application" => {
             ["javascript", "x-javascript", "json", "xml", "wasm", "x-ndjson", "manifest+json"]
                 .contains(&subtype)

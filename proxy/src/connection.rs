@@ -234,9 +234,12 @@ impl Connection {
 
 fn socket_digest(stream: &TcpStream, client: SocketAddr) -> SocketDigest {
     let digest = SocketDigest::from_raw_fd(stream.as_raw_fd());
-    // The address is known already, and asking the descriptor later could ask another connection's.
-    let client = SocketAddr::new(client.ip().to_canonical(), client.port());
-    let _ = digest.peer_addr.set(Some(PingoraAddr::Inet(client)));
+    // Asking the descriptor later could ask another connection's.
+    let known = |addr: SocketAddr| {
+        PingoraAddr::Inet(SocketAddr::new(addr.ip().to_canonical(), addr.port()))
+    };
+    let _ = digest.peer_addr.set(Some(known(client)));
+    let _ = digest.local_addr.set(stream.local_addr().ok().map(known));
     digest
 }
 

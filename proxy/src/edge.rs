@@ -17,14 +17,19 @@ use tracing::{error, info};
 
 use crate::access_log::AccessLog;
 use crate::connection_count::ConnectionCount;
+use crate::connector::Connector;
+use crate::inner::Inner;
+use crate::inner_listener;
 use crate::limits::{ATTEMPTS_MAX, UPSTREAM_POOL_MAX};
 use crate::listener::Listener;
 use crate::live_table::LiveTable;
 use crate::metrics::Metrics;
 use crate::phases::Phases;
+use crate::reach::{Nowhere, Reach};
 use crate::route_table::RouteTable;
 use crate::sites::Sites;
 use crate::tls::{Certificates, server_config};
+use crate::vicinity::{LocalEndpoints, Vicinity};
 use crate::{EdgeError, EdgeHandle};
 
 /// Threads that serve requests.
@@ -56,6 +61,9 @@ pub struct Edge {
     certificates: Arc<Certificates>,
     metrics: Metrics,
     log: AccessLog,
+    reach: Arc<dyn Reach>,
+    local: Option<watch::Receiver<LocalEndpoints>>,
+    inner: Option<Inner>,
 }
 
 impl Edge {
@@ -70,7 +78,39 @@ impl Edge {
         let log = AccessLog::start(metrics.access_log_dropped.clone())
             .map_err(EdgeError::StartThreads)?;
         let runtime = runtime().map_err(EdgeError::StartThreads)?;
-        Ok(Self { config, http, https, http_addr, https_addr, runtime, certificates, metrics, log })
+        Ok(Self {
+            config,
+            http,
+            https,
+            http_addr,
+            https_addr,
+            runtime,
+            certificates,
+            metrics,
+            log,
+            reach: Arc::new(Nowhere),
+            local: None,
+            inner: None,
+        })
+    }
+
+    /// Reaches replicas of other nodes this way; without it, not at all.
+    #[must_use]
+    pub fn with_reach(self, reach: Arc<dyn Reach>) -> Self {
+        Self { reach, ..self }
+    }
+
+    /// Believes the node about its own replicas. Until it has told of one, and without it, the state is believed. From
+    /// then on a replica of this node takes requests exactly while it is there and the state wants it to serve.
+    #[must_use]
+    pub fn with_local_endpoints(self, local: watch::Receiver<LocalEndpoints>) -> Self {
+        Self { local: Some(local), ..self }
+    }
+
+    /// Lets this node's containers reach each other's apps by their internal names.
+    #[must_use]
+    pub fn with_inner(self, inner: Inner) -> Self {
+        Self { inner: Some(inner), ..self }
     }
 
     /// Where it takes plain HTTP.
@@ -96,11 +136,13 @@ impl Edge {
         let table = Arc::new(LiveTable::new());
         let sites = Arc::new(Sites::new(&self.config.data_dir));
         let count = Arc::new(ConnectionCount::new(self.metrics.connections_open.clone()));
+        let connector = Connector { node: self.config.node, reach: self.reach };
         let follower = Follower {
             table: table.clone(),
             sites: sites.clone(),
             certificates: self.certificates.clone(),
             applied,
+            vicinity: Vicinity::new(Arc::new(connector), self.local).with_inner(self.inner.clone()),
         };
         let proxy = proxy(
             Phases { table: table.clone(), sites, metrics: self.metrics.clone(), log: self.log },
@@ -114,6 +156,10 @@ impl Edge {
             tasks: tasks.clone(),
             stop: stopping,
         };
+        let listener = Arc::new(listener);
+        if let Some(inner) = self.inner {
+            self.runtime.spawn(inner_listener::keep(listener.clone(), inner, self.http_addr));
+        }
         let sockets = Sockets { http: self.http, https: self.https };
         self.runtime.spawn(serve(follower, listener, sockets, self.certificates));
         info!(node = %self.config.node, http = %self.http_addr, https = ?self.https_addr, "the edge serves");
@@ -128,13 +174,12 @@ struct Sockets {
 
 async fn serve(
     mut follower: Follower,
-    listener: Listener,
+    listener: Arc<Listener>,
     sockets: Sockets,
     certificates: Arc<Certificates>,
 ) {
     let shown = follower.applied.borrow_and_update().clone();
     follower.show(&shown).await;
-    let listener = Arc::new(listener);
     match tokio::net::TcpListener::from_std(sockets.http) {
         Ok(socket) => {
             tokio::spawn(listener.clone().accept(socket, None));
@@ -164,13 +209,21 @@ struct Follower {
     sites: Arc<Sites>,
     certificates: Arc<Certificates>,
     applied: watch::Receiver<Arc<Applied>>,
+    vicinity: Vicinity,
 }
 
 impl Follower {
     async fn follow(&mut self, mut shown: Arc<Applied>) {
-        while self.applied.changed().await.is_ok() {
+        loop {
+            let moved = tokio::select! {
+                changed = self.applied.changed() => match changed {
+                    Ok(()) => false,
+                    Err(_) => return,
+                },
+                () = self.vicinity.changed() => true,
+            };
             let newer = self.applied.borrow_and_update().clone();
-            if RouteTable::same(&shown, &newer) {
+            if !moved && RouteTable::same(&shown, &newer) {
                 self.table.reached(newer.index);
             } else {
                 self.show(&newer).await;
@@ -181,7 +234,7 @@ impl Follower {
 
     /// Puts a state in force. What a route needs is there before the route is.
     async fn show(&self, state: &Applied) {
-        let table = self.table.next(state);
+        let table = self.table.next(state, &self.vicinity);
         let (sites, certificates) = (self.sites.clone(), self.certificates.clone());
         let prepared = tokio::task::spawn_blocking(move || {
             sites.keep(table.sites());

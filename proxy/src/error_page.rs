@@ -9,6 +9,10 @@ pub(crate) enum Fault {
     BadRequest(&'static str),
     /// The project is disabled.
     Disabled,
+    /// A request to an internal name does not come from a container of this node.
+    UnknownCaller,
+    /// A request to an internal name comes from another project.
+    OtherProject,
     /// A static site has no such file.
     NotFound,
     /// A static site answers GET and HEAD only; no host answers CONNECT.
@@ -42,7 +46,7 @@ impl Fault {
     pub(crate) fn status(&self) -> u16 {
         match self {
             Self::BadRequest(_) => 400,
-            Self::Disabled => 403,
+            Self::Disabled | Self::UnknownCaller | Self::OtherProject => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::RequestTimeout => 408,
@@ -62,6 +66,8 @@ impl Fault {
         match self {
             Self::BadRequest(_) => "bad_request",
             Self::Disabled => "project_disabled",
+            Self::UnknownCaller => "unknown_caller",
+            Self::OtherProject => "other_project",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::RequestTimeout => "request_timeout",
@@ -86,6 +92,16 @@ impl Fault {
                 "This project is disabled",
                 "its owner has switched it off",
                 "If it is yours, enable it in its settings.",
+            ),
+            Self::UnknownCaller => (
+                "This name is for apps only",
+                "the request does not come from a running app on this node",
+                "Ask from an app of the same project; from elsewhere, use the app's public address.",
+            ),
+            Self::OtherProject => (
+                "This app belongs to another project",
+                "an internal name answers only apps of its own project",
+                "Use the app's public address, or put both apps into one project.",
             ),
             Self::NotFound => (
                 "There is nothing here",

@@ -6,6 +6,7 @@
 
 use crate::error_page::Fault;
 use crate::limits::Limits;
+use crate::request_target::judge_target;
 
 /// What an HTTP/2 client that knows the server sends first (RFC 9113 §3.4).
 pub(crate) const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -73,8 +74,8 @@ fn end_of_head(arrived: &[u8], seen: usize) -> Result<Option<usize>, Fault> {
 pub(crate) fn judge(head: &[u8], limits: &Limits) -> Result<Body, Fault> {
     let text = head.strip_suffix(b"\r\n\r\n").unwrap_or(head);
     let mut lines = text.split(|octet| *octet == b'\n').map(|l| l.strip_suffix(b"\r").unwrap_or(l));
-    let version = judge_request_line(lines.next().unwrap_or_default())?;
-    let mut fields = Fields::default();
+    let (version, authority) = judge_request_line(lines.next().unwrap_or_default())?;
+    let mut fields = Fields { authority, ..Fields::default() };
     for (count, line) in lines.enumerate() {
         if count >= limits.headers_max {
             return Err(Fault::HeadersTooLarge);
@@ -90,7 +91,8 @@ enum Version {
     Http11,
 }
 
-fn judge_request_line(line: &[u8]) -> Result<Version, Fault> {
+/// The version, and the authority where the target names one.
+fn judge_request_line(line: &[u8]) -> Result<(Version, Option<&[u8]>), Fault> {
     let bad = || Fault::BadRequest("the request line is not `METHOD target HTTP/1.1`");
     let mut words = line.split(|octet| *octet == b' ');
     let (method, target) = (words.next().unwrap_or_default(), words.next().ok_or_else(bad)?);
@@ -99,7 +101,7 @@ fn judge_request_line(line: &[u8]) -> Result<Version, Fault> {
         b"HTTP/1.0" => Version::Http10,
         _ => return Err(bad()),
     };
-    if words.next().is_some() || target.is_empty() || !target.iter().all(|o| is_target_octet(*o)) {
+    if words.next().is_some() || target.is_empty() {
         return Err(bad());
     }
     if method.is_empty() || !method.iter().all(|octet| is_token_octet(*octet)) {
@@ -108,19 +110,21 @@ fn judge_request_line(line: &[u8]) -> Result<Version, Fault> {
     if method == b"CONNECT" {
         return Err(Fault::MethodNotAllowed);
     }
-    Ok(version)
+    Ok((version, judge_target(target)?))
 }
 
 /// What the fields say about framing.
 #[derive(Default)]
-struct Fields {
+struct Fields<'a> {
+    /// Whom the request line names.
+    authority: Option<&'a [u8]>,
     hosts: usize,
     length: Option<u64>,
     chunked: bool,
     upgrade: bool,
 }
 
-impl Fields {
+impl Fields<'_> {
     fn judge(&mut self, line: &[u8]) -> Result<(), Fault> {
         let colon = line.iter().position(|octet| *octet == b':');
         let (name, value) = line.split_at(colon.ok_or(Fault::BadRequest("a header has no colon"))?);
@@ -150,6 +154,9 @@ impl Fields {
             self.hosts += 1;
             if !value.iter().all(|octet| is_host_octet(*octet)) {
                 return Err(Fault::BadRequest("Host is not a host name"));
+            }
+            if self.authority.is_some_and(|authority| authority != value) {
+                return Err(Fault::BadRequest("the target and Host name different hosts"));
             }
         } else if name.eq_ignore_ascii_case(b"upgrade") {
             self.upgrade = true;
@@ -185,12 +192,8 @@ fn is_token_octet(octet: u8) -> bool {
     octet.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&octet)
 }
 
-fn is_target_octet(octet: u8) -> bool {
-    octet > b' ' && octet != 0x7f && octet != b'#'
-}
-
 /// Characters of `uri-host` and port, RFC 3986 §3.2.2.
-fn is_host_octet(octet: u8) -> bool {
+pub(crate) fn is_host_octet(octet: u8) -> bool {
     octet.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:[]%".contains(&octet)
 }
 
@@ -265,6 +268,8 @@ mod tests {
             ("version 1.2", "GET / HTTP/1.2\r\nHost: a\r\n\r\n".into()),
             ("version 0.9", "GET /\r\n\r\n".into()),
             ("two spaces", "GET  / HTTP/1.1\r\nHost: a\r\n\r\n".into()),
+            ("other host", "GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n".into()),
+            ("control in the target", "GET /\x01 HTTP/1.1\r\nHost: a\r\n\r\n".into()),
             ("fragment", "GET /#a HTTP/1.1\r\nHost: a\r\n\r\n".into()),
             ("tab in the line", "GET\t/ HTTP/1.1\r\nHost: a\r\n\r\n".into()),
             ("method", "G(T / HTTP/1.1\r\nHost: a\r\n\r\n".into()),

@@ -2,35 +2,47 @@
 //!
 //! A connection comes in through the `listener`, which reads and judges each request's head before Pingora sees it.
 //! `phases` finds the route in the `route_table`, and either serves a file of a `static_site`, proxies to an
-//! `upstream` endpoint, or answers with an `error_page`. No lock, no Raft and no database on this path: the route
-//! table is swapped whole whenever the state changes.
+//! `upstream` endpoint that the `connector` reaches, or answers with an `error_page`. No lock, no Raft and no database
+//! on this path: the route table is swapped whole whenever the state, or what the node sees of itself, changes.
 #![forbid(unsafe_code)]
 
 mod accept_encoding;
 mod access_log;
+mod choice;
 mod compress;
 mod conditions;
 mod connection;
 mod connection_count;
+mod connector;
 mod edge;
+mod endpoint;
 mod error;
 mod error_page;
 mod handle;
 mod head;
 mod headers;
 mod host;
+mod inner;
+mod inner_listener;
 mod limits;
+mod line_stream;
 mod listener;
 mod live_table;
 mod metrics;
 mod phases;
+mod reach;
 mod request;
+mod request_target;
 mod route_table;
 mod sites;
 mod static_site;
 mod tls;
 mod upstream;
+mod vicinity;
 
 pub use edge::{Edge, EdgeConfig};
 pub use error::EdgeError;
 pub use handle::EdgeHandle;
+pub use inner::{INNER_PORT, Inner, Residents};
+pub use reach::{Duplex, Nowhere, Reach};
+pub use vicinity::LocalEndpoints;

@@ -13,10 +13,12 @@ pub(crate) const ANSWER_STALL_MAX: Duration = Duration::from_secs(60);
 pub(crate) const LINGER_MAX: Duration = Duration::from_secs(2);
 /// How many octets of it are read.
 pub(crate) const LINGER_BYTES_MAX: usize = 4 << 20;
-/// How long an upgraded connection, such as a WebSocket, may be silent.
+/// How long an upgraded connection, such as a WebSocket, or a gRPC stream may be silent.
 pub(crate) const UPGRADED_IDLE_MAX: Duration = Duration::from_secs(3_600);
 /// How long a replica may take to accept a connection.
 pub(crate) const CONNECT_MAX: Duration = Duration::from_secs(1);
+/// How long another node may take to open a stream to its replica.
+pub(crate) const REACH_MAX: Duration = Duration::from_secs(3);
 /// How long a connection to a replica is kept for the next request. Shorter than the shortest keep-alive of common
 /// app servers (gunicorn: 2 s, Node.js: 5 s), so that no request meets a connection that the app is closing.
 pub(crate) const UPSTREAM_IDLE_MAX: Duration = Duration::from_millis(1_500);
@@ -26,10 +28,14 @@ pub(crate) const UPSTREAM_POOL_MAX: usize = 4_096;
 pub(crate) const SWITCH_WAIT_MAX: Duration = Duration::from_secs(5);
 /// How long it waits before it asks an endpoint again that refused it.
 pub(crate) const RETRY_PAUSE: Duration = Duration::from_millis(250);
+/// How long a request of a container that is not known yet waits for it to become known, as one that began just now.
+pub(crate) const CALLER_WAIT_MAX: Duration = Duration::from_secs(1);
 /// How often one request is tried in all; [`SWITCH_WAIT_MAX`] ends it earlier.
 pub(crate) const ATTEMPTS_MAX: usize = 64;
-/// How long an endpoint that failed is passed over while another one is there.
-pub(crate) const EJECTED_FOR: Duration = Duration::from_secs(5);
+/// How long an endpoint that failed is left alone before it is looked at; doubled each time that it fails again.
+pub(crate) const PROBE_PAUSE_MIN: Duration = Duration::from_millis(250);
+/// The longest time between two looks at it.
+pub(crate) const PROBE_PAUSE_MAX: Duration = Duration::from_secs(8);
 /// Streams that one HTTP/2 connection may have open.
 pub(crate) const H2_STREAMS_MAX: u32 = 100;
 /// Octets of one HTTP/2 request's headers, whatever the settings allow.

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use crate::limits::Limits;
 use crate::route_table::RouteTable;
+use crate::vicinity::Vicinity;
 
 /// The current [`RouteTable`]. Readers take it without waiting.
 pub(crate) struct LiveTable {
@@ -49,14 +50,18 @@ impl LiveTable {
     }
 
     /// The table of a newer state.
-    pub(crate) fn next(&self, state: &Applied) -> RouteTable {
-        RouteTable::new(state, &self.current.load())
+    pub(crate) fn next(&self, state: &Applied, vicinity: &Vicinity) -> RouteTable {
+        RouteTable::new(state, &self.current.load(), vicinity)
     }
 
-    /// Puts a table in force.
+    /// Puts a table in force, and ends the connections to endpoints that it does not have.
     pub(crate) fn swap(&self, table: RouteTable) {
-        self.current.store(Arc::new(table));
+        let table = Arc::new(table);
+        let previous = self.current.swap(table.clone());
         self.changes.send_modify(|changes| *changes += 1);
+        for endpoint in previous.gone(&table) {
+            endpoint.line.cut();
+        }
     }
 
     /// Tells that the table in force is that of the state at `index`.

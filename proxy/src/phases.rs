@@ -10,18 +10,22 @@ use pingora_core::upstreams::peer::HttpPeer;
 use pingora_core::{Error, ErrorSource, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
+use tokio::time::timeout_at;
 
 use crate::access_log::{AccessLog, Entry, logged_path};
 use crate::compress::{Compression, CompressionBuilder};
 use crate::error_page::{Fault, Page};
 use crate::headers::{Origin, REQUEST_ID, mark_request, mark_response, text};
-use crate::limits::{ANSWER_STALL_MAX, BODY_STALL_MAX, LINGER_MAX, UPGRADED_IDLE_MAX};
+use crate::inner::label_of;
+use crate::limits::{
+    ANSWER_STALL_MAX, BODY_STALL_MAX, CALLER_WAIT_MAX, LINGER_MAX, UPGRADED_IDLE_MAX,
+};
 use crate::live_table::LiveTable;
 use crate::metrics::Metrics;
 use crate::request::Request;
 use crate::route_table::Target;
 use crate::sites::Sites;
-use crate::upstream::next_endpoint;
+use crate::upstream::{Speech, next_endpoint};
 
 /// The nouns that the phases ask.
 pub(crate) struct Phases {
@@ -54,7 +58,12 @@ impl ProxyHttp for Phases {
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Request) -> Result<bool> {
         ctx.route = self.table.load().find(&ctx.host).cloned();
-        if let Some(fault) = refusal(session.req_header(), ctx) {
+        if label_of(&ctx.host).is_some() {
+            // Nothing is gained between containers of one network.
+            leave_as_it_is(session);
+        }
+        let fault = self.trespass(ctx).await.or_else(|| refusal(session.req_header(), ctx));
+        if let Some(fault) = fault {
             self.respond(session, ctx, &fault).await?;
             return Ok(true);
         }
@@ -71,7 +80,7 @@ impl ProxyHttp for Phases {
             Ok(lease) => {
                 // The first try may have met a connection that the app was closing; the second must not.
                 let fresh = ctx.attempts.resent;
-                let peer = lease.peer(&ctx.limits, session.is_upgrade_req(), fresh);
+                let peer = lease.peer(&ctx.limits, speech(session), fresh);
                 ctx.attempts.lease = Some(lease);
                 Ok(Box::new(peer))
             }
@@ -124,6 +133,9 @@ impl ProxyHttp for Phases {
         if response.status == StatusCode::SWITCHING_PROTOCOLS {
             session.set_read_timeout(Some(UPGRADED_IDLE_MAX));
         }
+        if let Some(lease) = &ctx.attempts.lease {
+            lease.endpoint().answered();
+        }
         mark_response(response, &ctx.id)
     }
 
@@ -135,10 +147,7 @@ impl ProxyHttp for Phases {
         mut error: Box<Error>,
     ) -> Box<Error> {
         self.metrics.upstream_errors.inc();
-        if let Some(lease) = &ctx.attempts.lease {
-            lease.endpoint().eject();
-            ctx.attempts.refused.push(lease.endpoint().addr);
-        }
+        ctx.attempts.refuse();
         // Nothing was sent: any method may go elsewhere, for as long as `next_endpoint` finds somewhere.
         error.set_retry(!session.as_ref().retry_buffer_truncated());
         error
@@ -157,9 +166,8 @@ impl ProxyHttp for Phases {
         error.set_retry(again);
         if upstream {
             self.metrics.upstream_errors.inc();
-            if let Some(lease) = ctx.attempts.lease.as_ref().filter(|_| !client_reused) {
-                lease.endpoint().eject();
-                ctx.attempts.refused.push(lease.endpoint().addr);
+            if !client_reused {
+                ctx.attempts.refuse();
             }
         }
         ctx.attempts.resent |= again;
@@ -207,7 +215,7 @@ impl ProxyHttp for Phases {
             client: ctx.client,
             https: ctx.https,
             route: ctx.route.clone(),
-            endpoint: ctx.attempts.lease.as_ref().map(|lease| lease.endpoint().addr),
+            endpoint: ctx.attempts.lease.as_ref().map(|lease| lease.endpoint().line.place),
             error: error.map(|error| error.to_string()),
         });
         ctx.attempts.lease = None;
@@ -234,6 +242,23 @@ impl ProxyHttp for Phases {
 }
 
 impl Phases {
+    /// Why a request to an internal name may not be made. A caller that is not known yet is waited for.
+    async fn trespass(&self, ctx: &Request) -> Option<Fault> {
+        label_of(&ctx.host)?;
+        let project = ctx.route.as_ref()?.project;
+        let deadline = ctx.started + CALLER_WAIT_MAX;
+        let mut changes = self.table.changes();
+        loop {
+            // Before looking, so that no change is missed.
+            changes.mark_unchanged();
+            let fault = self.table.load().inside.judge(ctx.server, ctx.client, project).err();
+            let unknown = fault == Some(Fault::UnknownCaller);
+            if !unknown || timeout_at(deadline, changes.changed()).await.is_err() {
+                return fault;
+            }
+        }
+    }
+
     /// Answers with a file where the route is a static site.
     async fn serve_static(&self, session: &mut Session, ctx: &mut Request) -> Result<bool> {
         let Some(Target::Static { digest, single_page }) = ctx.route.as_ref().map(|r| &r.target)
@@ -295,6 +320,17 @@ fn refusal(head: &RequestHeader, ctx: &Request) -> Option<Fault> {
             Some(Fault::BodyTooLarge(limits.body_bytes_max))
         }
         _ => None,
+    }
+}
+
+/// How a request goes on to the app. gRPC needs HTTP/2 on the whole way.
+fn speech(session: &Session) -> Speech {
+    let head = session.req_header();
+    let grpc = text(&head.headers, http::header::CONTENT_TYPE).starts_with("application/grpc");
+    match head.version {
+        Version::HTTP_2 if grpc => Speech::Http2,
+        _ if session.is_upgrade_req() => Speech::Upgrade,
+        _ => Speech::Http1,
     }
 }
 

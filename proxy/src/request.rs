@@ -8,6 +8,7 @@ use pingora_core::protocols::http::ServerSession;
 use tokio::time::Instant;
 use ulid::Ulid;
 
+use crate::connector::Place;
 use crate::error_page::Fault;
 use crate::headers;
 use crate::host::host_of;
@@ -27,6 +28,8 @@ pub(crate) struct Request {
     pub(crate) host: String,
     /// Who sent it.
     pub(crate) client: IpAddr,
+    /// Where it came in, when that is known.
+    pub(crate) server: Option<SocketAddr>,
     /// Whether it came over TLS.
     pub(crate) https: bool,
     /// The environment that answers, once found.
@@ -45,11 +48,23 @@ pub(crate) struct Attempts {
     /// The endpoint that has it now.
     pub(crate) lease: Option<Lease>,
     /// Endpoints that refused it since the last pause.
-    pub(crate) refused: Vec<SocketAddr>,
+    pub(crate) refused: Vec<Place>,
     /// When to give up, once one has refused it or none was there.
     pub(crate) deadline: Option<Instant>,
     /// Whether it was sent twice.
     pub(crate) resent: bool,
+}
+
+impl Attempts {
+    /// Notes that the endpoint refused it, so that others are tried first, and looks after the endpoint.
+    pub(crate) fn refuse(&mut self) {
+        let Some(lease) = &self.lease else { return };
+        let endpoint = lease.endpoint();
+        self.refused.push(endpoint.line.place);
+        if endpoint.eject() {
+            tokio::spawn(endpoint.clone().probe());
+        }
+    }
 }
 
 impl Request {
@@ -61,6 +76,7 @@ impl Request {
             limits,
             host: String::new(),
             client: Ipv4Addr::UNSPECIFIED.into(),
+            server: None,
             https: false,
             route: None,
             attempts: Attempts::default(),
@@ -80,6 +96,7 @@ impl Request {
         if let Some(address) = session.client_addr().and_then(|address| address.as_inet()) {
             self.client = address.ip().to_canonical();
         }
+        self.server = session.server_addr().and_then(|address| address.as_inet()).copied();
     }
 }
 

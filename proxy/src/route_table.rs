@@ -1,20 +1,32 @@
 //! Which environment answers for which host. Pure: made from the state, never changed.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use temps_state::{
-    Artifact, DeploymentId, Environment, EnvironmentId, Name, ProjectId, Replica, ReplicaId, State,
+    Artifact, DeploymentId, Environment, EnvironmentId, Name, ProjectId, ReplicaId, State,
 };
 
+use crate::connector::{Line, Place};
+use crate::endpoint::Endpoint;
+use crate::inner::{Inside, label_of};
 use crate::limits::Limits;
-use crate::upstream::{Endpoint, Pool};
+use crate::upstream::Pool;
+use crate::vicinity::Vicinity;
+
+/// A replica at a place; one that moved is another.
+type Key = (ReplicaId, Place);
 
 /// Every route of the cluster, with the bounds that hold for them.
 #[derive(Debug, Default)]
 pub(crate) struct RouteTable {
     routes: HashMap<String, Arc<Route>>,
+    /// The same by the first label of their hosts, for internal names.
+    labels: HashMap<String, Arc<Route>>,
+    /// Those that take requests, and those that took some and may still be ending them.
+    endpoints: HashMap<Key, Arc<Endpoint>>,
+    /// What decides about requests to internal names.
+    pub(crate) inside: Inside,
     /// The bounds of the edge.
     pub(crate) limits: Arc<Limits>,
     /// The domain of the routes' hosts.
@@ -55,30 +67,39 @@ pub(crate) enum Target {
 }
 
 impl RouteTable {
-    /// The routes of a state. Endpoints that `previous` has too keep their load and standing.
-    pub(crate) fn new(state: &State, previous: &Self) -> Self {
+    /// The routes of a state, as seen from a node. Endpoints that `previous` has too keep their load and standing.
+    pub(crate) fn new(state: &State, previous: &Self, vicinity: &Vicinity) -> Self {
         let settings = state.settings();
-        let known = previous.endpoints();
-        let mut replicas: HashMap<DeploymentId, Vec<&Replica>> = HashMap::new();
+        let mut endpoints = previous.lingering(state, vicinity);
+        let mut serving: HashMap<DeploymentId, Vec<Arc<Endpoint>>> = HashMap::new();
         for replica in state.replicas.values() {
-            replicas.entry(replica.deployment).or_default().push(replica);
+            if let Some(place) = vicinity.place_of(state, replica) {
+                let key = (replica.id, place);
+                let endpoint = endpoints.entry(key).or_insert_with(|| endpoint_of(key, vicinity));
+                serving.entry(replica.deployment).or_default().push(endpoint.clone());
+            }
         }
-        let route = |environment: &Environment| {
-            let project = state.projects.get(&environment.project)?;
+        let (mut routes, mut labels) = (HashMap::new(), HashMap::new());
+        for environment in state.environments.values() {
+            let Some(project) = state.projects.get(&environment.project) else { continue };
             let label = temps_state::host_label(&project.name, &environment.name);
             let host = format!("{label}.{}", settings.preview_domain).to_ascii_lowercase();
-            let route = Route {
+            let route = Arc::new(Route {
                 project: project.id,
                 project_name: project.name.clone(),
                 disabled: project.disabled,
                 environment: environment.id,
                 environment_name: environment.name.clone(),
-                target: target(state, environment, &replicas, &known),
-            };
-            Some((host, Arc::new(route)))
-        };
+                target: target(state, environment, &mut serving),
+            });
+            routes.insert(host, route.clone());
+            labels.insert(label, route);
+        }
         Self {
-            routes: state.environments.values().filter_map(route).collect(),
+            routes,
+            labels,
+            endpoints,
+            inside: vicinity.inside(),
             limits: Arc::new(Limits::from(&settings.edge)),
             preview_domain: settings.preview_domain,
         }
@@ -86,7 +107,8 @@ impl RouteTable {
 
     /// Whether two states have the same routes, as far as can be told for nothing.
     pub(crate) fn same(older: &State, newer: &State) -> bool {
-        older.projects.ptr_eq(&newer.projects)
+        older.nodes.ptr_eq(&newer.nodes)
+            && older.projects.ptr_eq(&newer.projects)
             && older.environments.ptr_eq(&newer.environments)
             && older.deployments.ptr_eq(&newer.deployments)
             && older.replicas.ptr_eq(&newer.replicas)
@@ -95,7 +117,10 @@ impl RouteTable {
 
     /// The route of a host, as [`host_of`](crate::host::host_of) writes it.
     pub(crate) fn find(&self, host: &str) -> Option<&Arc<Route>> {
-        self.routes.get(host)
+        match label_of(host) {
+            Some(label) => self.labels.get(label),
+            None => self.routes.get(host),
+        }
     }
 
     /// The digests of the static sites that are served.
@@ -106,20 +131,27 @@ impl RouteTable {
         })
     }
 
-    fn endpoints(&self) -> HashMap<(ReplicaId, SocketAddr), Arc<Endpoint>> {
-        let pools = self.routes.values().filter_map(|route| match &route.target {
-            Target::Replicas(pool) => Some(pool),
-            _ => None,
-        });
-        pools.flat_map(|p| &p.endpoints).map(|e| ((e.replica, e.addr), e.clone())).collect()
+    /// The endpoints that `newer` does not have any more.
+    pub(crate) fn gone(&self, newer: &Self) -> impl Iterator<Item = &Arc<Endpoint>> {
+        let of_newer = |key: &Key| newer.endpoints.contains_key(key);
+        self.endpoints.iter().filter(move |(key, _)| !of_newer(key)).map(|(_, endpoint)| endpoint)
+    }
+
+    /// The endpoints whose connections may go on.
+    fn lingering(&self, state: &State, vicinity: &Vicinity) -> HashMap<Key, Arc<Endpoint>> {
+        let may_linger = |(id, place): &Key| {
+            let replica = state.replicas.get(id);
+            replica.is_some_and(|replica| vicinity.may_linger(state, replica, *place))
+        };
+        let lingering = self.endpoints.iter().filter(|(key, _)| may_linger(key));
+        lingering.map(|(key, endpoint)| (*key, endpoint.clone())).collect()
     }
 }
 
 fn target(
     state: &State,
     environment: &Environment,
-    replicas: &HashMap<DeploymentId, Vec<&Replica>>,
-    known: &HashMap<(ReplicaId, SocketAddr), Arc<Endpoint>>,
+    serving: &mut HashMap<DeploymentId, Vec<Arc<Endpoint>>>,
 ) -> Target {
     let deployment = environment.current.and_then(|id| state.deployments.get(&id));
     let Some(deployment) = deployment else {
@@ -130,31 +162,35 @@ fn target(
             Target::Static { digest: digest.clone(), single_page: *single_page }
         }
         Some(Artifact::Image { .. }) => {
-            let of = replicas.get(&deployment.id).map(Vec::as_slice).unwrap_or_default();
-            let endpoint = |replica: &&Replica| {
-                let addr = replica.serving_endpoint()?;
-                let kept = known.get(&(replica.id, addr)).cloned();
-                Some(kept.unwrap_or_else(|| Arc::new(Endpoint::new(replica.id, addr))))
-            };
-            Target::Replicas(Pool::new(of.iter().filter_map(endpoint).collect()))
+            Target::Replicas(Pool::new(serving.remove(&deployment.id).unwrap_or_default()))
         }
         None => Target::Nothing,
     }
 }
 
+fn endpoint_of((replica, place): Key, vicinity: &Vicinity) -> Arc<Endpoint> {
+    Arc::new(Endpoint::new(Line::new(vicinity.connector.clone(), replica, place)))
+}
+
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
     use jiff::Timestamp;
     use temps_state::{
-        ClusterKey, Deployment, EnvironmentKind, Id, Intent, NodeId, Observed, Phase, Project,
-        Source,
+        ClusterKey, Deployment, EnvironmentKind, Failure, FailureCode, Id, Intent, Node, NodeId,
+        Observed, Phase, Project, Replica, Source,
     };
+    use tokio::sync::watch;
 
     use super::*;
+    use crate::connector::Connector;
+    use crate::reach::Nowhere;
+    use crate::vicinity::LocalEndpoints;
 
     const AT: Timestamp = Timestamp::UNIX_EPOCH;
-    const ADDR: SocketAddr =
-        SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 1);
+    const ADDR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
 
     fn id<I: Id>(n: u128) -> I {
         I::from_parts(0, n)
@@ -192,6 +228,9 @@ mod tests {
             config: None,
             artifact: Some(artifact),
             variables: Default::default(),
+            built_on: None,
+            architecture: None,
+            holders: Default::default(),
         };
         state.deployments.insert(id(n), deployment);
     }
@@ -235,10 +274,20 @@ mod tests {
         state
     }
 
+    fn node_1() -> Vicinity {
+        let connector = Connector { node: NodeId(1), reach: Arc::new(Nowhere) };
+        Vicinity::new(Arc::new(connector), None)
+    }
+
+    /// The table that follows `previous` on node 1.
+    fn next(state: &State, previous: &RouteTable) -> RouteTable {
+        RouteTable::new(state, previous, &node_1())
+    }
+
     fn seen(route: &Route) -> String {
         match &route.target {
             Target::Replicas(pool) => {
-                let ids = pool.endpoints.iter().map(|endpoint| endpoint.replica.to_string());
+                let ids = pool.endpoints.iter().map(|endpoint| endpoint.line.replica.to_string());
                 format!("{:?}", ids.map(|id| id.chars().last()).collect::<Vec<_>>())
             }
             Target::Static { digest, single_page } => format!("{digest} {single_page}"),
@@ -248,7 +297,7 @@ mod tests {
 
     #[test]
     fn every_environment_has_its_route() {
-        let table = RouteTable::new(&state(), &RouteTable::default());
+        let table = next(&state(), &RouteTable::default());
         for (host, disabled, target) in [
             ("app-production.localho.st", false, "[Some('1')]"),
             ("site-production.localho.st", false, "00ff true"),
@@ -257,8 +306,18 @@ mod tests {
         ] {
             let route = table.find(host).unwrap();
             assert_eq!((route.disabled, seen(route).as_str()), (disabled, target), "{host}");
+            let internal = host.replace("localho.st", "temps.internal");
+            assert!(Arc::ptr_eq(table.find(&internal).unwrap(), route), "{internal}");
         }
-        for host in ["app.localho.st", "localho.st", "app-production.example.com", "", "[::1]"] {
+        for host in [
+            "temps.internal",
+            "a.app-production.temps.internal",
+            "app.localho.st",
+            "localho.st",
+            "app-production.example.com",
+            "",
+            "[::1]",
+        ] {
             assert!(table.find(host).is_none(), "{host}");
         }
         assert_eq!(table.sites().collect::<Vec<_>>(), ["00ff"]);
@@ -271,13 +330,91 @@ mod tests {
             _ => None,
         };
         let mut state = state();
-        let first = RouteTable::new(&state, &RouteTable::default());
-        let second = RouteTable::new(&state, &first);
+        let first = next(&state, &RouteTable::default());
+        let second = next(&state, &first);
         assert!(Arc::ptr_eq(&endpoint(&first).unwrap(), &endpoint(&second).unwrap()));
         let moved = Observed::Healthy { endpoint: SocketAddr::new(ADDR.ip(), 2) };
         add_replica(&mut state, 1, 1, Intent::Serve, moved);
-        let third = RouteTable::new(&state, &second);
+        let third = next(&state, &second);
         assert!(!Arc::ptr_eq(&endpoint(&second).unwrap(), &endpoint(&third).unwrap()));
+    }
+
+    /// Whether the endpoint of replica 1 is among those that the next table does not have.
+    fn is_cut(state: &State, first: &RouteTable, vicinity: &Vicinity) -> bool {
+        let newer = RouteTable::new(state, first, vicinity);
+        first.gone(&newer).any(|endpoint| endpoint.line.replica == id(1))
+    }
+
+    #[test]
+    fn connections_outlive_a_drain_only_until_it_ends() {
+        let healthy = || Observed::Healthy { endpoint: ADDR };
+        let moved = Observed::Healthy { endpoint: SocketAddr::new(ADDR.ip(), 2) };
+        let failure = || Failure {
+            code: FailureCode::Internal,
+            message: "it failed".into(),
+            hint: "look".into(),
+            log_tail: vec![],
+        };
+        let first = next(&state(), &RouteTable::default());
+        for (intent, observed, cut) in [
+            (Intent::Serve, healthy(), false),
+            (Intent::Drain { until: AT }, healthy(), false),
+            (Intent::Drain { until: AT }, Observed::Unhealthy { failure: failure() }, false),
+            (Intent::Serve, Observed::Unhealthy { failure: failure() }, false),
+            (Intent::Serve, Observed::Starting, false),
+            (Intent::Serve, Observed::Down { failure: failure() }, true),
+            (Intent::Serve, moved, true),
+            (Intent::Keep, healthy(), true),
+        ] {
+            let mut state = state();
+            let why = format!("{intent:?} {observed:?}");
+            add_replica(&mut state, 1, 1, intent, observed);
+            assert_eq!(is_cut(&state, &first, &node_1()), cut, "{why}");
+        }
+        let mut state = state();
+        state.replicas.remove(&id::<ReplicaId>(1));
+        assert!(is_cut(&state, &first, &node_1()), "removed");
+    }
+
+    #[test]
+    fn replicas_of_a_lost_node_are_neither_chosen_nor_waited_for() {
+        let from_2 = || {
+            let connector = Connector { node: NodeId(2), reach: Arc::new(Nowhere) };
+            Vicinity::new(Arc::new(connector), None)
+        };
+        let mut state = state();
+        state.nodes.insert(NodeId(1), Node::new(NodeId(1), "one", AT));
+        let first = RouteTable::new(&state, &RouteTable::default(), &from_2());
+        assert_eq!(seen(first.find("app-production.localho.st").unwrap()), "[Some('1')]");
+        let known = state.clone();
+        let lost = Node { lost_since: Some(AT), ..Node::new(NodeId(1), "one", AT) };
+        state.nodes.insert(NodeId(1), lost);
+        assert!(!RouteTable::same(&known, &state));
+        assert!(is_cut(&state, &first, &from_2()));
+        assert!(!is_cut(&state, &first, &node_1()), "it reaches its own itself");
+        let second = RouteTable::new(&state, &first, &from_2());
+        assert_eq!(seen(second.find("app-production.localho.st").unwrap()), "[]");
+    }
+
+    #[test]
+    fn a_node_knows_its_own_replicas_better_than_the_state() {
+        let addr = |table: &RouteTable| match &table.find("app-production.localho.st")?.target {
+            Target::Replicas(pool) => pool.endpoints.first().map(|e| e.line.place.addr.port()),
+            _ => None,
+        };
+        let (node, updates) = watch::channel(LocalEndpoints::default());
+        let connector = Arc::new(Connector { node: NodeId(1), reach: Arc::new(Nowhere) });
+        let vicinity = || Vicinity::new(connector.clone(), Some(updates.clone()));
+        let state = state();
+        let table = |vicinity| RouteTable::new(&state, &RouteTable::default(), &vicinity);
+        assert_eq!(addr(&table(vicinity())), Some(1), "nothing is known yet");
+        let mut seen = BTreeMap::from([(id::<ReplicaId>(1), SocketAddr::new(ADDR.ip(), 7))]);
+        node.send_replace(Arc::new(seen.clone()));
+        assert_eq!(addr(&table(vicinity())), Some(7));
+        seen.insert(id(3), ADDR);
+        seen.remove(&id(1));
+        node.send_replace(Arc::new(seen));
+        assert_eq!(addr(&table(vicinity())), None, "what it does not see does not serve");
     }
 
     #[test]

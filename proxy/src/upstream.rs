@@ -1,72 +1,23 @@
 //! Which endpoint answers a request, and what to try when it does not.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use pingora_core::upstreams::peer::HttpPeer;
-use temps_state::ReplicaId;
 use tokio::time::{Instant, timeout_at};
 
+use crate::choice::choose;
+use crate::connector::{Place, Upgradable};
+use crate::endpoint::{Endpoint, next_serial};
 use crate::error_page::Fault;
 use crate::limits::{
-    CONNECT_MAX, EJECTED_FOR, KEEPALIVE, Limits, RETRY_PAUSE, SWITCH_WAIT_MAX, UPGRADED_IDLE_MAX,
-    UPSTREAM_IDLE_MAX,
+    CONNECT_MAX, H2_CONNECTION_WINDOW, H2_STREAM_WINDOW, KEEPALIVE, Limits, REACH_MAX, RETRY_PAUSE,
+    SWITCH_WAIT_MAX, UPGRADED_IDLE_MAX, UPSTREAM_IDLE_MAX,
 };
 use crate::live_table::LiveTable;
 use crate::request::Attempts;
 use crate::route_table::Target;
-
-/// Where a healthy replica listens, and how it fares on this node.
-#[derive(Debug)]
-pub(crate) struct Endpoint {
-    /// Whose endpoint it is.
-    pub(crate) replica: ReplicaId,
-    /// Where it listens.
-    pub(crate) addr: SocketAddr,
-    /// Tells apart replicas that had the same address one after the other.
-    serial: u64,
-    in_flight: AtomicUsize,
-    /// In milliseconds since the edge's first endpoint; 0 when it never failed.
-    ejected_until_ms: AtomicU64,
-}
-
-impl Endpoint {
-    pub(crate) fn new(replica: ReplicaId, addr: SocketAddr) -> Self {
-        Self {
-            replica,
-            addr,
-            serial: next_serial(),
-            in_flight: 0.into(),
-            ejected_until_ms: 0.into(),
-        }
-    }
-
-    /// Passes it over for a while, where another one is there.
-    pub(crate) fn eject(&self) {
-        let until = elapsed_ms() + u64::try_from(EJECTED_FOR.as_millis()).unwrap_or(u64::MAX);
-        self.ejected_until_ms.store(until, Ordering::Relaxed);
-    }
-
-    fn is_ejected(&self, now_ms: u64) -> bool {
-        now_ms < self.ejected_until_ms.load(Ordering::Relaxed)
-    }
-
-    fn load(&self) -> usize {
-        self.in_flight.load(Ordering::Relaxed)
-    }
-}
-
-fn next_serial() -> u64 {
-    static SERIAL: AtomicU64 = AtomicU64::new(1);
-    SERIAL.fetch_add(1, Ordering::Relaxed)
-}
-
-fn elapsed_ms() -> u64 {
-    static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
-    let elapsed = START.get_or_init(Instant::now).elapsed();
-    u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
-}
 
 /// The endpoints of one environment.
 #[derive(Debug, Default)]
@@ -81,17 +32,27 @@ impl Pool {
         Self { endpoints, turn: 0.into() }
     }
 
-    /// The endpoint with the fewest requests of those that have not `refused` this one; ties take turns. One that
-    /// failed lately is chosen only when there is no other.
-    pub(crate) fn choose(&self, refused: &[SocketAddr]) -> Option<&Arc<Endpoint>> {
-        let now = elapsed_ms();
+    /// The best endpoint of those that have not `refused` this request; equals take turns.
+    pub(crate) fn choose(&self, refused: &[Place]) -> Option<&Arc<Endpoint>> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let count = self.endpoints.len();
-        (0..count)
+        let candidates = (0..count)
             .map(|step| &self.endpoints[turn.wrapping_add(step) % count])
-            .filter(|endpoint| !refused.contains(&endpoint.addr))
-            .min_by_key(|endpoint| (endpoint.is_ejected(now), endpoint.load()))
+            .filter(|endpoint| !refused.contains(&endpoint.line.place))
+            .map(|endpoint| (endpoint.candidate(), endpoint));
+        choose(candidates)
     }
+}
+
+/// How a request is spoken to an app.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Speech {
+    /// HTTP/1.1, which every app understands.
+    Http1,
+    /// HTTP/1.1 that turns into another protocol.
+    Upgrade,
+    /// HTTP/2 from the first octet, for gRPC: its trailers have no place in HTTP/1.1 as apps speak it.
+    Http2,
 }
 
 /// A request's place at an endpoint; given back when dropped.
@@ -100,34 +61,49 @@ pub(crate) struct Lease(Arc<Endpoint>);
 
 impl Lease {
     fn take(endpoint: &Arc<Endpoint>) -> Self {
-        endpoint.in_flight.fetch_add(1, Ordering::Relaxed);
+        endpoint.begin();
         Self(endpoint.clone())
     }
 
-    pub(crate) fn endpoint(&self) -> &Endpoint {
+    pub(crate) fn endpoint(&self) -> &Arc<Endpoint> {
         &self.0
     }
 
-    /// The endpoint in Pingora's terms: plain HTTP/1.1, which every app speaks and which alone carries WebSockets.
-    /// A `fresh` connection is one that no other request used.
-    pub(crate) fn peer(&self, limits: &Limits, upgrade: bool, fresh: bool) -> HttpPeer {
-        let mut peer = HttpPeer::new(self.0.addr, false, String::new());
-        peer.group_key = if fresh { next_serial() } else { self.0.serial };
+    /// The endpoint in Pingora's terms. A `fresh` connection is one that no other request used.
+    pub(crate) fn peer(&self, limits: &Limits, speech: Speech, fresh: bool) -> HttpPeer {
+        let line = &self.0.line;
+        let mut peer = HttpPeer::new(line.place.addr, false, String::new());
+        // Streams to other nodes, and those that may turn into another protocol, show Pingora no descriptor, by which
+        // its pool tells connections apart, so they are never pooled: each has a group of its own and no time to idle.
+        let upgrade = speech == Speech::Upgrade;
+        let pooled = line.is_local() && !upgrade;
+        peer.group_key = if fresh || !pooled { next_serial() } else { self.0.serial };
+        let idle = if pooled { UPSTREAM_IDLE_MAX } else { Duration::ZERO };
+        let connect = if line.is_local() { CONNECT_MAX } else { REACH_MAX };
+        let patience = match speech {
+            Speech::Http1 => limits.upstream_read_max,
+            Speech::Upgrade | Speech::Http2 => UPGRADED_IDLE_MAX,
+        };
         let options = &mut peer.options;
-        options.connection_timeout = Some(CONNECT_MAX);
-        options.total_connection_timeout = Some(CONNECT_MAX);
-        options.read_timeout =
-            Some(if upgrade { UPGRADED_IDLE_MAX } else { limits.upstream_read_max });
+        options.custom_l4 =
+            Some(if upgrade { Arc::new(Upgradable(line.clone())) } else { line.clone() });
+        options.total_connection_timeout = Some(connect);
+        options.read_timeout = Some(patience);
         options.write_timeout = Some(limits.upstream_read_max);
-        options.idle_timeout = Some(UPSTREAM_IDLE_MAX);
-        options.tcp_keepalive = upgrade.then_some(KEEPALIVE);
+        options.idle_timeout = Some(idle);
+        options.tcp_keepalive = (speech != Speech::Http1).then_some(KEEPALIVE);
+        if speech == Speech::Http2 {
+            options.set_http_version(2, 2);
+            options.h2_stream_window_size = Some(H2_STREAM_WINDOW);
+            options.h2_connection_window_size = Some(H2_CONNECTION_WINDOW);
+        }
         peer
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.0.end();
     }
 }
 
@@ -165,7 +141,7 @@ pub(crate) async fn next_endpoint(
     }
 }
 
-fn lease_of(table: &LiveTable, host: &str, refused: &[SocketAddr]) -> Result<Option<Lease>, Fault> {
+fn lease_of(table: &LiveTable, host: &str, refused: &[Place]) -> Result<Option<Lease>, Fault> {
     let routes = table.load();
     let route = routes.find(host).ok_or(Fault::UnknownHost)?;
     match &route.target {
@@ -178,44 +154,68 @@ fn lease_of(table: &LiveTable, host: &str, refused: &[SocketAddr]) -> Result<Opt
 
 #[cfg(test)]
 mod tests {
-    use temps_state::Id;
+    use std::net::SocketAddr;
+
+    use temps_state::{Id, NodeId, ReplicaId};
 
     use super::*;
+    use crate::connector::{Connector, Line};
+    use crate::reach::Nowhere;
 
-    fn pool(count: u16) -> Pool {
-        let endpoint = |port| {
-            let addr = SocketAddr::from(([10, 0, 0, 1], port));
-            Arc::new(Endpoint::new(ReplicaId::from_parts(0, port.into()), addr))
+    /// Endpoints on these nodes, all at the same address, seen from node 1.
+    fn pool(nodes: &[u64]) -> Pool {
+        let connector = Arc::new(Connector { node: NodeId(1), reach: Arc::new(Nowhere) });
+        let endpoint = |(n, node): (u128, &u64)| {
+            let addr = SocketAddr::from(([10, 0, 0, 1], 80));
+            let place = Place { node: NodeId(*node), addr };
+            let line = Line::new(connector.clone(), ReplicaId::from_parts(0, n), place);
+            Arc::new(Endpoint::new(line))
         };
-        Pool::new((1..=count).map(endpoint).collect())
+        Pool::new((1..).zip(nodes).map(endpoint).collect())
     }
 
-    fn ports(pool: &Pool, times: usize) -> Vec<u16> {
-        (0..times).filter_map(|_| pool.choose(&[]).map(|e| e.addr.port())).collect()
+    /// Which endpoints come next, counted from 1.
+    fn chosen(pool: &Pool, times: usize) -> Vec<usize> {
+        let position = |e: &Arc<Endpoint>| pool.endpoints.iter().position(|o| Arc::ptr_eq(o, e));
+        (0..times).filter_map(|_| position(pool.choose(&[])?)).map(|at| at + 1).collect()
     }
 
     #[test]
     fn equals_take_turns() {
-        assert_eq!(ports(&pool(3), 6), [1, 2, 3, 1, 2, 3]);
-        assert!(ports(&pool(0), 2).is_empty());
+        assert_eq!(chosen(&pool(&[1, 1, 1]), 6), [1, 2, 3, 1, 2, 3]);
+        assert_eq!(chosen(&pool(&[2, 3]), 4), [1, 2, 1, 2]);
+        assert!(chosen(&pool(&[]), 2).is_empty());
     }
 
     #[test]
     fn the_least_loaded_is_next() {
-        let pool = pool(2);
+        let pool = pool(&[1, 1]);
         let held: Vec<Lease> = (0..3).map(|_| Lease::take(&pool.endpoints[0])).collect();
-        assert_eq!(ports(&pool, 3), [2, 2, 2]);
+        assert_eq!(chosen(&pool, 3), [2, 2, 2]);
         drop(held);
-        assert_eq!(pool.endpoints[0].load(), 0);
+        assert_eq!(pool.endpoints[0].candidate().load, 0);
+    }
+
+    #[test]
+    fn one_of_this_node_comes_before_others() {
+        let pool = pool(&[2, 1, 3]);
+        assert_eq!(chosen(&pool, 3), [2, 2, 2]);
+        let _held: Vec<Lease> = (0..9).map(|_| Lease::take(&pool.endpoints[1])).collect();
+        assert_eq!(chosen(&pool, 3), [1, 3, 3]);
     }
 
     #[test]
     fn one_that_failed_is_passed_over_while_there_is_another() {
-        let pool = pool(2);
-        pool.endpoints[0].eject();
-        assert_eq!(ports(&pool, 3), [2, 2, 2]);
-        let other = pool.endpoints[1].addr;
-        assert_eq!(pool.choose(&[other]).map(|e| e.addr.port()), Some(1));
-        assert!(pool.choose(&[other, pool.endpoints[0].addr]).is_none());
+        let pool = pool(&[1, 2]);
+        assert!(pool.endpoints[0].eject());
+        assert!(!pool.endpoints[0].eject(), "once is enough");
+        assert_eq!(chosen(&pool, 3), [2, 2, 2]);
+        let [first, other] = [0, 1].map(|n| pool.endpoints[n].line.place);
+        assert_ne!(first, other, "equal addresses on two nodes are two places");
+        let left = pool.choose(&[other]).map(|e| e.line.place);
+        assert_eq!(left, Some(first));
+        assert!(pool.choose(&[other, first]).is_none());
+        pool.endpoints[0].readmit();
+        assert_eq!(chosen(&pool, 3), [1, 1, 1]);
     }
 }

@@ -214,3 +214,58 @@ async fn random_octets_do_no_harm() {
     let answer = edge.client(&["shop"]).get(edge.url("shop", "/")).send().await.unwrap();
     assert_eq!(answer.status(), 200);
 }
+
+/// Every octet that a target may have somewhere, raw: an answer of the app, or a page that names the request.
+#[tokio::test]
+async fn no_octet_of_a_target_gets_a_bare_answer() {
+    let (edge, _app) = edge_with_app(|_| {}).await;
+    let host = host("shop");
+    for octet in 0..=u8::MAX {
+        for begin in ["/", "/?a=", "http://"] {
+            let mut request = format!("GET {begin}").into_bytes();
+            request.push(octet);
+            let rest = format!("b HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+            request.extend_from_slice(rest.as_bytes());
+            let answer = edge.raw(&request).await.to_ascii_lowercase();
+            let good = answer.starts_with("http/1.1 200 ") || answer.starts_with("http/1.1 400 ");
+            assert!(good && answer.contains("\r\nx-request-id: "), "{begin}{octet:#x}: {answer}");
+        }
+    }
+}
+
+/// Whatever is wrong with a request, the client gets one page that names it, or a plain end.
+#[tokio::test]
+async fn every_refusal_is_a_page_of_ours() {
+    let (edge, _app) = edge_with_app(|_| {}).await;
+    let host = host("shop");
+    let head = format!("POST /upload HTTP/1.1\r\nHost: {host}\r\n");
+    for (why, request, status) in [
+        ("two CL", format!("{head}Content-Length: 3\r\nContent-Length: 4\r\n\r\nabc"), 400),
+        ("no Host", "GET / HTTP/1.1\r\n\r\n".into(), 400),
+        ("two Hosts", format!("GET / HTTP/1.1\r\nHost: {host}\r\nHost: {host}\r\n\r\n"), 400),
+        ("folded", format!("{head}X: a\r\n b\r\n\r\n"), 400),
+        ("bad chunk", format!("{head}Transfer-Encoding: chunked\r\n\r\nzz\r\n"), 400),
+        ("other host", format!("GET http://other/ HTTP/1.1\r\nHost: {host}\r\n\r\n"), 400),
+        ("userinfo", format!("GET http://a@{host}/ HTTP/1.1\r\nHost: {host}\r\n\r\n"), 400),
+        ("other scheme", format!("GET ftp://{host}/ HTTP/1.1\r\nHost: {host}\r\n\r\n"), 400),
+        (
+            "asterisk",
+            format!("OPTIONS * HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"),
+            200,
+        ),
+        ("CONNECT", format!("CONNECT {host}:80 HTTP/1.1\r\nHost: {host}\r\n\r\n"), 405),
+        ("1.0 without Host", "GET / HTTP/1.0\r\n\r\n".into(), 503),
+        ("1.0", format!("GET / HTTP/1.0\r\nHost: {host}\r\n\r\n"), 200),
+        ("2.0", format!("GET / HTTP/2.0\r\nHost: {host}\r\n\r\n"), 400),
+        (
+            "Expect",
+            format!("{head}Expect: nothing\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"),
+            200,
+        ),
+    ] {
+        let answer = edge.raw(request.as_bytes()).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{why}: {answer}");
+        let named = answer.to_ascii_lowercase().matches("\r\nx-request-id: ").count();
+        assert_eq!(named, 1, "{why}: {answer}");
+    }
+}

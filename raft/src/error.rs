@@ -2,9 +2,12 @@
 
 use std::error::Error;
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use temps_state::Rejected;
+
+use crate::TrustError;
 
 /// Why the node cannot start, or must stop.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +94,42 @@ pub enum RaftError {
         /// Its format.
         found: u32,
     },
+    /// A join wrote a part of its files and was interrupted.
+    #[error(
+        "a join that began in {} was not finished: run `temps join` again; to start a cluster of its \
+         own there instead, remove the folder first",
+        path.display()
+    )]
+    JoinUnfinished {
+        /// The data folder.
+        path: PathBuf,
+    },
+    /// A node that joined has lost its private key.
+    #[error(
+        "{} is missing, and the other nodes know this node by it: put the file back from your \
+         backup, or remove the node and join again with an empty data folder",
+        path.display()
+    )]
+    NodeKeyMissing {
+        /// Where the key belongs.
+        path: PathBuf,
+    },
+    /// The file with the node's private key holds none.
+    #[error(
+        "{} is damaged: put the file back from your backup, or remove the node and join again with \
+         an empty data folder",
+        path.display()
+    )]
+    NodeKeyDamaged {
+        /// The file.
+        path: PathBuf,
+        /// Why it is none.
+        #[source]
+        source: TrustError,
+    },
+    /// A key or certificate could not be made.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
     /// The log cannot be opened.
     #[error(
         "the log in {} cannot be opened: if its disk is damaged, restore the data folder from your \
@@ -126,6 +165,15 @@ pub enum RaftError {
         first: u64,
         /// The last entry that is known.
         known: u64,
+    },
+    /// The port for other nodes cannot be used.
+    #[error("cannot listen for other nodes on {address}: choose another address with --peer")]
+    PeerPort {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        #[source]
+        source: io::Error,
     },
     /// Nobody leads although this node is alone.
     #[error("the node could not become the leader of its own cluster in time")]
@@ -194,13 +242,30 @@ pub enum ProposeError {
 }
 
 /// Why the newest state could not be had.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum ReadError {
     /// Nobody leads, so nobody knows what is newest.
     #[error("the cluster has no quorum, so the newest state is not known: try again in a moment")]
     NoQuorum,
     /// No answer in time.
     #[error("the cluster did not answer in time: try again")]
+    Timeout,
+    /// This node takes part no longer.
+    #[error("this node has stopped: {reason}")]
+    Stopped {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Why the lead could not be handed over.
+#[derive(Debug, thiserror::Error)]
+pub enum HandOverError {
+    /// No other voter can be reached.
+    #[error("no other voting node can be reached that could lead: bring one back, or let one join")]
+    NobodyElse,
+    /// Nobody took it in time.
+    #[error("no other node took the lead in time: try again")]
     Timeout,
     /// This node takes part no longer.
     #[error("this node has stopped: {reason}")]

@@ -25,6 +25,18 @@ impl Folder {
         self.root.join("cluster.key")
     }
 
+    pub fn node_key(&self) -> PathBuf {
+        self.root.join("node.key")
+    }
+
+    pub fn certificate(&self) -> PathBuf {
+        self.root.join("node.crt")
+    }
+
+    pub fn authority(&self) -> PathBuf {
+        self.root.join("ca.crt")
+    }
+
     pub fn raft(&self) -> PathBuf {
         self.root.join("raft")
     }

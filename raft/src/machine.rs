@@ -2,25 +2,27 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
-use bytes::Bytes;
 use futures::{Stream, TryStreamExt};
 use openraft::storage::{EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
 use openraft::{OptionalSend, Snapshot};
 use tokio::sync::watch;
 
 use crate::Applied;
-use crate::content::{Content, Tally};
-use crate::snapshot::{Snapshots, decode};
+use crate::content::Content;
+use crate::snapshots::{Image, Saved, Snapshots};
 use crate::store::{Opened, Store};
 use crate::types::{LogId, SnapshotMeta, StoredMembership, TypeConfig};
+
+/// How long a snapshot that finds no room waits before it looks again.
+const ROOM_POLL: Duration = Duration::from_secs(2);
 
 type MachineSnapshot = openraft::type_config::alias::SmSnapshotOf<TypeConfig, Machine>;
 
 /// The state machine.
 pub struct Machine {
     content: Content,
-    tally: Tally,
     store: Store,
     snapshots: Snapshots,
     applied: watch::Sender<Arc<Applied>>,
@@ -29,9 +31,9 @@ pub struct Machine {
 impl Machine {
     /// The machine over what the store held, and where its states appear.
     pub fn new(opened: Opened, snapshots: Snapshots) -> (Self, watch::Receiver<Arc<Applied>>) {
-        let Opened { store, content, tally } = opened;
+        let Opened { store, content } = opened;
         let (applied, watching) = watch::channel(Arc::new(published(&content)));
-        (Self { content, tally, store, snapshots, applied }, watching)
+        (Self { content, store, snapshots, applied }, watching)
     }
 
     fn publish(&mut self, content: Content) {
@@ -45,8 +47,7 @@ fn published(content: &Content) -> Applied {
 }
 
 impl RaftStateMachine<TypeConfig> for Machine {
-    /// An encoded snapshot.
-    type SnapshotData = Bytes;
+    type SnapshotData = Image;
     type SnapshotBuilder = Builder;
 
     async fn applied_state(&mut self) -> io::Result<(Option<LogId>, StoredMembership)> {
@@ -65,10 +66,14 @@ impl RaftStateMachine<TypeConfig> for Machine {
             answers.extend(responder.map(|responder| (responder, answer)));
         }
         let rows = next.state.changes_since(&self.content.state);
-        self.store.write(&rows, &next.position, &mut self.tally)?;
+        self.store.write(&rows, &next)?;
         self.publish(next);
         for (responder, answer) in answers {
             responder.send(answer);
+        }
+        if self.store.is_due()? {
+            let store = self.store.clone();
+            blocking(move || store.catch_up()).await?;
         }
         Ok(())
     }
@@ -76,53 +81,65 @@ impl RaftStateMachine<TypeConfig> for Machine {
     async fn get_snapshot_builder(&mut self) -> Builder {
         Builder {
             content: self.content.clone(),
-            store: self.store.clone(),
+            store: Some(self.store.clone()),
             snapshots: self.snapshots.clone(),
         }
     }
 
-    async fn install_snapshot(&mut self, _meta: &SnapshotMeta, bytes: Bytes) -> io::Result<()> {
-        let content = decode(&bytes).map_err(io::Error::other)?;
-        let (store, snapshots) = (self.store.clone(), self.snapshots.clone());
-        let (content, tally) = blocking(move || {
-            snapshots.save(&content).map_err(io::Error::other)?;
-            let tally = store.replace(&content)?;
-            Ok((content, tally))
-        })
-        .await?;
-        self.tally = tally;
+    /// What was purged of the log is in the snapshot only, so its file comes first, and waits for room if there is
+    /// none.
+    async fn install_snapshot(&mut self, _meta: &SnapshotMeta, image: Image) -> io::Result<()> {
+        let content = blocking(move || image.into_content().map_err(io::Error::other)).await?;
+        while save(&content, &self.snapshots).await?.is_none() {
+            if self.applied.is_closed() {
+                return Err(io::Error::other("the node stopped before there was room"));
+            }
+            tokio::time::sleep(ROOM_POLL).await;
+        }
+        let (store, replaced) = (self.store.clone(), content.clone());
+        blocking(move || store.replace(&replaced)).await?;
         self.publish(content);
         Ok(())
     }
 
+    /// Entries wait meanwhile, so only the name of the file is looked up here; whoever sends it reads it.
     async fn get_current_snapshot(&mut self) -> io::Result<Option<MachineSnapshot>> {
         let snapshots = self.snapshots.clone();
         let newest = blocking(move || snapshots.newest().map_err(io::Error::other)).await?;
-        Ok(newest.map(|(content, snapshot)| Snapshot { meta: content.position.meta(), snapshot }))
+        Ok(newest.map(|saved| Snapshot { meta: saved.meta.clone(), snapshot: Image::Saved(saved) }))
     }
 }
 
 /// Writes a snapshot of the content at one moment, while entries go on being applied.
 pub struct Builder {
     content: Content,
-    store: Store,
+    /// Until it is synced: whoever waits for room does not hold the data folder.
+    store: Option<Store>,
     snapshots: Snapshots,
 }
 
 impl RaftSnapshotBuilder<TypeConfig> for Builder {
-    type SnapshotData = Bytes;
+    type SnapshotData = Image;
 
-    /// The log up to a snapshot may be purged, so what it covers is made durable first.
+    /// The log up to a snapshot may be purged, so what it covers is made durable first: in the file, and in the store
+    /// unless there is no room. A file that finds no room waits for it.
     async fn build_snapshot(&mut self) -> io::Result<MachineSnapshot> {
-        let (content, store) = (self.content.clone(), self.store.clone());
-        let (meta, snapshots) = (content.position.meta(), self.snapshots.clone());
-        let snapshot = blocking(move || {
-            store.sync()?;
-            snapshots.save(&content).map_err(io::Error::other)
-        })
-        .await?;
-        Ok(Snapshot { meta, snapshot })
+        if let Some(store) = self.store.take() {
+            blocking(move || store.sync()).await?;
+        }
+        loop {
+            if let Some(saved) = save(&self.content, &self.snapshots).await? {
+                return Ok(Snapshot { meta: saved.meta.clone(), snapshot: Image::Saved(saved) });
+            }
+            tokio::time::sleep(ROOM_POLL).await;
+        }
     }
+}
+
+/// `None` when there is no room.
+async fn save(content: &Content, snapshots: &Snapshots) -> io::Result<Option<Saved>> {
+    let (content, snapshots) = (content.clone(), snapshots.clone());
+    blocking(move || snapshots.save_if_room(&content)).await
 }
 
 /// Does what waits for the disk on a thread that may wait.

@@ -12,7 +12,7 @@ use crate::folder::{Folder, FolderLock, make_dir};
 use crate::identity::{self, Identity};
 use crate::log::Log;
 use crate::machine::Machine;
-use crate::snapshot::Snapshots;
+use crate::snapshots::Snapshots;
 use crate::store::{Opened, Store};
 use crate::{Applied, RaftError};
 
@@ -23,6 +23,7 @@ pub struct Parts {
     pub log: Log,
     pub store: Store,
     pub machine: Machine,
+    pub snapshots: Snapshots,
     pub applied: watch::Receiver<Arc<Applied>>,
 }
 
@@ -39,8 +40,8 @@ impl Parts {
         let snapshots = Snapshots::open(folder.snapshots())?;
         cover_purged(&folder, &log, &opened, &snapshots)?;
         let store = opened.store.clone();
-        let (machine, applied) = Machine::new(opened, snapshots);
-        Ok(Self { identity, key, log, store, machine, applied })
+        let (machine, applied) = Machine::new(opened, snapshots.clone());
+        Ok(Self { identity, key, log, store, machine, snapshots, applied })
     }
 }
 
@@ -71,7 +72,7 @@ fn cover_purged(
     let purged = log.purged().map_err(|source| RaftError::Log { path: path.clone(), source })?;
     let Some(purged) = purged else { return Ok(()) };
     let reach = |content: &Content| content.position.applied;
-    let snapshot = snapshots.newest()?.and_then(|(content, _)| reach(&content));
+    let snapshot = snapshots.newest()?.and_then(|saved| saved.meta.last_log_id);
     if snapshot >= Some(purged) {
         return Ok(());
     }

@@ -1,27 +1,18 @@
-//! Snapshots: the whole content in one file that is either good or ignored.
+//! A snapshot: the whole content in octets that are either good or refused.
 //!
-//! A file is `TEMPSNAP`, the format, a JSON header with its length, the rows with their lengths, and the CRC-32C of all
+//! It is `TEMPSNAP`, the format, a JSON header with its length, the rows with their lengths, and the CRC-32C of all
 //! that. Numbers are little-endian.
 
-use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
 
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use temps_state::RowError;
-use tracing::{info, warn};
 
-use crate::RaftError;
 use crate::content::{Content, Position};
-use crate::folder::{make_dir, sync_dir, write_file};
 
 const MAGIC: &[u8; 8] = b"TEMPSNAP";
 const FORMAT: u32 = 1;
 const CHECKSUM_BYTES: usize = 4;
-/// How many snapshots are kept: if the newest is damaged, the one before it and the log still give the state.
-const KEPT: usize = 2;
-const EXTENSION: &str = "snapshot";
 
 #[derive(Serialize, Deserialize)]
 struct Header {
@@ -65,11 +56,7 @@ pub fn encode(content: &Content) -> Vec<u8> {
 
 /// Reads a content back, if every byte is as it was written.
 pub fn decode(bytes: &[u8]) -> Result<Content, SnapshotError> {
-    let (body, checksum) = bytes.split_last_chunk().ok_or(SnapshotError::Short)?;
-    let mut rest = body.strip_prefix(MAGIC).ok_or(SnapshotError::Magic)?;
-    if crc32c::crc32c(body) != u32::from_le_bytes(*checksum) {
-        return Err(SnapshotError::Checksum);
-    }
+    let mut rest = check(bytes)?;
     match take_number(&mut rest)? {
         FORMAT => {}
         other => return Err(SnapshotError::Format(other)),
@@ -82,6 +69,16 @@ pub fn decode(bytes: &[u8]) -> Result<Content, SnapshotError> {
         content.state.restore(key, take(&mut rest)?)?;
     }
     Ok(content)
+}
+
+/// What is between the magic and the checksum, if every byte is as it was written.
+pub fn check(bytes: &[u8]) -> Result<&[u8], SnapshotError> {
+    let (body, checksum) = bytes.split_last_chunk().ok_or(SnapshotError::Short)?;
+    let rest = body.strip_prefix(MAGIC).ok_or(SnapshotError::Magic)?;
+    match crc32c::crc32c(body) == u32::from_le_bytes(*checksum) {
+        true => Ok(rest),
+        false => Err(SnapshotError::Checksum),
+    }
 }
 
 fn put(bytes: &mut Vec<u8>, part: &[u8]) {
@@ -103,75 +100,12 @@ fn take_number(rest: &mut &[u8]) -> Result<u32, SnapshotError> {
     Ok(u32::from_le_bytes(*number))
 }
 
-/// The folder that the snapshots are in.
-#[derive(Debug, Clone)]
-pub struct Snapshots {
-    dir: PathBuf,
-}
-
-impl Snapshots {
-    /// Opens the folder; what a crash left half written goes.
-    pub fn open(dir: PathBuf) -> Result<Self, RaftError> {
-        make_dir(&dir)?;
-        let snapshots = Self { dir };
-        for half in snapshots.files("tmp").map_err(RaftError::file("list", &snapshots.dir))? {
-            fs::remove_file(&half).map_err(RaftError::file("remove", &half))?;
-        }
-        Ok(snapshots)
-    }
-
-    /// Writes a snapshot; it is durable on return. Older ones than the kept go.
-    pub fn save(&self, content: &Content) -> Result<Bytes, RaftError> {
-        let bytes = encode(content);
-        let name = format!("{:020}.{EXTENSION}", content.position.index());
-        write_file(&self.dir.join(name), &bytes)?;
-        self.remove_old().map_err(RaftError::file("clear", &self.dir))?;
-        info!(index = content.position.index(), bytes = bytes.len(), "snapshot written");
-        Ok(bytes.into())
-    }
-
-    /// The newest good snapshot; damaged ones are passed over.
-    pub fn newest(&self) -> Result<Option<(Content, Bytes)>, RaftError> {
-        let files = self.files(EXTENSION).map_err(RaftError::file("list", &self.dir))?;
-        Ok(files.iter().rev().find_map(|file| match read(file) {
-            Ok(found) => Some(found),
-            Err(error) => {
-                warn!(file = %file.display(), %error, "snapshot ignored; the one before it is used");
-                None
-            }
-        }))
-    }
-
-    fn remove_old(&self) -> io::Result<()> {
-        let files = self.files(EXTENSION)?;
-        let old = files.len().saturating_sub(KEPT);
-        for file in &files[..old] {
-            fs::remove_file(file)?;
-        }
-        sync_dir(&self.dir)
-    }
-
-    /// The files with an extension, oldest first.
-    fn files(&self, extension: &str) -> io::Result<Vec<PathBuf>> {
-        let entries = fs::read_dir(&self.dir)?.map(|entry| entry.map(|entry| entry.path()));
-        let mut files: Vec<PathBuf> = entries.collect::<io::Result<_>>()?;
-        files.retain(|file| file.extension().is_some_and(|found| found == extension));
-        files.sort();
-        Ok(files)
-    }
-}
-
-fn read(file: &Path) -> Result<(Content, Bytes), SnapshotError> {
-    let bytes = fs::read(file)?;
-    Ok((decode(&bytes)?, bytes.into()))
-}
-
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
     use temps_state::{BuildSettings, Settings};
 
-    fn content(index: u64) -> Content {
+    pub fn content(index: u64) -> Content {
         let leader_id = crate::types::LeaderId { term: 1, node_id: 1 };
         let mut content = Content::default();
         content.position.applied = Some(crate::types::LogId { leader_id, index });
@@ -197,20 +131,5 @@ mod tests {
             bad[at] ^= 0x10;
             assert!(decode(&bad).is_err(), "bit turned at {at}");
         }
-    }
-
-    #[test]
-    fn a_torn_snapshot_is_passed_over_and_two_are_kept() {
-        let dir = tempfile::tempdir().unwrap();
-        let snapshots = Snapshots::open(dir.path().into()).unwrap();
-        assert!(snapshots.newest().unwrap().is_none());
-        for index in [1, 2, 3] {
-            snapshots.save(&content(index)).unwrap();
-        }
-        let files = snapshots.files(EXTENSION).unwrap();
-        assert_eq!(files.len(), KEPT);
-        fs::write(&files[1], b"TEMPSNAP torn").unwrap();
-        let (found, _) = snapshots.newest().unwrap().unwrap();
-        assert_eq!(found, content(2));
     }
 }

@@ -1,5 +1,7 @@
 //! How the group is, as this node sees it.
 
+use std::net::SocketAddr;
+
 use serde::Serialize;
 use temps_state::NodeId;
 
@@ -12,6 +14,8 @@ pub struct Status {
     pub node: NodeId,
     /// The node that leads, if this node knows of one.
     pub leader: Option<NodeId>,
+    /// Whether this node knows of a quorum, without which nothing can be changed.
+    pub quorum: bool,
     /// The current term: how many elections there were, at least.
     pub term: u64,
     /// The index of the last entry in this node's log.
@@ -31,4 +35,25 @@ pub struct Member {
     pub id: NodeId,
     /// Whether it votes; a learner only follows.
     pub voter: bool,
+    /// Where other nodes reach it, when known.
+    pub address: Option<SocketAddr>,
+    /// The last entry that is in its log as in the leader's; known to the leader only.
+    pub matched: Option<u64>,
+    /// How many entries it is behind the leader; known to the leader only.
+    pub lag: Option<u64>,
+    /// Whether the leader hears of it.
+    pub reachable: bool,
+}
+
+/// How a node is, by its own word.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PeerStatus {
+    /// The index of the last entry applied there.
+    pub applied: u64,
+    /// The index of the last entry in its log.
+    pub last_log: u64,
+    /// What its edge has applied.
+    pub edge_applied: u64,
+    /// Its version of Temps.
+    pub version: String,
 }

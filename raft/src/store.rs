@@ -1,66 +1,64 @@
 //! The state on disk, in sled: rows, and in the same batch how far the log was applied.
 //!
 //! Nothing here must survive a loss of power, since snapshot and log give it again; so it is written without sync, and
-//! a folder that does not read back exactly what was written is set aside.
+//! a folder that does not read back exactly what was written is set aside. For the same reason a disk without room
+//! does not stop the node: the store stays behind, and is written anew when there is room.
 
-use std::fs::{self, File};
+mod rows;
+
+use std::fs;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use serde::{Deserialize, Serialize};
-use sled::{Batch, Db, Mode};
 use temps_state::Row;
-use tracing::{error, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::RaftError;
-use crate::content::{Content, Position, Tally};
-use crate::folder::{FolderLock, make_dir, sync_dir};
+use crate::content::{Content, Position};
+use crate::folder::{FolderLock, sync_dir};
+use crate::room::{ROOM_FOR_CHANGES_BYTES, has_room, lacks_room};
+use rows::{LoadError, Rows};
 
-/// What sled may keep in memory; the state itself is in memory anyway.
-const CACHE_BYTES: u64 = 16 * 1024 * 1024;
-/// How often sled writes out in the background. It also frees space only then, so this is never off.
-const FLUSH_EVERY_MS: u64 = 500;
-/// The key of the row that says what the others are; no table's key begins so.
-const SUMMARY: &[u8] = b"\0summary";
-/// How many rows go into one batch when the whole state is replaced.
-const REPLACE_ROWS: usize = 1000;
 /// How many folders that were set aside are kept.
 const SET_ASIDE_MAX: usize = 3;
-/// How long the threads of a store that was just closed may take to let go of it.
-const RELEASE_WAIT: Duration = Duration::from_secs(2);
-const RELEASE_POLL: Duration = Duration::from_millis(10);
-
-#[derive(Serialize, Deserialize)]
-struct Summary {
-    position: Position,
-    tally: Tally,
-}
+/// How long a store that is behind and found no room waits before it tries again.
+const TRY_EVERY: Duration = Duration::from_secs(5);
 
 /// The store. Clones share it.
 #[derive(Clone)]
 pub struct Store {
-    db: Db,
-    /// Our own handle of the file that sled writes: sled's flush does not wait for the disk, `fdatasync` does, and it
-    /// is the file that is synced, not the handle.
-    file: Arc<File>,
+    shared: Arc<Shared>,
+}
+
+// Fields drop in order: the folder is free only once the database is closed.
+struct Shared {
+    kept: Mutex<Kept>,
+    dir: PathBuf,
     _folder: FolderLock,
+}
+
+struct Kept {
+    /// What the store holds, or is to hold.
+    newest: Content,
+    standing: Standing,
+}
+
+/// How the database stands to the newest content.
+enum Standing {
+    /// It has it.
+    Current(Rows),
+    /// There was no room for it. There is no database until there is.
+    Behind { try_at: Instant },
+    /// Somebody writes a new one.
+    CatchingUp,
 }
 
 /// What a store held when it was opened.
 pub struct Opened {
     pub store: Store,
     pub content: Content,
-    pub tally: Tally,
-}
-
-enum LoadError {
-    /// Its rows are not what was written.
-    Damaged(String),
-    /// The disk refuses; the rows may be fine.
-    Io(io::Error),
 }
 
 impl Store {
@@ -71,176 +69,149 @@ impl Store {
         folder: FolderLock,
         plausible: impl Fn(&Position) -> bool,
     ) -> Result<Opened, RaftError> {
-        let damage = match load(dir, &folder) {
-            Ok(opened) if plausible(&opened.content.position) => return Ok(opened),
-            Ok(opened) => {
-                let index = opened.content.position.index();
-                format!("its last applied entry, {index}, is not in the log")
-            }
-            Err(LoadError::Damaged(damage)) => damage,
-            Err(LoadError::Io(source)) => {
-                return Err(RaftError::Store { path: dir.into(), source });
-            }
-        };
-        let aside = set_aside(dir).map_err(RaftError::file("set aside", dir))?;
-        error!(
-            folder = %dir.display(), set_aside = %aside.display(), %damage,
-            "the state on disk is damaged: set aside, and rebuilt from snapshot and log"
-        );
-        load(dir, &folder).map_err(|error| match error {
-            LoadError::Io(source) => RaftError::Store { path: dir.into(), source },
-            LoadError::Damaged(damage) => {
-                RaftError::Store { path: dir.into(), source: io::Error::other(damage) }
-            }
-        })
+        let (rows, content) = load(dir, plausible)?;
+        let kept = Kept { newest: content.clone(), standing: Standing::Current(rows) };
+        let shared = Shared { kept: Mutex::new(kept), dir: dir.into(), _folder: folder };
+        Ok(Opened { store: Self { shared: Arc::new(shared) }, content })
     }
 
-    /// Writes what changed together with the new position: all of it or, after a crash, nothing.
-    pub fn write(&self, rows: &[Row], position: &Position, tally: &mut Tally) -> io::Result<()> {
-        guarded(|| self.try_write(rows, position, tally))
+    /// Writes what changed to make `next`. Without room for it the store falls behind; any other error is final.
+    pub fn write(&self, rows: &[Row], next: &Content) -> io::Result<()> {
+        let mut kept = self.lock()?;
+        kept.newest = next.clone();
+        let Standing::Current(current) = &mut kept.standing else { return Ok(()) };
+        let written = current.write(rows, &next.position);
+        kept.settle(written)
     }
 
-    fn try_write(&self, rows: &[Row], position: &Position, tally: &mut Tally) -> io::Result<()> {
-        let mut batch = Batch::default();
-        for row in rows {
-            let key = row.key.as_bytes();
-            if let Some(old) = self.db.get(key).map_err(to_io)? {
-                tally.remove(key, &old);
-            }
-            match &row.value {
-                Some(value) => {
-                    tally.add(key, value);
-                    batch.insert(key, value.as_slice());
-                }
-                None => batch.remove(key),
-            }
-        }
-        batch.insert(SUMMARY, summary(position, *tally)?);
-        self.db.apply_batch(batch).map_err(to_io)
+    /// Replaces everything, as [`write`](Self::write) does a part.
+    pub fn replace(&self, content: &Content) -> io::Result<()> {
+        let mut kept = self.lock()?;
+        kept.newest = content.clone();
+        let Standing::Current(current) = &mut kept.standing else { return Ok(()) };
+        let written = current.replace(content);
+        kept.settle(written)
     }
 
-    /// Replaces everything. A crash on the way leaves rows that do not match their summary.
-    pub fn replace(&self, content: &Content) -> io::Result<Tally> {
-        guarded(|| self.try_replace(content))
-    }
-
-    fn try_replace(&self, content: &Content) -> io::Result<Tally> {
-        self.db.clear().map_err(to_io)?;
-        let rows = content.state.rows();
-        for chunk in rows.chunks(REPLACE_ROWS) {
-            let mut batch = Batch::default();
-            for row in chunk {
-                batch.insert(row.key.as_bytes(), row.value.as_deref().unwrap_or_default());
-            }
-            self.db.apply_batch(batch).map_err(to_io)?;
-        }
-        let tally = Tally::of(&rows);
-        self.db.insert(SUMMARY, summary(&content.position, tally)?).map_err(to_io)?;
-        Ok(tally)
-    }
-
-    /// Makes everything written so far durable. Blocks.
+    /// Makes everything written so far durable; without room the store is behind afterwards. Blocks.
     pub fn sync(&self) -> io::Result<()> {
-        guarded(|| {
-            self.db.flush().map_err(to_io)?;
-            self.file.sync_data()
-        })
+        self.catch_up()?;
+        let disk = match &self.lock()?.standing {
+            Standing::Current(rows) => rows.disk(),
+            Standing::Behind { .. } | Standing::CatchingUp => return Ok(()),
+        };
+        let synced = disk.sync();
+        drop(disk);
+        self.lock()?.settle(synced)
     }
-}
 
-/// sled answers some errors of the disk with a panic; here they are errors like the others.
-fn guarded<T>(work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-    catch_unwind(AssertUnwindSafe(work))
-        .unwrap_or_else(|_| Err(io::Error::other("the state's store panicked")))
-}
+    /// Whether the store is behind, and has not tried to catch up for a while.
+    pub fn is_due(&self) -> io::Result<bool> {
+        let kept = self.lock()?;
+        Ok(matches!(kept.standing, Standing::Behind { try_at } if try_at <= Instant::now()))
+    }
 
-fn summary(position: &Position, tally: Tally) -> io::Result<Vec<u8>> {
-    Ok(serde_json::to_vec(&Summary { position: position.clone(), tally })?)
-}
-
-/// sled answers damage with an error or with a panic; both count.
-fn load(dir: &Path, folder: &FolderLock) -> Result<Opened, LoadError> {
-    catch_unwind(AssertUnwindSafe(|| try_load(dir, folder)))
-        .unwrap_or_else(|_| Err(LoadError::Damaged("reading it panicked".into())))
-}
-
-fn try_load(dir: &Path, folder: &FolderLock) -> Result<Opened, LoadError> {
-    make_dir(dir).map_err(|error| LoadError::Io(io::Error::other(error)))?;
-    let db = open_db(dir)?;
-    let file = File::open(dir.join("db")).map_err(LoadError::Io)?;
-    sync_dir(dir).map_err(LoadError::Io)?;
-    let (content, tally) = read_all(&db)?;
-    let store = Store { db, file: Arc::new(file), _folder: folder.clone() };
-    Ok(Opened { store, content, tally })
-}
-
-fn open_db(dir: &Path) -> Result<Db, LoadError> {
-    let config = sled::Config::new()
-        .path(dir)
-        .mode(Mode::LowSpace)
-        .cache_capacity(CACHE_BYTES)
-        .flush_every_ms(Some(FLUSH_EVERY_MS));
-    let deadline = Instant::now() + RELEASE_WAIT;
-    loop {
-        match config.open() {
-            Ok(db) => return Ok(db),
-            Err(error) if is_locked(&error) && Instant::now() < deadline => {
-                std::thread::sleep(RELEASE_POLL);
-            }
-            Err(error) => return Err(error.into()),
+    /// Writes a store that is behind anew if there is room. Others may write meanwhile. Blocks.
+    pub fn catch_up(&self) -> io::Result<()> {
+        let Some(content) = self.lock()?.begin() else { return Ok(()) };
+        let created = create(&self.shared.dir, &content);
+        let mut kept = self.lock()?;
+        let caught_up = kept.end(&content, created);
+        if matches!(kept.standing, Standing::Current(_)) {
+            let index = kept.newest.position.index();
+            info!(folder = %self.shared.dir.display(), index, "the state on disk has caught up");
         }
+        caught_up
+    }
+
+    fn lock(&self) -> io::Result<MutexGuard<'_, Kept>> {
+        self.shared.kept.lock().map_err(|_| io::Error::other("the state's store has failed"))
     }
 }
 
-/// sled has no error of its own for this.
-fn is_locked(error: &sled::Error) -> bool {
-    matches!(error, sled::Error::Io(e) if e.to_string().contains("could not acquire lock"))
-}
-
-fn read_all(db: &Db) -> Result<(Content, Tally), LoadError> {
-    let (mut content, mut tally, mut found) = (Content::default(), Tally::default(), None);
-    for row in db.iter() {
-        let (key, value) = row?;
-        if key == SUMMARY {
-            found = Some(serde_json::from_slice::<Summary>(&value).map_err(damaged)?);
-            continue;
+impl Kept {
+    /// Falls behind if that is what an outcome means.
+    fn settle(&mut self, outcome: io::Result<()>) -> io::Result<()> {
+        match outcome {
+            Err(error) if lacks_room(&error) => self.fall_behind(&error),
+            Err(error) => return Err(error),
+            Ok(()) => {}
         }
-        tally.add(&key, &value);
-        let text = str::from_utf8(&key).map_err(damaged)?;
-        content.state.restore(text, &value).map_err(damaged)?;
+        Ok(())
     }
-    match found {
-        Some(summary) if summary.tally == tally => {
-            content.position = summary.position;
-            Ok((content, tally))
+
+    fn fall_behind(&mut self, error: &io::Error) {
+        let behind = Standing::Behind { try_at: Instant::now() };
+        match std::mem::replace(&mut self.standing, behind) {
+            Standing::Current(rows) => rows.close(),
+            // Somebody else noticed first.
+            other => return self.standing = other,
         }
-        None if tally == Tally::default() => Ok((content, tally)),
-        _ => Err(LoadError::Damaged("its rows are not those that were written".into())),
+        warn!(
+            %error, index = self.newest.position.index(),
+            "the disk is full and the state on disk falls behind: log and memory have everything, \
+             and it is written anew when there is room"
+        );
     }
-}
 
-fn damaged(error: impl std::error::Error) -> LoadError {
-    LoadError::Damaged(error.to_string())
-}
+    /// What to write if the store is behind; whoever gets it must [`end`](Self::end).
+    fn begin(&mut self) -> Option<Content> {
+        let Standing::Behind { .. } = self.standing else { return None };
+        self.standing = Standing::CatchingUp;
+        Some(self.newest.clone())
+    }
 
-impl From<sled::Error> for LoadError {
-    fn from(error: sled::Error) -> Self {
-        use io::ErrorKind::{InvalidData, InvalidInput, NotFound, UnexpectedEof};
-        match error {
-            sled::Error::Io(error) => match error.kind() {
-                InvalidData | InvalidInput | NotFound | UnexpectedEof => damaged(error),
-                _ => Self::Io(error),
-            },
-            error => damaged(error),
+    /// Adds what changed since the beginning.
+    fn end(&mut self, content: &Content, created: io::Result<Rows>) -> io::Result<()> {
+        let changes = self.newest.state.changes_since(&content.state);
+        let written = created.and_then(|mut rows| {
+            let written = rows.write(&changes, &self.newest.position);
+            rows.open_if(written)
+        });
+        self.standing = Standing::Behind { try_at: Instant::now() + TRY_EVERY };
+        match written {
+            Ok(rows) => self.standing = Standing::Current(rows),
+            Err(error) if is_passing(&error) => debug!(%error, "the state on disk stays behind"),
+            Err(error) => return Err(error),
         }
+        Ok(())
     }
 }
 
-fn to_io(error: sled::Error) -> io::Error {
-    match error {
-        sled::Error::Io(error) => error,
-        error => io::Error::other(error),
+/// A new database, if that leaves the log its room. One that was begun in vain leaves nothing behind.
+fn create(dir: &Path, content: &Content) -> io::Result<Rows> {
+    let rows = content.state.rows();
+    let bytes = rows.iter().map(|row| row.key.len() + row.value.as_ref().map_or(0, Vec::len));
+    if !has_room(dir, ROOM_FOR_CHANGES_BYTES + bytes.sum::<usize>() as u64) {
+        return Err(io::ErrorKind::StorageFull.into());
     }
+    let created = Rows::create(dir, content);
+    if created.as_ref().is_err_and(lacks_room) {
+        rows::empty(dir)?;
+    }
+    created
+}
+
+/// Whether it may go better later: there is no room, or the database that was closed is still in use.
+fn is_passing(error: &io::Error) -> bool {
+    lacks_room(error) || error.kind() == io::ErrorKind::WouldBlock
+}
+
+fn load(dir: &Path, plausible: impl Fn(&Position) -> bool) -> Result<(Rows, Content), RaftError> {
+    let damage = match Rows::load(dir) {
+        Ok((rows, content)) if plausible(&content.position) => return Ok((rows, content)),
+        Ok((_, content)) => {
+            format!("its last applied entry, {}, is not in the log", content.position.index())
+        }
+        Err(LoadError::Damaged(damage)) => damage,
+        Err(LoadError::Io(source)) => return Err(RaftError::Store { path: dir.into(), source }),
+    };
+    let aside = set_aside(dir).map_err(RaftError::file("set aside", dir))?;
+    error!(
+        folder = %dir.display(), set_aside = %aside.display(), %damage,
+        "the state on disk is damaged: set aside, and rebuilt from snapshot and log"
+    );
+    Rows::load(dir).map_err(|error| RaftError::Store { path: dir.into(), source: error.into() })
 }
 
 /// Renames a folder to `<name>.corrupt-<seconds>`; of such folders only the newest stay.

@@ -121,7 +121,8 @@ async fn after_a_purge_the_snapshot_and_the_rest_of_the_log_give_the_state() {
 async fn a_folder_in_use_is_refused_with_a_clear_error() {
     let dir = tempfile::tempdir().unwrap();
     let _cluster = start(dir.path()).await;
-    let Err(refused) = Cluster::start(Config { data_dir: dir.path().into() }).await else {
+    let Err(refused) = Cluster::start(Config { data_dir: dir.path().into(), peer: None }).await
+    else {
         panic!("two nodes opened one folder");
     };
     assert!(matches!(refused, RaftError::Locked { by: Some(_), .. }));

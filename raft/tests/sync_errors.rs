@@ -8,6 +8,7 @@ mod common;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 use common::{numbers, put, start, stop};
 
@@ -15,10 +16,14 @@ use common::{numbers, put, start, stop};
 const CHILD: &str = "TEMPS_TEST_SYNC_CHILD";
 /// Set where that process ends once it has done its writes.
 const END: &str = "TEMPS_TEST_SYNC_END";
+/// Set where that process goes on writing, so long that the state is written in the background.
+const LONG: &str = "TEMPS_TEST_SYNC_LONG";
 /// How the node ends when it must stop.
 const FAILED: i32 = 7;
 /// How many writes the node would do if its disk did not fail.
 const WRITES: u64 = 60;
+/// How long it goes on where it is told to.
+const LONG_TIME: Duration = Duration::from_secs(3);
 
 #[test]
 fn a_log_that_cannot_be_synced_stops_the_node() {
@@ -26,7 +31,7 @@ fn a_log_that_cannot_be_synced_stops_the_node() {
         live(Path::new(&dir));
     }
     for when in [1, 2, 3, 5, 8, 13, 40] {
-        fails("a_log_that_cannot_be_synced_stops_the_node", "fdatasync", when);
+        fails("a_log_that_cannot_be_synced_stops_the_node", "fdatasync", when, &[]);
     }
 }
 
@@ -36,7 +41,35 @@ fn a_file_that_cannot_be_synced_stops_the_node() {
         live(Path::new(&dir));
     }
     for when in [1, 2, 3, 5, 8] {
-        fails("a_file_that_cannot_be_synced_stops_the_node", "fsync", when);
+        fails("a_file_that_cannot_be_synced_stops_the_node", "fsync", when, &[]);
+    }
+}
+
+/// Only sled writes with `pwrite`.
+#[test]
+fn a_state_that_cannot_be_written_stops_the_node() {
+    if let Ok(dir) = std::env::var(CHILD) {
+        live(Path::new(&dir));
+    }
+    for when in [4, 6] {
+        fails("a_state_that_cannot_be_written_stops_the_node", "pwrite64", when, &[(LONG, "1")]);
+    }
+}
+
+#[test]
+fn a_state_that_has_no_room_does_not_stop_the_node() {
+    if let Ok(dir) = std::env::var(CHILD) {
+        live(Path::new(&dir));
+    }
+    for error in ["ENOSPC", "EDQUOT"] {
+        let dir = tempfile::tempdir().unwrap();
+        let inject = format!("inject=pwrite64:error={error}:when=4+");
+        let options = ["-e", "trace=pwrite64", "-e", &inject, "-o", "/dev/null"];
+        let test = "a_state_that_has_no_room_does_not_stop_the_node";
+        let output = run(test, dir.path(), &options, &[(END, "1"), (LONG, "1")]);
+        let told = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{told}\n{}", String::from_utf8_lossy(&output.stderr));
+        keeps_all(dir.path(), &told);
     }
 }
 
@@ -64,24 +97,29 @@ fn every_acknowledgement_comes_after_a_sync() {
 }
 
 /// Lets every call from number `when` on fail, as a broken disk would.
-fn fails(test: &str, call: &str, when: u32) {
+fn fails(test: &str, call: &str, when: u32, environment: &[(&str, &str)]) {
     let dir = tempfile::tempdir().unwrap();
     let inject = format!("inject={call}:error=EIO:when={when}+");
-    let options = ["-e", "trace=fsync,fdatasync", "-e", &inject, "-o", "/dev/null"];
-    let output = run(test, dir.path(), &options, &[]);
+    let options = ["-e", "trace=fsync,fdatasync,pwrite64", "-e", &inject, "-o", "/dev/null"];
+    let output = run(test, dir.path(), &options, environment);
     let told = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);
     let ended = output.status.code();
     assert_eq!(ended, Some(FAILED), "{call} {when}: told\n{told}\nerrors\n{errors}");
     assert!(told.contains("Input/output error"), "{call} {when}: {told}\n{errors}");
+    keeps_all(dir.path(), &told);
+}
+
+/// Sees that everything the node acknowledged is there, and that it goes on.
+fn keeps_all(dir: &Path, told: &str) {
     let lines = told.lines().filter_map(|line| line.strip_prefix("acknowledged "));
     let acknowledged: BTreeSet<u64> = lines.map(|number| number.parse().unwrap()).collect();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let cluster = start(dir.path()).await;
+        let cluster = start(dir).await;
         let there = numbers(&cluster.state());
-        assert!(acknowledged.is_subset(&there), "{call} {when}: lost something acknowledged");
-        put(&cluster, 1000).await.unwrap();
+        assert!(acknowledged.is_subset(&there), "lost something acknowledged of\n{told}");
+        put(&cluster, 1_000_000).await.unwrap();
         stop(cluster).await;
     });
 }
@@ -103,13 +141,15 @@ fn run(test: &str, dir: &Path, options: &[&str], environment: &[(&str, &str)]) -
 fn live(dir: &Path) -> ! {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let reason = runtime.block_on(async {
-        let config = temps_raft::Config { data_dir: dir.into() };
+        let config = temps_raft::Config { data_dir: dir.into(), peer: None };
         let cluster = match temps_raft::Cluster::start(config).await {
             Ok(cluster) => cluster,
             Err(error) => return chain(&error),
         };
         println!();
-        for number in 0..WRITES {
+        let (began, long) = (Instant::now(), std::env::var(LONG).is_ok());
+        let more = |number: &u64| *number < WRITES || long && began.elapsed() < LONG_TIME;
+        for number in (0..).take_while(more) {
             match put(&cluster, number).await {
                 Ok(_) => println!("acknowledged {number}"),
                 Err(_) => return chain(&cluster.failed().await),

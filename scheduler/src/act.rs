@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use temps_builder::Builder;
 use temps_state::{Failure, ReplicaId, State};
 use tokio::time::sleep;
 
@@ -55,6 +56,8 @@ pub struct Hand {
     pub site: Site,
     /// The engine.
     pub runtime: Runtime,
+    /// Gets images that the engine lacks.
+    pub builder: Builder,
 }
 
 impl Hand {
@@ -81,7 +84,11 @@ impl Hand {
 
     async fn start(&self, state: &State, id: ReplicaId, fresh: bool) -> Result<(), SchedulerError> {
         let unknown = SchedulerError::ReplicaUnknown { replica: id };
-        let spec = self.site.replica(state, state.replicas.get(&id).ok_or(unknown)?)?;
+        let replica = state.replicas.get(&id).ok_or(unknown)?;
+        let spec = self.site.replica(state, replica)?;
+        if let Some(deployment) = state.deployments.get(&replica.deployment) {
+            self.builder.provide_image(state, deployment).await?;
+        }
         if fresh {
             self.runtime.remove_named(&spec).await?;
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use temps_builder::{BuildRequest, Builder};
+use temps_builder::{BuildRequest, Builder, copies};
 use temps_raft::Cluster;
 use temps_state::{
     Command, Deployment, DeploymentId, Failure, FailureCode, Phase, Project, SealError, State,
@@ -71,6 +71,7 @@ fn request(
         revision: deployment.revision.clone(),
         deploy_key,
         variables,
+        nodes: copies::candidates(state, cluster.node_id(), &deployment.holders),
         limits: state.settings().build,
     };
     let secrets = || Ok((deploy_key(cluster, project)?, variables(cluster, state, deployment)?));

@@ -65,16 +65,19 @@ fn is_enabled(state: &State, deployment: &Deployment) -> bool {
 /// The moment up to which ticks were seen, and the jobs under way.
 pub struct Clock {
     seen: Timestamp,
+    edge: Option<SocketAddr>,
     at_once: Arc<Semaphore>,
     running: BTreeMap<(EnvironmentId, String), Arc<Semaphore>>,
     tasks: TaskTracker,
 }
 
 impl Clock {
-    /// A clock that knows nothing of ticks before `now`.
-    pub fn new(now: Timestamp) -> Self {
+    /// A clock that knows nothing of ticks before `now`. It asks apps through this node's edge, which reaches replicas on
+    /// every node; without one, straight.
+    pub fn new(now: Timestamp, edge: Option<SocketAddr>) -> Self {
         Self {
             seen: now,
+            edge,
             at_once: Arc::new(Semaphore::new(CRON_AT_ONCE_MAX)),
             running: BTreeMap::new(),
             tasks: TaskTracker::new(),
@@ -91,7 +94,8 @@ impl Clock {
                 continue;
             };
             let request = request(cluster, &state, &due);
-            let run = cancel.clone().run_until_cancelled_owned(run(due, request, permits));
+            let to = self.edge.unwrap_or(due.endpoint);
+            let run = cancel.clone().run_until_cancelled_owned(run(to, due, request, permits));
             self.tasks.spawn(run);
         }
         self.seen = self.seen.max(now);
@@ -124,9 +128,14 @@ fn secret(cluster: &Cluster, state: &State, environment: EnvironmentId) -> Optio
     cluster.open(&Variable::place(environment, &name), sealed).ok()
 }
 
-async fn run(due: Due, request: http::Request<String>, _permits: [OwnedSemaphorePermit; 2]) {
+async fn run(
+    to: SocketAddr,
+    due: Due,
+    request: http::Request<String>,
+    _permits: [OwnedSemaphorePermit; 2],
+) {
     let (job, environment) = (due.job.name, due.environment);
-    match probe::send(due.endpoint, request, CRON_TIMEOUT).await {
+    match probe::send(to, request, CRON_TIMEOUT).await {
         Ok(status) if status.is_success() => {
             tracing::info!(job, %environment, %status, "cron job done")
         }

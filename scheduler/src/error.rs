@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use bollard::errors::Error as DockerError;
-use temps_builder::EngineUnavailable;
+use temps_builder::{BuildError, EngineUnavailable};
 use temps_state::{DeploymentId, Failure, FailureCode, NodeId, ReplicaId, SealError, VariableName};
 
 /// Why the scheduler could not do something.
@@ -59,6 +59,9 @@ pub enum SchedulerError {
     /// The engine is away.
     #[error(transparent)]
     Engine(#[from] EngineUnavailable),
+    /// The image could not be had.
+    #[error(transparent)]
+    Image(#[from] BuildError),
     /// The engine did not do something.
     #[error("cannot {doing} {what}")]
     Container {
@@ -87,6 +90,7 @@ impl SchedulerError {
         use FailureCode as Code;
         match self {
             Self::Engine(_) => Code::EngineUnavailable,
+            Self::Image(error) => error.code(),
             Self::Container { source, .. } => engine_code(source),
             Self::OpenVariable { .. } => Code::Internal,
             _ => Code::StartFailed,
@@ -95,6 +99,9 @@ impl SchedulerError {
 
     /// What a deployment's record says of it.
     pub fn failure(&self, log_tail: Vec<String>) -> Failure {
+        if let Self::Image(error) = self {
+            return error.failure(log_tail);
+        }
         let code = self.code();
         Failure { code, message: self.message(), hint: hint(code).into(), log_tail }
     }

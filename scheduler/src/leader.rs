@@ -1,5 +1,6 @@
 //! The leader's loop: proposes what the rollout and the cron table say is next.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -17,7 +18,7 @@ const TICK: Duration = Duration::from_secs(1);
 const ROUNDS_MAX: usize = 16;
 
 /// Runs as long as the node does; works only while it leads.
-pub async fn lead(cluster: Cluster, cancel: CancellationToken) {
+pub async fn lead(cluster: Cluster, edge: Option<SocketAddr>, cancel: CancellationToken) {
     let (mut leading, mut changes) = (cluster.leading(), cluster.watch());
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -26,7 +27,7 @@ pub async fn lead(cluster: Cluster, cancel: CancellationToken) {
         let leads = *leading.borrow_and_update();
         changes.mark_unchanged();
         if leads {
-            let clock = clock.get_or_insert_with(|| Clock::new(Timestamp::now()));
+            let clock = clock.get_or_insert_with(|| Clock::new(Timestamp::now(), edge));
             clock.ring(&cluster, Timestamp::now(), &cancel);
             roll_out(&cluster).await;
         } else {
@@ -42,7 +43,7 @@ pub async fn lead(cluster: Cluster, cancel: CancellationToken) {
 }
 
 /// Proposes until there is nothing left to propose or something could not be; the next activation is the retry.
-async fn roll_out(cluster: &Cluster) {
+pub async fn roll_out(cluster: &Cluster) {
     for _ in 0..ROUNDS_MAX {
         let commands = rollout::next(&cluster.state(), Timestamp::now(), &mut fresh_id);
         if commands.is_empty() {

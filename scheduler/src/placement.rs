@@ -1,84 +1,140 @@
-//! Where replicas go: spread over the nodes, where there is most room. Pure.
+//! Where replicas go: to nodes that fit, spread over them, where there is most room. Pure.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
-use temps_state::{DeploymentId, Intent, Node, NodeId, Replica, Resources, State};
+use temps_state::{Deployment, DeploymentId, Intent, Node, NodeId, Replica, Resources, State};
 
 /// How many times a node's memory its replicas' limits may add up to. A limit is what a replica may use at worst, not
 /// what it uses, and frozen replicas use next to nothing.
 pub const MEMORY_OVERCOMMIT: u64 = 4;
 
-/// What a node's replicas may use together, by the limits they were given.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Load {
-    /// The node.
-    pub node: NodeId,
-    /// Thousandths of a processor that its running replicas may use.
-    pub cpu_millis: u64,
-    /// Mebibytes of memory that its replicas may use.
-    pub memory_mib: u64,
-    /// How many replicas of the deployment that is placed it has.
-    pub siblings: usize,
+/// What a replica needs of its node.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// What it may use.
+    pub resources: Resources,
+    /// The processor architecture; any when `None`.
+    pub architecture: Option<String>,
+    /// Labels that the node must have.
+    pub labels: BTreeMap<String, String>,
 }
 
-/// The nodes that `count` more replicas of a deployment go to, as far as there is room.
-pub fn place(
-    state: &State,
-    deployment: DeploymentId,
-    wants: Resources,
-    count: usize,
-) -> Vec<NodeId> {
-    let mut loads: Vec<Load> =
-        state.nodes.keys().map(|node| load(state, *node, deployment)).collect();
-    (0..count).map_while(|_| place_one(state, &mut loads, wants)).collect()
-}
-
-/// What a node's replicas may use.
-pub fn load(state: &State, node: NodeId, deployment: DeploymentId) -> Load {
-    let mut load = Load { node, cpu_millis: 0, memory_mib: 0, siblings: 0 };
-    for replica in state.replicas_on(node) {
-        let uses = resources(state, replica);
-        load.memory_mib += u64::from(uses.memory_mib);
-        load.siblings += usize::from(replica.deployment == deployment);
-        if replica.intent != Intent::Keep {
-            load.cpu_millis += u64::from(uses.cpu_millis);
+impl Needs {
+    /// What the replicas of a deployment need.
+    pub fn of(deployment: &Deployment) -> Self {
+        let config = deployment.config.as_ref();
+        Self {
+            resources: config.map(|config| config.resources).unwrap_or_default(),
+            architecture: deployment.architecture.clone().filter(|name| !name.is_empty()),
+            labels: config.map(|config| config.node_labels.clone()).unwrap_or_default(),
         }
     }
-    load
+
+    /// Whether a node could ever run it, however much else it runs.
+    fn suits(&self, node: &Node) -> bool {
+        let is_alike = |name: &String| node.architecture.is_empty() || *name == node.architecture;
+        self.architecture.as_ref().is_none_or(is_alike)
+            && self.labels.iter().all(|(name, value)| node.labels.get(name) == Some(value))
+    }
+}
+
+/// What each node has promised to its replicas. Placements made from one ledger never promise the same room twice.
+pub struct Ledger<'a> {
+    accounts: BTreeMap<NodeId, Account<'a>>,
+}
+
+/// One node, and what its replicas may use together, by the limits they were given.
+struct Account<'a> {
+    node: &'a Node,
+    memory_mib: u64,
+    cpu_millis: u64,
+    siblings: BTreeMap<DeploymentId, usize>,
+}
+
+impl<'a> Ledger<'a> {
+    /// The ledger of a state. Costs one look at every replica.
+    pub fn of(state: &'a State) -> Self {
+        let account = |node: &'a Node| Account {
+            node,
+            memory_mib: 0,
+            cpu_millis: 0,
+            siblings: BTreeMap::new(),
+        };
+        let accounts = state.nodes.iter().map(|(id, node)| (*id, account(node))).collect();
+        let mut ledger = Self { accounts };
+        for replica in state.replicas.values() {
+            ledger.enter(replica, resources(state, replica));
+        }
+        ledger
+    }
+
+    fn enter(&mut self, replica: &Replica, uses: Resources) {
+        let Some(account) = self.accounts.get_mut(&replica.node) else { return };
+        account.memory_mib += u64::from(uses.memory_mib);
+        *account.siblings.entry(replica.deployment).or_default() += 1;
+        if replica.intent != Intent::Keep {
+            account.cpu_millis += u64::from(uses.cpu_millis);
+        }
+    }
+
+    /// The nodes that `count` more replicas of a deployment go to, as far as there is room; what is returned is promised.
+    pub fn place(&mut self, deployment: DeploymentId, needs: &Needs, count: usize) -> Vec<NodeId> {
+        (0..count).map_while(|_| self.place_one(deployment, needs)).collect()
+    }
+
+    fn place_one(&mut self, deployment: DeploymentId, needs: &Needs) -> Option<NodeId> {
+        let fits = |account: &&mut Account| {
+            account.node.takes_replicas()
+                && needs.suits(account.node)
+                && account.has_room(needs.resources)
+        };
+        let best = self
+            .accounts
+            .values_mut()
+            .filter(fits)
+            .min_by_key(|account| account.crowding(deployment))?;
+        best.promise(deployment, needs.resources);
+        Some(best.node.id)
+    }
+
+    /// How much of its processors and memory a node has promised, in thousandths of each, together.
+    pub fn busyness(&self, node: NodeId) -> u64 {
+        self.accounts.get(&node).map_or(u64::MAX, |account| {
+            let (cpu, memory) = account.shares();
+            cpu.saturating_add(memory)
+        })
+    }
+}
+
+impl Account<'_> {
+    fn promise(&mut self, deployment: DeploymentId, uses: Resources) {
+        self.memory_mib += u64::from(uses.memory_mib);
+        self.cpu_millis += u64::from(uses.cpu_millis);
+        *self.siblings.entry(deployment).or_default() += 1;
+    }
+
+    /// A capacity of 0 is not known, and holds nothing back.
+    fn has_room(&self, wants: Resources) -> bool {
+        let (has, wants) = (self.node.capacity.memory_mib, u64::from(wants.memory_mib));
+        has == 0 || (wants <= has && self.memory_mib + wants <= has * MEMORY_OVERCOMMIT)
+    }
+
+    /// Less is better: first fewer siblings, then less memory and processor promised, then more of them.
+    fn crowding(&self, deployment: DeploymentId) -> (usize, u64, u64, Reverse<u64>, NodeId) {
+        let siblings = self.siblings.get(&deployment).copied().unwrap_or(0);
+        let (cpu, memory) = self.shares();
+        (siblings, memory, cpu, Reverse(self.node.capacity.memory_mib), self.node.id)
+    }
+
+    fn shares(&self) -> (u64, u64) {
+        let share = |used: u64, has: u64| used.saturating_mul(1_000).checked_div(has).unwrap_or(0);
+        let capacity = self.node.capacity;
+        (share(self.cpu_millis, capacity.cpu_millis), share(self.memory_mib, capacity.memory_mib))
+    }
 }
 
 fn resources(state: &State, replica: &Replica) -> Resources {
     let deployment = state.deployments.get(&replica.deployment);
     deployment.and_then(|d| d.config.as_ref()).map_or_else(Resources::default, |c| c.resources)
-}
-
-fn place_one(state: &State, loads: &mut [Load], wants: Resources) -> Option<NodeId> {
-    let node = |load: &Load| state.nodes.get(&load.node);
-    let best = loads
-        .iter_mut()
-        .filter(|load| node(load).is_some_and(|node| has_room(node, load, wants)))
-        .min_by_key(|load| node(load).map(|node| crowding(node, load)))?;
-    best.siblings += 1;
-    best.memory_mib += u64::from(wants.memory_mib);
-    best.cpu_millis += u64::from(wants.cpu_millis);
-    Some(best.node)
-}
-
-/// A capacity of 0 is not known, and holds nothing back.
-fn has_room(node: &Node, load: &Load, wants: Resources) -> bool {
-    let (has, wants) = (node.capacity.memory_mib, u64::from(wants.memory_mib));
-    has == 0 || (wants <= has && load.memory_mib + wants <= has * MEMORY_OVERCOMMIT)
-}
-
-/// Less is better: first fewer siblings, then less memory and processor promised, then more of them.
-fn crowding(node: &Node, load: &Load) -> (usize, u64, u64, Reverse<u64>, NodeId) {
-    let share = |used: u64, has: u64| used.saturating_mul(1_000).checked_div(has).unwrap_or(0);
-    let capacity = node.capacity;
-    (
-        load.siblings,
-        share(load.memory_mib, capacity.memory_mib),
-        share(load.cpu_millis, capacity.cpu_millis),
-        Reverse(capacity.memory_mib),
-        node.id,
-    )
 }

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use temps_builder::Builder;
 use temps_raft::Applied;
 use temps_state::{Command, Intent, Observed, Replica, ReplicaId, State};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -24,8 +25,9 @@ use crate::memory::Memory;
 use crate::plan::{Action, find, plan};
 use crate::prober::{Prober, Target};
 use crate::proposer::propose;
-use crate::report::{reports, reports_without_engine};
+use crate::report::{endpoints, reports, reports_without_engine, residents};
 use crate::runtime::Runtime;
+use crate::scheduler::{LocalEndpoints, Residents};
 use crate::spec::Site;
 
 /// How often containers are looked at when nothing wakes the loop.
@@ -41,6 +43,7 @@ const ACTIONS_AT_ONCE_MAX: usize = 8;
 pub struct Reconciler {
     site: Site,
     runtime: Runtime,
+    builder: Builder,
     memory: BTreeMap<ReplicaId, Memory>,
     probers: BTreeMap<ReplicaId, Prober>,
     tasks: JoinSet<Outcome>,
@@ -48,15 +51,24 @@ pub struct Reconciler {
     at_once: Arc<Semaphore>,
     removals_at_once: Arc<Semaphore>,
     wake: Arc<Notify>,
+    local: watch::Sender<LocalEndpoints>,
+    residents: watch::Sender<Residents>,
     engine_away: bool,
 }
 
 impl Reconciler {
-    /// A loop that has not begun.
-    pub fn new(site: Site, runtime: Runtime) -> Self {
+    /// A loop that has not begun, and tells where its healthy replicas listen and whose its containers are.
+    pub fn new(
+        site: Site,
+        runtime: Runtime,
+        builder: Builder,
+        local: watch::Sender<LocalEndpoints>,
+        residents: watch::Sender<Residents>,
+    ) -> Self {
         Self {
             site,
             runtime,
+            builder,
             memory: BTreeMap::new(),
             probers: BTreeMap::new(),
             tasks: JoinSet::new(),
@@ -64,6 +76,8 @@ impl Reconciler {
             at_once: Arc::new(Semaphore::new(ACTIONS_AT_ONCE_MAX)),
             removals_at_once: Arc::new(Semaphore::new(ACTIONS_AT_ONCE_MAX)),
             wake: Arc::new(Notify::new()),
+            local,
+            residents,
             engine_away: false,
         }
     }
@@ -112,7 +126,10 @@ impl Reconciler {
         }
         self.watch_health(state, containers);
         let me = self.site.cluster.node_id();
-        for (id, observed) in reports(state, me, containers, &self.memory, &self.verdicts()) {
+        let verdicts = self.verdicts();
+        tell(&self.residents, residents(state, containers));
+        tell(&self.local, endpoints(state, me, containers, &verdicts));
+        for (id, observed) in reports(state, me, containers, &self.memory, &verdicts) {
             self.report(id, observed);
         }
         for action in plan(state, me, containers, &self.memory, Timestamp::now()) {
@@ -212,7 +229,11 @@ impl Reconciler {
             Action::Remove { .. } => self.removals_at_once.clone(),
             _ => self.at_once.clone(),
         };
-        let hand = Hand { site: self.site.clone(), runtime: self.runtime.clone() };
+        let hand = Hand {
+            site: self.site.clone(),
+            runtime: self.runtime.clone(),
+            builder: self.builder.clone(),
+        };
         let state = state.clone();
         self.begin(about, async move {
             let _permit = at_once.acquire_owned().await;
@@ -242,6 +263,17 @@ impl Reconciler {
             Outcome::Other => {}
         }
     }
+}
+
+/// Tells what is known now, unless it was known before.
+fn tell<T: PartialEq>(whom: &watch::Sender<Arc<T>>, now: T) {
+    whom.send_if_modified(|known| {
+        let news = **known != now;
+        if news {
+            *known = Arc::new(now);
+        }
+        news
+    });
 }
 
 fn target(state: &State, replica: &Replica, container: &Container) -> Option<Target> {

@@ -1,10 +1,11 @@
 //! What a node tells the cluster of its replicas. Pure: from containers, probes and memory to changed rows.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 
-use temps_state::{Intent, NodeId, Observed, Phase, Replica, ReplicaId, State};
+use temps_state::{Intent, NodeId, Observed, Phase, ProjectId, Replica, ReplicaId, State};
 
-use crate::container::{Container, Status};
+use crate::container::{Container, Role, Status};
 use crate::health::Verdict;
 use crate::memory::Memory;
 use crate::plan::find;
@@ -31,6 +32,40 @@ pub fn reports(
             Some((replica.id, seen(replica)?)).filter(|(_, o)| *o != replica.observed)
         })
         .collect()
+}
+
+/// Where a node's healthy replicas listen, by what it sees now.
+pub fn endpoints(
+    state: &State,
+    me: NodeId,
+    containers: &[Container],
+    verdicts: &BTreeMap<ReplicaId, Verdict>,
+) -> BTreeMap<ReplicaId, SocketAddr> {
+    let seen = |replica: &Replica| {
+        let container = find(containers, replica.id)?;
+        container.address.filter(|_| container.status == Status::Running)?;
+        match running(replica, container, verdicts.get(&replica.id)) {
+            Some(Observed::Healthy { endpoint }) => Some(endpoint),
+            None => replica.endpoint(),
+            Some(_) => None,
+        }
+    };
+    state.replicas_on(me).filter_map(|replica| Some((replica.id, seen(replica)?))).collect()
+}
+
+/// Whose each of a node's containers is, by its address: those of replicas, healthy or not, and those that run commands
+/// before a deployment.
+pub fn residents(state: &State, containers: &[Container]) -> BTreeMap<IpAddr, ProjectId> {
+    let environment = |container: &Container| match container.role {
+        Role::Replica(id) => Some(state.replicas.get(&id)?.environment),
+        Role::Prepare(id) => Some(state.deployments.get(&id)?.environment),
+        Role::Foreign => None,
+    };
+    let resident = |container: &Container| {
+        let project = state.environments.get(&environment(container)?)?.project;
+        Some((container.address?, project))
+    };
+    containers.iter().filter_map(resident).collect()
 }
 
 /// Of a running container its probes speak. While they have not, as just after this process started, what was known of

@@ -11,13 +11,12 @@ use bollard::Docker;
 use bollard::container::LogOutput;
 use bollard::errors::Error as DockerError;
 use bollard::models::{
-    ContainerInspectResponse, ContainerStateStatusEnum, ContainerSummary,
-    ContainerSummaryStateEnum, NetworkCreateRequest,
+    ContainerInspectResponse, ContainerStateStatusEnum, ContainerSummary, ContainerSummaryStateEnum,
 };
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, EventsOptionsBuilder, InspectContainerOptions,
-    InspectNetworkOptions, ListContainersOptionsBuilder, LogsOptionsBuilder,
-    RemoveContainerOptionsBuilder, StartContainerOptions, StopContainerOptionsBuilder,
+    ListContainersOptionsBuilder, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
+    StartContainerOptions, StopContainerOptionsBuilder,
 };
 use futures::{Stream, StreamExt};
 use temps_builder::Engine;
@@ -25,11 +24,10 @@ use temps_state::{Failure, ReplicaId};
 
 use crate::SchedulerError;
 use crate::container::{Container, DATA_DIR, Role, Status};
+use crate::network::Network;
 use crate::plan::find;
 use crate::spec::Spec;
 
-/// The network of all replicas: containers on it reach out, and not each other.
-pub const NETWORK: &str = "temps";
 /// Seconds a container may take to end by itself when it is stopped.
 pub const STOP_SECONDS: i32 = 10;
 /// How many lines of a container's log a failure shows.
@@ -42,12 +40,13 @@ type Result<T> = std::result::Result<T, SchedulerError>;
 pub struct Runtime {
     engine: Engine,
     data_dir: String,
+    network: Network,
 }
 
 impl Runtime {
-    /// The engine's containers that are labelled with that data folder.
-    pub fn new(engine: Engine, data_dir: String) -> Self {
-        Self { engine, data_dir }
+    /// The engine's containers that are labelled with that data folder; new ones are connected to that network.
+    pub fn new(engine: Engine, data_dir: String, network: Network) -> Self {
+        Self { engine, data_dir, network }
     }
 
     /// A connection to the engine.
@@ -71,7 +70,7 @@ impl Runtime {
         let role = Role::of(&summary.labels.unwrap_or_default(), &self.data_dir);
         let networks = summary.network_settings.and_then(|settings| settings.networks);
         let address = networks
-            .and_then(|networks| networks.get(NETWORK)?.ip_address.clone())
+            .and_then(|networks| networks.get(self.network.name())?.ip_address.clone())
             .and_then(|address| address.parse().ok());
         Some(Container { id: summary.id?, role, status: status(summary.state?), address })
     }
@@ -80,10 +79,8 @@ impl Runtime {
     pub async fn start(&self, spec: &Spec) -> Result<()> {
         let docker = self.docker().await?;
         let id = match self.create(&docker, spec).await {
-            Err(error) if is_missing_network(&error) => {
-                create_network(&docker).await?;
-                self.create(&docker, spec).await?
-            }
+            // It went away in between: it is made again.
+            Err(error) if is_missing_network(&error) => self.create(&docker, spec).await?,
             created => created?,
         };
         let started = docker.start_container(&id, None::<StartContainerOptions>).await;
@@ -116,9 +113,10 @@ impl Runtime {
         if let Some(id) = self.existing(docker, spec).await? {
             return Ok(id);
         }
-        ensure_network(docker).await?;
+        self.network.ensure(docker).await?;
+        let body = body::of(spec, self.network.name(), &self.network.nameservers().await);
         let options = CreateContainerOptionsBuilder::new().name(&spec.name).build();
-        let created = docker.create_container(Some(options), body::of(spec)).await;
+        let created = docker.create_container(Some(options), body).await;
         let created = created.map_err(SchedulerError::container("create container", &spec.name))?;
         Ok(created.id)
     }
@@ -240,44 +238,16 @@ fn status(state: ContainerSummaryStateEnum) -> Status {
     }
 }
 
-/// Makes the network if it is not there. Containers on it are kept apart where the kernel can do that.
-async fn ensure_network(docker: &Docker) -> Result<()> {
-    match docker.inspect_network(NETWORK, None::<InspectNetworkOptions>).await {
-        Err(error) if has_status(&error, 404) => create_network(docker).await,
-        found => found.map(|_| ()).map_err(SchedulerError::container("inspect network", NETWORK)),
-    }
-}
-
-async fn create_network(docker: &Docker) -> Result<()> {
-    let request = |apart: bool| NetworkCreateRequest {
-        name: NETWORK.into(),
-        driver: Some("bridge".into()),
-        options: apart.then(|| {
-            HashMap::from([("com.docker.network.bridge.enable_icc".into(), "false".into())])
-        }),
-        ..Default::default()
-    };
-    let created = match docker.create_network(request(true)).await {
-        Err(error) if !has_status(&error, 409) => {
-            tracing::warn!(%error, "replicas are not kept apart on their network");
-            docker.create_network(request(false)).await
-        }
-        created => created,
-    };
-    unless_status(created.map(|_| ()), 409)
-        .map_err(SchedulerError::container("create network", NETWORK))
-}
-
 fn is_missing_network(error: &SchedulerError) -> bool {
     matches!(error, SchedulerError::Container { source: DockerError::DockerResponseServerError { message, .. }, .. }
         if message.contains("network") && message.contains("not found"))
 }
 
-fn has_status(error: &DockerError, status: u16) -> bool {
+pub(crate) fn has_status(error: &DockerError, status: u16) -> bool {
     matches!(error, DockerError::DockerResponseServerError { status_code, .. } if *status_code == status)
 }
 
-fn unless_status(
+pub(crate) fn unless_status(
     result: std::result::Result<(), DockerError>,
     status: u16,
 ) -> std::result::Result<(), DockerError> {

@@ -1,22 +1,27 @@
 //! The handle on everything the scheduler runs.
 
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use futures::Stream;
 use temps_builder::{Builder, Engine};
 use temps_raft::Cluster;
-use temps_state::ReplicaId;
+use temps_state::{ProjectId, ReplicaId};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::exec::{self, ExecRequest, ExecSession};
 use crate::log_line::ReplicaLine;
 use crate::logs::{self, LogQuery};
+use crate::network::Network;
 use crate::reconcile::Reconciler;
 use crate::runtime::Runtime;
 use crate::spec::Site;
 use crate::stats::{self, Stats};
-use crate::{SchedulerError, build_loop, leader, prepare};
+use crate::{SchedulerError, build_loop, copies, leader, prepare};
 
 /// What the scheduler needs to be told.
 #[derive(Debug, Clone)]
@@ -25,20 +30,41 @@ pub struct SchedulerConfig {
     pub data_dir: PathBuf,
     /// What apps are told as the address of the API.
     pub api_url: String,
+    /// Where this node's edge takes plain HTTP, as this node reaches it.
+    pub edge: Option<SocketAddr>,
 }
+
+/// Where this node's own replicas that answer their health checks listen; empty until that was looked at first.
+pub type LocalEndpoints = Arc<BTreeMap<ReplicaId, SocketAddr>>;
+
+/// The project of each of this node's containers, by its address on their network.
+pub type Residents = Arc<BTreeMap<IpAddr, ProjectId>>;
 
 /// From desired state to running containers, on this node; and for the cluster while it leads. Clones share it.
 #[derive(Clone)]
 pub struct Scheduler {
     cluster: Cluster,
     runtime: Runtime,
+    local: watch::Receiver<LocalEndpoints>,
+    residents: watch::Receiver<Residents>,
     tasks: TaskTracker,
     cancel: CancellationToken,
 }
 
 impl Scheduler {
-    /// Starts all loops. Containers that run already are adopted.
+    /// Starts all loops, with containers on the usual network that ask nobody in particular for names.
     pub fn start(
+        cluster: Cluster,
+        builder: Builder,
+        engine: Engine,
+        config: SchedulerConfig,
+    ) -> Self {
+        Self::start_on(Network::default(), cluster, builder, engine, config)
+    }
+
+    /// Starts all loops. Containers that run already are adopted; new ones are connected to `network`.
+    pub fn start_on(
+        network: Network,
         cluster: Cluster,
         builder: Builder,
         engine: Engine,
@@ -46,15 +72,30 @@ impl Scheduler {
     ) -> Self {
         let data_dir = std::path::absolute(&config.data_dir).unwrap_or(config.data_dir);
         let data_dir = data_dir.to_string_lossy().into_owned();
-        let runtime = Runtime::new(engine, data_dir.clone());
+        let runtime = Runtime::new(engine, data_dir.clone(), network);
         let site = Site { cluster: cluster.clone(), data_dir, api_url: config.api_url };
         let (tasks, cancel) = (TaskTracker::new(), CancellationToken::new());
-        tasks.spawn(leader::lead(cluster.clone(), cancel.clone()));
-        tasks.spawn(Reconciler::new(site.clone(), runtime.clone()).run(cancel.clone()));
+        tasks.spawn(leader::lead(cluster.clone(), config.edge, cancel.clone()));
+        let (tell, local) = watch::channel(LocalEndpoints::default());
+        let (tell_residents, residents) = watch::channel(Residents::default());
+        let reconciler =
+            Reconciler::new(site.clone(), runtime.clone(), builder.clone(), tell, tell_residents);
+        tasks.spawn(reconciler.run(cancel.clone()));
+        tasks.spawn(copies::run(cluster.clone(), builder.clone(), cancel.clone()));
         tasks.spawn(build_loop::run(cluster.clone(), builder.clone(), cancel.clone()));
         tasks.spawn(prepare::run(site, runtime.clone(), builder, cancel.clone()));
         tasks.close();
-        Self { cluster, runtime, tasks, cancel }
+        Self { cluster, runtime, local, residents, tasks, cancel }
+    }
+
+    /// What this node itself knows of its replicas, sooner than the cluster does, and also without a quorum.
+    pub fn local_endpoints(&self) -> watch::Receiver<LocalEndpoints> {
+        self.local.clone()
+    }
+
+    /// Whose this node's containers are; those too that do not answer their health checks yet.
+    pub fn residents(&self) -> watch::Receiver<Residents> {
+        self.residents.clone()
     }
 
     /// The lines of some replicas of this node, merged.

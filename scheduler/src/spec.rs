@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use temps_raft::Cluster;
-use temps_state::{Artifact, Deployment, NodeId, Replica, Resources, State, Variable};
+use temps_state::{
+    Artifact, Deployment, INTERNAL_DOMAIN, NodeId, Replica, Resources, State, Variable,
+};
 
 use crate::SchedulerError;
 use crate::container::{
@@ -131,6 +133,7 @@ impl Site {
         environment.extend([
             ("PORT".into(), port.to_string()),
             ("TEMPS_API_URL".into(), self.api_url.clone()),
+            ("TEMPS_INTERNAL_DOMAIN".into(), INTERNAL_DOMAIN.into()),
             ("TEMPS_PROJECT_ID".into(), deployment.project.to_string()),
             ("TEMPS_ENVIRONMENT_ID".into(), deployment.environment.to_string()),
             ("TEMPS_DEPLOYMENT_ID".into(), deployment.id.to_string()),

@@ -29,9 +29,10 @@ impl State {
         }
         let audit = entry.command.audit();
         let before = self.clone();
-        let reply = self.perform(entry.command, &entry.actor, entry.at).inspect_err(|_| {
-            *self = before;
-        })?;
+        let reply =
+            self.perform(index, entry.command, &entry.actor, entry.at).inspect_err(|_| {
+                *self = before;
+            })?;
         if let Some((action, target)) = audit {
             let (at, actor, from) = (entry.at, entry.actor, entry.from);
             self.record_audit(
@@ -47,6 +48,7 @@ impl State {
 
     fn perform(
         &mut self,
+        index: u64,
         command: Command,
         by: &crate::Actor,
         at: jiff::Timestamp,
@@ -54,6 +56,16 @@ impl State {
         use Command::*;
         match command {
             RecordNode { node } => self.record_node(node),
+            FoundAuthority { authority } => self.found_authority(authority),
+            CreateJoinToken { token } => self.create_join_token(token, at),
+            DeleteJoinToken { id } => self.delete_join_token(id),
+            AdmitNode { token_key, node } => self.admit_node(index, &token_key, node, at),
+            LoseNode { id } => self.set_lost(id, Some(at)),
+            RegainNode { id } => self.set_lost(id, None),
+            DrainNode { id } => self.set_draining(id, true),
+            UndrainNode { id } => self.set_draining(id, false),
+            LabelNode { id, set, unset } => self.label_node(id, set, &unset),
+            RemoveNode { id } => self.remove_node(id),
             CreateProject { project, production } => self.create_project(project, production),
             ChangeProject { id, change } => self.change_project(id, change),
             DeleteProject { id } => self.delete_project(id),
@@ -73,6 +85,9 @@ impl State {
             SwitchRoute { id, drain_until } => self.switch_route(id, drain_until, at),
             RollBack { environment, to } => self.roll_back(environment, to, at),
             PlaceReplicas { deployment, places } => self.place_replicas(deployment, places, at),
+            MoveReplica { id, to, replacement } => self.move_replica(id, to, replacement, at),
+            HoldArtifact { id, node } => self.hold_artifact(id, node),
+            ReleaseArtifact { id, node } => self.release_artifact(id, node),
             ReportReplica { id, observed } => self.report_replica(id, observed),
             DrainReplica { id, until } => self.drain_replica(id, until),
             EndDrain { id } => self.end_drain(id, at),

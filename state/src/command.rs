@@ -1,5 +1,6 @@
 //! What can be asked of the cluster, and what it answers.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::net::IpAddr;
 
@@ -7,9 +8,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Actor, ApiKey, ApiKeyId, Built, Deployment, DeploymentId, EnvironmentId, Failure, Name,
-    NewDeployment, Node, NodeId, Observed, Project, ProjectChange, ProjectId, ReplicaId, Role,
-    Session, SessionId, Settings, User, UserId, Variable, VariableName,
+    Actor, ApiKey, ApiKeyId, Authority, Built, Deployment, DeploymentId, EnvironmentId, Failure,
+    JoinToken, JoinTokenId, Name, NewDeployment, Node, NodeId, Observed, Project, ProjectChange,
+    ProjectId, ReplicaId, Role, Session, SessionId, Settings, User, UserId, Variable, VariableName,
 };
 
 /// One entry of the replicated log: a command with everything that apply may not find out by itself.
@@ -45,6 +46,26 @@ pub struct Condition {
 pub enum Command {
     /// A node tells what it is, when it starts.
     RecordNode { node: Node },
+    /// Founds the cluster's certificate authority.
+    FoundAuthority { authority: Authority },
+    /// Makes a token that nodes may join with.
+    CreateJoinToken { token: JoinToken },
+    /// Ends a join token.
+    DeleteJoinToken { id: JoinTokenId },
+    /// Takes a node in. Its id is the index of this entry, whatever `node` says.
+    AdmitNode { token_key: String, node: Node },
+    /// The leader does not hear of a node any more.
+    LoseNode { id: NodeId },
+    /// The leader hears of a node again.
+    RegainNode { id: NodeId },
+    /// Moves a node's replicas elsewhere and gives it no more.
+    DrainNode { id: NodeId },
+    /// Takes a drained node back into service.
+    UndrainNode { id: NodeId },
+    /// Changes a node's labels.
+    LabelNode { id: NodeId, set: BTreeMap<String, String>, unset: Vec<String> },
+    /// Removes a node for ever.
+    RemoveNode { id: NodeId },
     /// Creates a project with its production environment.
     CreateProject { project: Project, production: EnvironmentId },
     /// Changes a project.
@@ -79,6 +100,12 @@ pub enum Command {
     RollBack { environment: EnvironmentId, to: DeploymentId },
     /// Gives a deployment more replicas.
     PlaceReplicas { deployment: DeploymentId, places: Vec<(ReplicaId, NodeId)> },
+    /// Gives a replica up for another one elsewhere, in one step.
+    MoveReplica { id: ReplicaId, to: NodeId, replacement: ReplicaId },
+    /// A node has a deployment's artifact.
+    HoldArtifact { id: DeploymentId, node: NodeId },
+    /// A node has a deployment's artifact no longer.
+    ReleaseArtifact { id: DeploymentId, node: NodeId },
     /// A node tells how a replica is.
     ReportReplica { id: ReplicaId, observed: Observed },
     /// Starts to take a replica away.
@@ -128,7 +155,20 @@ impl Command {
             Self::OpenSession { session } => ("session.open", session.user.to_string()),
             Self::CloseSession { id } => ("session.close", id.to_string()),
             Self::ChangeSettings { .. } => ("settings.change", String::new()),
+            Self::CreateJoinToken { token } => ("node.token", token.id.to_string()),
+            Self::DeleteJoinToken { id } => ("node.token.delete", id.to_string()),
+            Self::AdmitNode { node, .. } => ("node.join", node.name.clone()),
+            Self::DrainNode { id } => ("node.drain", id.to_string()),
+            Self::UndrainNode { id } => ("node.undrain", id.to_string()),
+            Self::LabelNode { id, .. } => ("node.label", id.to_string()),
+            Self::RemoveNode { id } => ("node.remove", id.to_string()),
             Self::RecordNode { .. }
+            | Self::FoundAuthority { .. }
+            | Self::LoseNode { .. }
+            | Self::RegainNode { .. }
+            | Self::MoveReplica { .. }
+            | Self::HoldArtifact { .. }
+            | Self::ReleaseArtifact { .. }
             | Self::StartBuild { .. }
             | Self::FinishBuild { .. }
             | Self::FinishPreparing { .. }
@@ -164,6 +204,8 @@ pub enum Reply {
     User { id: UserId },
     /// An API key was added.
     ApiKey { id: ApiKeyId },
+    /// A node was taken in.
+    Node { id: NodeId },
 }
 
 /// Why the cluster refused a command. Nothing changed; asking again gets the same answer until something else changes.
@@ -191,6 +233,16 @@ pub enum Rejected {
     NothingBuilt { deployment: DeploymentId },
     #[error("the last admin cannot go")]
     LastAdmin,
+    #[error("the join token is not known here")]
+    TokenUnknown,
+    #[error("the join token expired at {at}")]
+    TokenExpired { at: Timestamp },
+    #[error("the join token was used up")]
+    TokenUsed,
+    #[error("node {id} has not finished joining")]
+    NodeJoining { id: NodeId },
+    #[error("the last node cannot go")]
+    LastNode,
 }
 
 impl Rejected {

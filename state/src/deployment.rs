@@ -1,6 +1,6 @@
 //! Deployments: one attempt each to run one version of a project in one environment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -44,6 +44,15 @@ pub struct Deployment {
     pub artifact: Option<Artifact>,
     /// The variables it runs with, as they were when its build ended; sealed where the environment's are.
     pub variables: BTreeMap<VariableName, Sealed>,
+    /// The node that built it, and has its build log.
+    #[serde(default)]
+    pub built_on: Option<NodeId>,
+    /// The processor architecture that its artifact is for, when it is for one; as in [`Node`](crate::Node).
+    #[serde(default)]
+    pub architecture: Option<String>,
+    /// The nodes that have its artifact.
+    #[serde(default)]
+    pub holders: BTreeSet<NodeId>,
 }
 
 /// When a deployment entered a phase.

@@ -11,6 +11,8 @@ use crate::{
 
 /// The name of the environment every project starts with.
 pub const PRODUCTION: &str = "production";
+/// The domain of the names by which apps reach each other on every node: `<project>-<environment>.temps.internal`.
+pub const INTERNAL_DOMAIN: &str = "temps.internal";
 /// The most environments a project has.
 pub const ENVIRONMENTS_MAX: usize = 100;
 /// The most replicas an environment asks for.

@@ -76,6 +76,8 @@ macro_rules! ids {
 ids! {
     /// A project: one app of a team.
     ProjectId = "prj";
+    /// A token that nodes join with.
+    JoinTokenId = "jtk";
     /// An environment of a project.
     EnvironmentId = "env";
     /// One attempt to run a version of a project in an environment.

@@ -6,10 +6,13 @@
 
 mod apply;
 mod audit;
+mod authority;
 mod command;
 mod deployment;
 mod environment;
+mod holder;
 mod id;
+mod join_token;
 mod lifecycle;
 mod name;
 mod node;
@@ -26,21 +29,23 @@ mod variable_name;
 
 pub use apply::{ANSWERED_MAX, Answered};
 pub use audit::{AUDIT_RECORDS_MAX, Actor, AuditRecord};
+pub use authority::Authority;
 pub use command::{Command, Condition, Entry, Rejected, Reply};
 pub use deployment::{
     Artifact, Built, DEPLOYMENTS_KEPT_MAX, Deployment, Failure, FailureCode, Moment, NewDeployment,
     Phase, Revision, Source,
 };
 pub use environment::{
-    ENVIRONMENTS_MAX, Environment, EnvironmentKind, PRODUCTION, REPLICAS_MAX, VARIABLES_MAX,
-    Variable, host_label,
+    ENVIRONMENTS_MAX, Environment, EnvironmentKind, INTERNAL_DOMAIN, PRODUCTION, REPLICAS_MAX,
+    VARIABLES_MAX, Variable, host_label,
 };
 pub use id::{
-    ApiKeyId, DeploymentId, EnvironmentId, Id, IdError, NodeId, ProjectId, ReplicaId, RequestId,
-    SessionId, UserId,
+    ApiKeyId, DeploymentId, EnvironmentId, Id, IdError, JoinTokenId, NodeId, ProjectId, ReplicaId,
+    RequestId, SessionId, UserId,
 };
+pub use join_token::{JOIN_TOKENS_MAX, JoinToken};
 pub use name::{NAME_CHARS_MAX, Name, NameError};
-pub use node::{Capacity, Node};
+pub use node::{Capacity, LABEL_CHARS_MAX, LABELS_MAX, NODES_MAX, Node, Standing};
 pub use project::{PROJECTS_MAX, Project, ProjectChange, Repository};
 pub use replica::{Intent, Observed, Replica};
 pub use row::{FORMAT, Row, RowError, decode, encode};

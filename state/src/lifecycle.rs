@@ -1,14 +1,14 @@
 //! How deployments go from phase to phase, and what that does to routes and replicas.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
 use crate::deployment::DEPLOYMENTS_KEPT_MAX;
 use crate::table::retain;
 use crate::{
-    Actor, Artifact, Built, Deployment, DeploymentId, Environment, EnvironmentId, Failure, Intent,
-    NewDeployment, NodeId, Phase, Rejected, ReplicaId, Reply, RunConfig, Source, State,
+    Actor, Built, Deployment, DeploymentId, Environment, EnvironmentId, Failure, Intent,
+    NewDeployment, Node, NodeId, Phase, Rejected, ReplicaId, Reply, Source, State,
 };
 
 impl State {
@@ -26,7 +26,7 @@ impl State {
         if project.disabled {
             return Err(Rejected::Disabled { project: project.name });
         }
-        let (config, artifact) = self.reused(&new.source)?;
+        let reused = self.reused(&new.source)?;
         project.deployments_made += 1;
         let number = project.deployments_made;
         self.supersede(new.environment, number, at);
@@ -41,9 +41,12 @@ impl State {
             created_at: at,
             phase: Phase::Queued,
             history: Vec::new(),
-            config,
-            artifact,
+            config: reused.as_ref().and_then(|earlier| earlier.config.clone()),
+            artifact: reused.as_ref().and_then(|earlier| earlier.artifact.clone()),
             variables: BTreeMap::new(),
+            built_on: reused.as_ref().and_then(|earlier| earlier.built_on),
+            architecture: reused.as_ref().and_then(|earlier| earlier.architecture.clone()),
+            holders: reused.map_or_else(BTreeSet::new, |earlier| earlier.holders),
         };
         deployment.enter(Phase::Queued, at);
         self.projects.insert(project.id, project);
@@ -52,13 +55,14 @@ impl State {
         Ok(Reply::Deployment { id: new.id, number })
     }
 
-    fn reused(&self, source: &Source) -> Result<(Option<RunConfig>, Option<Artifact>), Rejected> {
+    /// The earlier deployment whose artifact is used again.
+    fn reused(&self, source: &Source) -> Result<Option<Deployment>, Rejected> {
         let Source::Artifact { of } = source else {
-            return Ok((None, None));
+            return Ok(None);
         };
         let earlier = self.deployment(*of)?;
         match earlier.artifact {
-            Some(_) => Ok((earlier.config.clone(), earlier.artifact.clone())),
+            Some(_) => Ok(Some(earlier.clone())),
             None => Err(Rejected::NothingBuilt { deployment: *of }),
         }
     }
@@ -115,12 +119,22 @@ impl State {
         at: Timestamp,
     ) -> Result<Reply, Rejected> {
         let mut deployment = self.under_way(id)?;
-        if deployment.phase != Phase::Queued {
+        if !self.may_be_built(&deployment) {
             return Err(Rejected::finished(&deployment));
         }
         deployment.enter(Phase::Building { on }, at);
+        deployment.built_on = Some(on);
         self.deployments.insert(id, deployment);
         Ok(Reply::Done)
+    }
+
+    /// A deployment waits for a builder while it is queued, and again when its builder is lost.
+    fn may_be_built(&self, deployment: &Deployment) -> bool {
+        match deployment.phase {
+            Phase::Queued => true,
+            Phase::Building { on } => !self.nodes.get(&on).is_some_and(Node::is_reachable),
+            _ => false,
+        }
     }
 
     /// Records what was built, fixes the variables, and goes on to `beforeDeploy` or to starting.
@@ -131,6 +145,10 @@ impl State {
         at: Timestamp,
     ) -> Result<Reply, Rejected> {
         let mut deployment = self.under_way(id)?;
+        if let Phase::Building { on } = deployment.phase {
+            deployment.architecture = self.nodes.get(&on).map(|node| node.architecture.clone());
+            deployment.holders = self.nodes.contains_key(&on).then_some(on).into_iter().collect();
+        }
         let next = match deployment.phase {
             Phase::Building { on } if !built.config.before_deploy.is_empty() => {
                 Phase::Preparing { on }

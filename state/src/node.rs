@@ -1,9 +1,20 @@
 //! Nodes: the machines of the cluster.
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::table::retain;
 use crate::{Command, NodeId, Rejected, Reply, State};
+
+/// The most nodes a cluster has.
+pub const NODES_MAX: usize = 1_000;
+/// The most labels a node has.
+pub const LABELS_MAX: usize = 64;
+/// The most characters of a label's name, and of its value.
+pub const LABEL_CHARS_MAX: usize = 63;
 
 /// One machine that runs `temps serve`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,10 +31,50 @@ pub struct Node {
     pub capacity: Capacity,
     /// Whether it may build images.
     pub builds: bool,
+    /// What people say about it, for placing replicas.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// SHA-256 of its public key (`SubjectPublicKeyInfo`), in hex; empty while it has none.
+    #[serde(default)]
+    pub key: String,
+    /// Where other nodes reach it, when known.
+    #[serde(default)]
+    pub address: Option<SocketAddr>,
+    /// How far it takes part.
+    #[serde(default)]
+    pub standing: Standing,
+    /// Since when the leader has not heard of it.
+    #[serde(default)]
+    pub lost_since: Option<Timestamp>,
+    /// The version of Temps that it runs.
+    #[serde(default)]
+    pub version: String,
+    /// The newest format of the state that it knows.
+    #[serde(default)]
+    pub format: u32,
+    /// The port of its edge for plain HTTP.
+    #[serde(default)]
+    pub http_port: Option<u16>,
+    /// The port of its edge for HTTPS.
+    #[serde(default)]
+    pub https_port: Option<u16>,
+}
+
+/// How far a node takes part.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// It was admitted and has not told yet that it runs.
+    Joining,
+    /// It takes replicas.
+    #[default]
+    Ready,
+    /// Its replicas move elsewhere, and it takes no more.
+    Draining,
 }
 
 /// What a node has for containers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Capacity {
     /// Thousandths of a processor.
     pub cpu_millis: u64,
@@ -31,11 +82,175 @@ pub struct Capacity {
     pub memory_mib: u64,
 }
 
+impl Node {
+    /// A node of which only the name is known.
+    pub fn new(id: NodeId, name: impl Into<String>, joined_at: Timestamp) -> Self {
+        Self {
+            id,
+            name: name.into(),
+            joined_at,
+            architecture: String::new(),
+            capacity: Capacity::default(),
+            builds: false,
+            labels: BTreeMap::new(),
+            key: String::new(),
+            address: None,
+            standing: Standing::Ready,
+            lost_since: None,
+            version: String::new(),
+            format: 0,
+            http_port: None,
+            https_port: None,
+        }
+    }
+
+    /// Whether the leader hears of it.
+    pub fn is_reachable(&self) -> bool {
+        self.lost_since.is_none()
+    }
+
+    /// Whether replicas may be placed on it.
+    pub fn takes_replicas(&self) -> bool {
+        self.standing == Standing::Ready && self.is_reachable()
+    }
+}
+
 impl State {
-    pub(crate) fn record_node(&mut self, node: Node) -> Result<Reply, Rejected> {
+    /// The nodes that replicas may be placed on.
+    pub fn ready_nodes(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.values().filter(|node| node.takes_replicas())
+    }
+
+    /// A node tells what it is. What others say about it stays.
+    pub(crate) fn record_node(&mut self, told: Node) -> Result<Reply, Rejected> {
+        let node = match self.nodes.get(&told.id) {
+            Some(known) => known.retold(told),
+            None if self.nodes.is_empty() => told,
+            None => return Err(Rejected::not_found("node", told.id)),
+        };
         self.nodes.insert(node.id, node);
         Ok(Reply::Done)
     }
+
+    /// Takes a node in under the log index as its id. The same key again gets the same id, so that a join may be
+    /// repeated after a crash.
+    pub(crate) fn admit_node(
+        &mut self,
+        index: u64,
+        token_key: &str,
+        node: Node,
+        at: Timestamp,
+    ) -> Result<Reply, Rejected> {
+        if node.key.is_empty() {
+            return Err(invalid("node", "it has no key"));
+        }
+        if let Some(known) = self.nodes.values().find(|known| known.key == node.key) {
+            return Ok(Reply::Node { id: known.id });
+        }
+        if self.nodes.len() >= NODES_MAX {
+            return Err(Rejected::TooMany { noun: "nodes".into(), max: NODES_MAX });
+        }
+        check_labels(&node.labels)?;
+        self.use_join_token(token_key, at)?;
+        let id = NodeId(index);
+        let (standing, lost_since) = (Standing::Joining, None);
+        let node = Node { id, joined_at: at, standing, lost_since, ..node };
+        self.nodes.insert(id, node);
+        Ok(Reply::Node { id })
+    }
+
+    /// The leader no longer hears of a node, or does again.
+    pub(crate) fn set_lost(
+        &mut self,
+        id: NodeId,
+        since: Option<Timestamp>,
+    ) -> Result<Reply, Rejected> {
+        let node = self.node(id)?;
+        node.lost_since = since.map(|at| node.lost_since.unwrap_or(at));
+        Ok(Reply::Done)
+    }
+
+    /// Moves a node's replicas elsewhere, or takes it back into service.
+    pub(crate) fn set_draining(&mut self, id: NodeId, drains: bool) -> Result<Reply, Rejected> {
+        let node = self.node(id)?;
+        match (node.standing, drains) {
+            (Standing::Joining, _) => return Err(Rejected::NodeJoining { id }),
+            (_, true) => node.standing = Standing::Draining,
+            (_, false) => node.standing = Standing::Ready,
+        }
+        Ok(Reply::Done)
+    }
+
+    /// Changes what people say about a node.
+    pub(crate) fn label_node(
+        &mut self,
+        id: NodeId,
+        set: BTreeMap<String, String>,
+        unset: &[String],
+    ) -> Result<Reply, Rejected> {
+        check_labels(&set)?;
+        let node = self.node(id)?;
+        node.labels.retain(|name, _| !unset.contains(name));
+        node.labels.extend(set);
+        if node.labels.len() > LABELS_MAX {
+            return Err(Rejected::TooMany { noun: "labels".into(), max: LABELS_MAX });
+        }
+        Ok(Reply::Done)
+    }
+
+    /// Removes a node with its replicas. Its id is never given again.
+    pub(crate) fn remove_node(&mut self, id: NodeId) -> Result<Reply, Rejected> {
+        self.node(id)?;
+        if self.nodes.len() == 1 {
+            return Err(Rejected::LastNode);
+        }
+        self.nodes.remove(&id);
+        retain(&mut self.replicas, |_, replica| replica.node != id);
+        self.forget_holder(id);
+        Ok(Reply::Done)
+    }
+
+    fn node(&mut self, id: NodeId) -> Result<&mut Node, Rejected> {
+        self.nodes.get_mut(&id).ok_or_else(|| Rejected::not_found("node", id))
+    }
+}
+
+impl Node {
+    /// What a node tells of itself, with what others said about it before.
+    fn retold(&self, told: Node) -> Node {
+        let key = if self.key.is_empty() { told.key } else { self.key.clone() };
+        let standing = match self.standing {
+            Standing::Draining => Standing::Draining,
+            Standing::Joining | Standing::Ready => Standing::Ready,
+        };
+        Node {
+            joined_at: self.joined_at,
+            labels: self.labels.clone(),
+            address: told.address.or(self.address),
+            lost_since: self.lost_since,
+            key,
+            standing,
+            ..told
+        }
+    }
+}
+
+fn check_labels(labels: &BTreeMap<String, String>) -> Result<(), Rejected> {
+    let fits =
+        |text: &str| text.chars().count() <= LABEL_CHARS_MAX && !text.contains(char::is_whitespace);
+    match labels.iter().find(|(name, value)| name.is_empty() || !fits(name) || !fits(value)) {
+        Some((name, _)) => Err(invalid(
+            "label",
+            &format!(
+                "`{name}` and its value need 1 to {LABEL_CHARS_MAX} characters without spaces"
+            ),
+        )),
+        None => Ok(()),
+    }
+}
+
+fn invalid(what: &str, why: &str) -> Rejected {
+    Rejected::Invalid { what: what.into(), why: why.into() }
 }
 
 impl From<Node> for Command {

@@ -69,6 +69,14 @@ pub enum Observed {
 }
 
 impl Replica {
+    /// Where it listens, while it is healthy.
+    pub fn endpoint(&self) -> Option<SocketAddr> {
+        match self.observed {
+            Observed::Healthy { endpoint } => Some(endpoint),
+            _ => None,
+        }
+    }
+
     /// Where it takes traffic, when it should and can.
     pub fn serving_endpoint(&self) -> Option<SocketAddr> {
         match (&self.intent, &self.observed) {
@@ -128,6 +136,21 @@ impl State {
                 Replica { id, deployment, environment, node, created_at: at, intent, observed };
             self.replicas.insert(id, replica);
         }
+        Ok(Reply::Done)
+    }
+
+    /// Gives a replica up for another one of the same deployment on another node.
+    pub(crate) fn move_replica(
+        &mut self,
+        id: ReplicaId,
+        to: NodeId,
+        replacement: ReplicaId,
+        at: Timestamp,
+    ) -> Result<Reply, Rejected> {
+        let replica = self.replicas.get(&id).ok_or_else(|| Rejected::not_found("replica", id))?;
+        let deployment = replica.deployment;
+        self.place_replicas(deployment, vec![(replacement, to)], at)?;
+        self.replicas.remove(&id);
         Ok(Reply::Done)
     }
 

@@ -73,6 +73,7 @@ macro_rules! keys_as_printed {
 keys_as_printed!(
     String,
     crate::Name,
+    crate::JoinTokenId,
     crate::ProjectId,
     EnvironmentId,
     DeploymentId,

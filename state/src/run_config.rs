@@ -1,5 +1,7 @@
 //! How a deployment runs: what its source's configuration says, with every default filled in.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// How a deployment's replicas run and are checked.
@@ -18,6 +20,9 @@ pub struct RunConfig {
     pub health: HealthCheck,
     /// What a replica may use.
     pub resources: Resources,
+    /// Labels that a node must have to run its replicas.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub node_labels: BTreeMap<String, String>,
     /// Commands to run once, one after the other, before the first replica starts.
     pub before_deploy: Vec<String>,
     /// Requests to make on a schedule.

@@ -7,9 +7,9 @@ use serde::de::DeserializeOwned;
 
 use crate::row::{Key, Row, RowError, decode, encode};
 use crate::{
-    Answered, ApiKey, ApiKeyId, AuditRecord, Deployment, DeploymentId, Environment, EnvironmentId,
-    Name, Node, NodeId, Project, ProjectId, Rejected, Replica, ReplicaId, Reply, Session,
-    SessionId, Settings, User, UserId, Variable, VariableName,
+    Answered, ApiKey, ApiKeyId, AuditRecord, Authority, Deployment, DeploymentId, Environment,
+    EnvironmentId, JoinToken, JoinTokenId, Name, Node, NodeId, Project, ProjectId, Rejected,
+    Replica, ReplicaId, Reply, Session, SessionId, Settings, User, UserId, Variable, VariableName,
 };
 
 macro_rules! tables {
@@ -60,6 +60,10 @@ macro_rules! tables {
 tables! {
     /// The machines of the cluster.
     nodes: NodeId => Node;
+    /// The cluster's certificate authority, under key 0.
+    authority: u64 => Authority;
+    /// Tokens that nodes may join with.
+    join_tokens: JoinTokenId => JoinToken;
     /// What teams deploy.
     projects: ProjectId => Project;
     /// Projects by name.

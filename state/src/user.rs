@@ -175,18 +175,6 @@ impl State {
         self.emails.get(&email.to_lowercase()).and_then(|id| self.users.get(id))
     }
 
-    /// The API key whose SHA-256 is `hash`, with its user.
-    pub fn api_key_by_hash(&self, hash: &str) -> Option<(&ApiKey, &User)> {
-        let key = self.api_keys.values().find(|key| key.hash == hash)?;
-        Some((key, self.users.get(&key.user)?))
-    }
-
-    /// The session whose cookie's SHA-256 is `hash`, with its user.
-    pub fn session_by_hash(&self, hash: &str) -> Option<(&Session, &User)> {
-        let session = self.sessions.values().find(|session| session.hash == hash)?;
-        Some((session, self.users.get(&session.user)?))
-    }
-
     fn user(&self, id: UserId) -> Result<&User, Rejected> {
         self.users.get(&id).ok_or_else(|| Rejected::not_found("user", id))
     }

@@ -7,9 +7,11 @@ use axum::Json as Out;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use serde::Deserialize;
+use temps_builder::BuildError;
 use temps_raft::{Applied, Proposal, fresh_id};
 use temps_state::{
-    Command, Deployment, DeploymentId, NewDeployment, PRODUCTION, Phase, Reply, Source,
+    Command, Deployment, DeploymentId, NewDeployment, NodeId, PRODUCTION, Phase, Reply, Source,
+    State as Agreed,
 };
 use utoipa::{IntoParams, ToSchema};
 
@@ -116,16 +118,25 @@ pub(crate) async fn create(
         ids::environment(&state, project, environment.as_deref().unwrap_or(PRODUCTION))?;
     let find = |d: &str| Ok(ids::deployment(&state, &(p.clone(), d.into()))?.id);
     let source = source.read(project, find)?;
-    if let Source::Upload { digest } = &source
-        && !tokio::fs::try_exists(context.builder.uploads().path(digest)).await.unwrap_or(true)
-    {
-        return Err(ApiError::not_found("upload", digest));
+    if let Source::Upload { digest } = &source {
+        ensure_upload(&context, &state, digest).await?;
     }
     let revision = revision.map(RevisionBody::read).transpose()?;
     let new = NewDeployment { id: fresh_id(), environment: environment.id, source, revision };
     let mut proposal = caller.asks(Command::CreateDeployment { deployment: new });
     proposal.request = key.of(&caller);
     propose(&context, &links, proposal, StatusCode::CREATED).await
+}
+
+/// The archive may have been sent to another node.
+async fn ensure_upload(context: &Context, state: &Agreed, digest: &str) -> Result<(), ApiError> {
+    let here = context.cluster.node_id();
+    let others = state.nodes.values().filter(|node| node.is_reachable() && node.id != here);
+    let others: Vec<NodeId> = others.map(|node| node.id).collect();
+    match context.builder.obtain_upload(digest, &others).await {
+        Err(BuildError::UploadMissing { .. }) => Err(ApiError::not_found("upload", digest)),
+        obtained => Ok(obtained?),
+    }
 }
 
 /// Proposes what answers with a deployment, and shows that.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use temps_state::{
     Artifact, Deployment, DeploymentId, EnvironmentId, Failure, FailureCode, NodeId, Phase,
-    ProjectId, RunConfig, State,
+    ProjectId, RunConfig, Source, State,
 };
 use utoipa::ToSchema;
 
@@ -42,9 +42,15 @@ pub struct DeploymentOut {
     pub created_at: Timestamp,
     /// `queued`, `building`, `preparing`, `starting`, `live`, `kept`, `retired`, `failed` or `cancelled`.
     pub phase: &'static str,
+    /// What it waits for; only while it waits for its build.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue: Option<QueueOut>,
     /// The node that builds or prepares it.
     #[schema(value_type = Option<u64>)]
     pub on: Option<NodeId>,
+    /// The node that built it, and has the log of that; null until one began to.
+    #[schema(value_type = Option<u64>)]
+    pub built_on: Option<NodeId>,
     /// Why it failed.
     pub failure: Option<FailureOut>,
     /// Why it was cancelled.
@@ -59,6 +65,14 @@ pub struct DeploymentOut {
     pub url: String,
     /// Its containers.
     pub replicas: Vec<ReplicaOut>,
+}
+
+/// What a queued deployment waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Queue)]
+pub struct QueueOut {
+    /// How many builds are ahead of it: those under way, and those that have waited longer.
+    pub ahead: usize,
 }
 
 /// When a deployment entered a phase.
@@ -119,6 +133,8 @@ pub struct ConfigOut {
     pub health: HealthOut,
     /// What a replica may use.
     pub resources: ResourcesOut,
+    /// Labels that a node must have to run its replicas.
+    pub node_labels: std::collections::BTreeMap<String, String>,
     /// Commands run once before the first replica starts.
     pub before_deploy: Vec<String>,
     /// Requests made on a schedule.
@@ -195,7 +211,9 @@ impl DeploymentOut {
             created_by: ActorOut::of(state, &deployment.created_by),
             created_at: deployment.created_at,
             phase: deployment.phase.name(),
+            queue: QueueOut::of(state, deployment),
             on,
+            built_on: deployment.built_on,
             failure,
             reason,
             history: moments.map(|m| MomentOut { phase: m.phase.clone(), at: m.at }).collect(),
@@ -207,6 +225,21 @@ impl DeploymentOut {
                 .map(|replica| ReplicaOut::of(state, replica))
                 .collect(),
         }
+    }
+}
+
+impl QueueOut {
+    /// `None` unless the deployment waits for its build; what reuses an earlier build has none to wait for.
+    fn of(state: &State, deployment: &Deployment) -> Option<Self> {
+        let waits = |d: &Deployment| {
+            d.phase == Phase::Queued && !matches!(d.source, Source::Artifact { .. })
+        };
+        let is_ahead = |d: &&Deployment| match d.phase {
+            Phase::Building { .. } => true,
+            _ => waits(d) && d.id < deployment.id,
+        };
+        let ahead = || state.deployments.values().filter(is_ahead).count();
+        waits(deployment).then(|| Self { ahead: ahead() })
     }
 }
 
@@ -235,6 +268,7 @@ impl From<RunConfig> for ConfigOut {
             command,
             health,
             resources,
+            node_labels,
             before_deploy,
             cron,
             drain_seconds,
@@ -252,7 +286,17 @@ impl From<RunConfig> for ConfigOut {
             HealthOut { path, status, interval_ms, timeout_ms, threshold, deadline_seconds };
         let resources = ResourcesOut { cpu_millis, memory_mib, pids };
         let cron = cron.into_iter().map(CronOut::from).collect();
-        Self { preset, port, command, health, resources, before_deploy, cron, drain_seconds }
+        Self {
+            preset,
+            port,
+            command,
+            health,
+            resources,
+            node_labels,
+            before_deploy,
+            cron,
+            drain_seconds,
+        }
     }
 }
 

@@ -179,9 +179,11 @@ fn git(
         return Ok(Source::Git { url, branch, commit, directory: directory.unwrap_or_default() });
     }
     let Some(repository) = project.repository.clone() else {
-        let why =
-            "the project has no repository: give a URL, or set one with PATCH /api/projects/{p}";
-        return Err(ApiError::invalid("source.url", why));
+        return Err(ApiError::Conflict {
+            code: "no_repository",
+            why: format!("project {} has no repository to deploy from", project.name),
+            hint: "name one with `temps deploy --git URL`, or give it to the project: `temps projects set --repository URL`",
+        });
     };
     Ok(Source::Git {
         url: repository.url,
@@ -191,12 +193,14 @@ fn git(
     })
 }
 
-/// A URL for Git: bounded, of plain characters, and never an option.
-pub(crate) fn checked_url(field: &str, url: String) -> Result<String, ApiError> {
+/// A URL for Git: bounded, of plain characters, never an option, and never git's `helper::address`.
+pub(crate) fn checked_url(field: &'static str, url: String) -> Result<String, ApiError> {
     let plain = !url.contains(|c: char| c.is_control() || c.is_whitespace());
-    match plain && !url.starts_with('-') && (1..=URL_BYTES_MAX).contains(&url.len()) {
+    let helper = !url.contains("://") && url.contains("::");
+    let bounded = (1..=URL_BYTES_MAX).contains(&url.len());
+    match plain && bounded && !helper && !url.starts_with('-') {
         true => Ok(url),
-        false => Err(ApiError::invalid(field, "this is not a URL that Git can clone")),
+        false => Err(ApiError::NotCloneable { field }),
     }
 }
 
@@ -252,7 +256,12 @@ mod tests {
         for good in ["main", "feature/log-in", "v1.2", "ü"] {
             assert!(checked_branch("b", good.into()).is_ok(), "{good}");
         }
-        assert!(checked_url("u", "--upload-pack=x".into()).is_err());
+        for bad in ["", "--upload-pack=x", "ext::sh -c id", "ext::x", "a b"] {
+            assert!(checked_url("u", bad.into()).is_err(), "{bad:?}");
+        }
+        for good in ["https://host/a.git", "https://[::1]/a", "git@host:a.git", "/srv/a.git"] {
+            assert!(checked_url("u", good.into()).is_ok(), "{good}");
+        }
         assert!(checked_commit("c", "HEAD".into()).is_err());
         assert_eq!(checked_commit("c", "ABCDEF0".into()).unwrap(), "abcdef0");
     }

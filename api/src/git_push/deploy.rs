@@ -9,9 +9,9 @@ use super::pkt_line::{RefUpdate, progress};
 use super::{Answer, Repository};
 use crate::ApiError;
 use crate::auth::Caller;
+use crate::build_log::build_log;
 use crate::context::Shared;
 use crate::links::Links;
-use crate::logs::follow_log;
 use crate::push::{Decision, Push, Pusher, Target, decide, environment_name};
 
 /// The deployments of one push.
@@ -71,7 +71,8 @@ impl Deploys {
         let (id, number) = self.pusher().deploy(context, project, target, source, revision).await?;
         let environment = environment_name(&self.context.cluster.state(), id);
         self.say(&format!("deployment #{number} of {}, {environment}", self.project.name)).await;
-        let mut lines = Box::pin(follow_log(&self.context, id));
+        let stopping = self.context.git_tasks.stopping();
+        let mut lines = Box::pin(build_log(&self.context, id, true).take_until(stopping));
         while self.is_watched()
             && let Some(line) = lines.next().await
         {
@@ -107,6 +108,12 @@ impl Deploys {
                 self.say("the version before keeps serving").await;
             }
             Phase::Cancelled { reason } => self.say(&format!("cancelled: {reason}")).await,
+            phase if phase.is_under_way() => {
+                let (number, project) = (deployment.number, &self.project.name);
+                let watch = format!("watch it with: temps deployments show {number} -p {project}");
+                self.say("this node stops, and the deployment goes on when it is back").await;
+                self.say(&watch).await;
+            }
             _ => {
                 let environment = state.environments.get(&deployment.environment);
                 let url = environment.map(|environment| self.links.app(&state, environment));

@@ -3,6 +3,7 @@
 mod deploy;
 mod pkt_line;
 mod repository;
+mod tasks;
 
 use std::time::Duration;
 
@@ -26,6 +27,7 @@ use self::deploy::Deploys;
 use self::pkt_line::{FLUSH, packet, read_commands};
 pub(crate) use self::repository::Repositories;
 use self::repository::{PUSH_BYTES_MAX, Repository, Service};
+pub(crate) use self::tasks::GitTasks;
 use crate::auth::GitCaller;
 use crate::context::Shared;
 use crate::links::Links;
@@ -115,7 +117,7 @@ pub(crate) async fn upload_pack(
     let child = repository.serve(Service::UploadPack, false, protocol(request.headers()))?;
     let input = input(request);
     let (answer_to, pieces) = mpsc::channel(PIECES_AHEAD);
-    tokio::spawn(async move {
+    context.git_tasks.spawn(async move {
         let carried = tokio::time::timeout(GIT_TIMEOUT, carry(child, input, &answer_to)).await;
         if let Ok(Ok(Some(end))) = carried {
             let _ = answer_to.send(Ok(end)).await;
@@ -151,7 +153,7 @@ pub(crate) async fn receive_pack(
     let input = Box::new(std::io::Cursor::new(commands.raw).chain(input));
     let (answer_to, pieces) = mpsc::channel(PIECES_AHEAD);
     let mut deploys = Deploys {
-        context,
+        context: context.clone(),
         links,
         caller,
         project,
@@ -160,7 +162,7 @@ pub(crate) async fn receive_pack(
         show: commands.side_band.then(|| answer_to.clone()),
     };
     // Not part of the answer: what was received is deployed even when the client goes away.
-    tokio::spawn(async move {
+    context.git_tasks.spawn(async move {
         let carried = tokio::time::timeout(GIT_TIMEOUT, carry(child, input, &answer_to)).await;
         drop(slot);
         if let Ok(Ok(Some(end))) = carried {

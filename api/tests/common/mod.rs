@@ -1,21 +1,26 @@
 //! A real node's API on a free port: a cluster of one in a temporary folder, a builder, a scheduler without an engine.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use futures::future::BoxFuture;
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
-use temps_api::{Api, ApiConfig, ensure_admin};
+use temps_api::{Api, ApiConfig, ApiHandle, Duplex, Nodes, ensure_admin};
 use temps_builder::{Builder, Engine};
-use temps_raft::{Cluster, Config, Proposal};
+use temps_raft::{Cluster, Config, PeerConfig, Proposal};
 use temps_scheduler::{Scheduler, SchedulerConfig};
-use temps_state::{Actor, Capacity, Node};
+use temps_state::{Actor, Capacity, Node, NodeId};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 pub const ADMIN: &str = "admin@example.com";
 pub const PASSWORD: &str = "a-long-password";
+const NO_ENGINE: &str = "/nonexistent/docker.sock";
 
 pub struct TestNode {
     pub url: String,
@@ -23,6 +28,8 @@ pub struct TestNode {
     pub builder: Builder,
     pub scheduler: Scheduler,
     pub edge: watch::Sender<u64>,
+    /// Cancelled when the node has left through its own API.
+    pub left: CancellationToken,
     pub folder: tempfile::TempDir,
     /// An API key of the admin's.
     pub key: String,
@@ -70,38 +77,115 @@ impl Answer {
 
 impl TestNode {
     pub async fn start() -> Self {
-        Self::with_engine("/nonexistent/docker.sock").await
+        Self::with_engine(NO_ENGINE).await
     }
 
     pub async fn with_engine(socket: &str) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
+        let node = Self::on_folder(folder, socket, None, None).await;
+        record_node(&node.cluster).await;
+        node.with_admin().await
+    }
+
+    /// A node that others may join, with its way to them.
+    pub async fn that_meets(wires: &Wires) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let folder = tempfile::tempdir().unwrap();
+        let node = Self::on_folder(folder, NO_ENGINE, Some(meeting()), Some(wires)).await;
+        record_node(&node.cluster).await;
+        node.with_admin().await
+    }
+
+    /// A second node of this one's cluster, with the same API key.
+    pub async fn joined_by(&self, wires: &Wires) -> Self {
+        let made = self.post("/api/nodes/tokens", json!({})).await.ok();
+        let words: Vec<_> = made["command"].as_str().unwrap().split(' ').collect();
+        assert_eq!((words[..2].join(" "), words[3]), ("temps join".into(), "--token"));
+        let folder = tempfile::tempdir().unwrap();
+        let listen = free_port();
+        let joining = temps_raft::JoinConfig {
+            data_dir: folder.path().into(),
+            peer: words[2].into(),
+            token: words[4].into(),
+            facts: facts(NodeId::default(), true),
+            listen,
+            advertise: None,
+        };
+        temps_raft::join(joining, |_| {}).await.unwrap();
+        let peer = PeerConfig { listen, advertise: None };
+        let mut node = Self::on_folder(folder, NO_ENGINE, Some(peer), Some(wires)).await;
+        node.key.clone_from(&self.key);
+        let proposal = || {
+            let node = facts(node.cluster.node_id(), true);
+            Proposal::new(Actor::Node { id: node.id }, node.into())
+        };
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while let Err(error) = node.cluster.propose(proposal()).await {
+            assert!(Instant::now() < deadline, "{error}");
+        }
+        node
+    }
+
+    async fn on_folder(
+        folder: tempfile::TempDir,
+        socket: &str,
+        peer: Option<PeerConfig>,
+        wires: Option<&Wires>,
+    ) -> Self {
         let data_dir = folder.path().to_path_buf();
-        let cluster = Cluster::start(Config { data_dir: data_dir.clone() }).await.unwrap();
+        let config = Config { data_dir: data_dir.clone(), peer };
+        let cluster = Cluster::start(config).await.unwrap();
         let engine = Engine::on_socket(socket);
         let builder = Builder::open(&data_dir, engine.clone()).unwrap();
-        record_node(&cluster).await;
-        let config = SchedulerConfig { data_dir: data_dir.clone(), api_url: "http://n".into() };
+        let config =
+            SchedulerConfig { data_dir: data_dir.clone(), api_url: "http://n".into(), edge: None };
         let scheduler = Scheduler::start(cluster.clone(), builder.clone(), engine, config);
-        ensure_admin(&cluster, ADMIN, Some(PASSWORD.into())).await.unwrap();
+        if wires.is_some() {
+            // What several nodes do is told by hand.
+            scheduler.stop().await;
+        }
         let (edge, edge_applied) = watch::channel(0);
-        let api = Api {
-            cluster: cluster.clone(),
-            scheduler: scheduler.clone(),
-            builder: builder.clone(),
-            edge_applied,
-            metrics: Arc::default(),
-            config: ApiConfig { http_port: 8080, https_port: None, data_dir },
-        };
-        let url = serve(api).await;
+        cluster.tell_edge(edge_applied);
+        let left = CancellationToken::new();
         let http = reqwest::Client::builder().build().unwrap();
-        let mut node =
-            Self { url, cluster, builder, scheduler, edge, folder, key: String::new(), http };
-        let (cookie, csrf) = node.log_in(ADMIN, PASSWORD).await;
-        let made = node.anonymous(Method::POST, "/api/api-keys").json(&json!({"name": "tests"}));
-        let made = read(made.header("cookie", cookie).header("x-csrf-token", csrf)).await.ok();
-        node.key = made["key"].as_str().unwrap().into();
+        let (url, key) = (String::new(), String::new());
+        let mut node = Self { url, cluster, builder, scheduler, edge, left, folder, key, http };
+        let nodes = wires.cloned().map(|wires| Arc::new(wires) as Arc<dyn Nodes>);
+        let handle = node.api(nodes).handle();
+        if let Some(wires) = wires {
+            wires.0.lock().unwrap().insert(node.cluster.node_id(), handle.clone());
+        }
+        node.url = serve(handle).await;
         node
+    }
+
+    fn api(&self, nodes: Option<Arc<dyn Nodes>>) -> Api {
+        Api {
+            cluster: self.cluster.clone(),
+            scheduler: self.scheduler.clone(),
+            builder: self.builder.clone(),
+            edge_applied: self.edge.subscribe(),
+            metrics: Arc::default(),
+            nodes,
+            left: self.left.clone(),
+            config: ApiConfig {
+                http_port: 8080,
+                https_port: None,
+                peer_address: self.cluster.peer_listen_addr(),
+                data_dir: self.folder.path().to_path_buf(),
+            },
+        }
+    }
+
+    /// The first admin, and a key of theirs.
+    async fn with_admin(mut self) -> Self {
+        ensure_admin(&self.cluster, ADMIN, Some(PASSWORD.into())).await.unwrap();
+        let (cookie, csrf) = self.log_in(ADMIN, PASSWORD).await;
+        let made = self.anonymous(Method::POST, "/api/api-keys").json(&json!({"name": "tests"}));
+        let made = read(made.header("cookie", cookie).header("x-csrf-token", csrf)).await.ok();
+        self.key = made["key"].as_str().unwrap().into();
+        self
     }
 
     pub fn anonymous(&self, method: Method, path: &str) -> RequestBuilder {
@@ -139,6 +223,17 @@ impl TestNode {
         let cookie = answer.header("set-cookie").split(';').next().unwrap().to_string();
         let csrf = answer.ok()["csrf_token"].as_str().unwrap().to_string();
         (cookie, csrf)
+    }
+
+    /// The same node's API once more, on another port, until it is told to stop.
+    pub async fn serve_until(
+        &self,
+        stop: CancellationToken,
+    ) -> (SocketAddr, JoinHandle<std::io::Result<()>>) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let api = self.api(None);
+        (address, tokio::spawn(api.handle().serve(listener, stop)))
     }
 
     /// A new user's API key with all that the role permits.
@@ -184,23 +279,57 @@ pub async fn read(request: RequestBuilder) -> Answer {
 }
 
 async fn record_node(cluster: &Cluster) {
-    let id = cluster.node_id();
-    let capacity = Capacity { cpu_millis: 2_000, memory_mib: 2_048 };
-    let node = Node {
-        id,
-        name: "n1".into(),
-        joined_at: jiff::Timestamp::now(),
-        architecture: "amd64".into(),
-        capacity,
-        builds: true,
-    };
-    cluster.propose(Proposal::new(Actor::Node { id }, node.into())).await.unwrap();
+    record(cluster, cluster.node_id(), true).await;
 }
 
-async fn serve(api: Api) -> String {
+/// Tells the cluster of its node.
+pub async fn record(cluster: &Cluster, id: NodeId, builds: bool) {
+    let proposal = Proposal::new(Actor::Node { id }, facts(id, builds).into());
+    cluster.propose(proposal).await.unwrap();
+}
+
+fn facts(id: NodeId, builds: bool) -> Node {
+    let capacity = Capacity { cpu_millis: 2_000, memory_mib: 2_048 };
+    let fresh = Node::new(id, format!("n{}", id.0), jiff::Timestamp::now());
+    let (version, format) = (env!("CARGO_PKG_VERSION").into(), temps_state::FORMAT.into());
+    Node { architecture: "amd64".into(), capacity, builds, version, format, ..fresh }
+}
+
+fn meeting() -> PeerConfig {
+    PeerConfig { listen: "127.0.0.1:0".parse().unwrap(), advertise: None }
+}
+
+fn free_port() -> SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+async fn serve(api: ApiHandle) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let service = api.router().into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(async move { axum::serve(listener, service).await });
     format!("http://{address}")
+}
+
+/// How nodes of one process reach each other: pipes between their APIs. Those that are cut are not there.
+#[derive(Clone, Default)]
+pub struct Wires(Arc<Mutex<BTreeMap<NodeId, ApiHandle>>>);
+
+impl Wires {
+    pub fn cut(&self, node: NodeId) {
+        self.0.lock().unwrap().remove(&node);
+    }
+}
+
+impl Nodes for Wires {
+    fn open(&self, node: NodeId) -> BoxFuture<'_, std::io::Result<Box<dyn Duplex>>> {
+        let there = self.0.lock().unwrap().get(&node).cloned();
+        let opened = there.map(|api| {
+            let (here, there) = tokio::io::duplex(1 << 10);
+            tokio::spawn(async move { api.serve_peer(there, NodeId(0)).await });
+            Box::new(here) as Box<dyn Duplex>
+        });
+        let gone = std::io::Error::from(std::io::ErrorKind::HostUnreachable);
+        Box::pin(std::future::ready(opened.ok_or(gone)))
+    }
 }

@@ -59,7 +59,7 @@ async fn a_source_that_says_nothing_is_told_what_was_looked_for() {
     let source = bench.upload(&[("notes.xyz", "x")]).await;
     bench.fails(source, FailureCode::PresetNotFound, &["Dockerfile"]).await;
     let source = Source::Upload { digest: "0".repeat(64) };
-    bench.fails(source, FailureCode::SourceNotFound, &["not on this node"]).await;
+    bench.fails(source, FailureCode::SourceNotFound, &["no node has the upload"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -127,7 +127,7 @@ async fn a_full_disk_is_told_as_such() {
     let big = archive(&[("index.html", &noise(3 << 20))]);
     let error = builder.uploads().receive(chunks(big), u64::MAX).await.unwrap_err();
     assert_eq!(error.failure(vec![]).code, FailureCode::DiskFull, "{error}");
-    assert_eq!(std::fs::read_dir(disk.path().join("uploads")).unwrap().count(), 0);
+    assert_eq!(std::fs::read_dir(disk.path().join("blobs/parts")).unwrap().count(), 0);
 
     // This one is small on the wire and too large unpacked.
     let bomb = archive(&[("index.html", &"x".repeat(3 << 20))]);

@@ -107,6 +107,7 @@ pub fn request(source: Source) -> BuildRequest {
         revision: None,
         deploy_key: None,
         variables: BTreeMap::new(),
+        nodes: vec![],
         limits: BuildSettings { timeout_seconds: 300, ..BuildSettings::default() },
     }
 }

@@ -80,6 +80,21 @@ async fn a_syntax_line_needs_no_registry() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn here_documents_need_no_newer_engine() {
+    let bench = Bench::new();
+    let dockerfile = format!(
+        "FROM {BASE}\nENV NAME=one\nCOPY --chmod=755 <<EOF /a.sh\n#!/bin/sh\necho $NAME of $(id -u)\nEOF\n\
+         RUN <<EOF\nset -e\ntest \"$(/a.sh)\" = 'one of 0'\nEOF\nCOPY --link kept.txt /\n"
+    );
+    let files = [
+        ("Dockerfile", dockerfile.as_str()),
+        ("kept.txt", ""),
+        (".dockerignore", ".*\nDockerfile"),
+    ];
+    bench.build(&files).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_second_build_takes_its_steps_from_the_cache() {
     let bench = Bench::new();
     let dockerfile = format!("FROM {BASE}\nCOPY a.txt /\nRUN cat /a.txt && date +%N\n");

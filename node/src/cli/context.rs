@@ -31,10 +31,10 @@ impl Context {
         let config = ConfigFile::load(&ConfigFile::path()?)?;
         let url = self.url(&config)?;
         if let Some(key) = std::env::var("TEMPS_API_TOKEN").ok().filter(|key| !key.is_empty()) {
-            return Ok(Client::with_key(&url, key));
+            return Ok(Client::with_key(&url, key).telling(self.output));
         }
         match config.contexts.get(&url) {
-            Some(Login { key, .. }) => Ok(Client::with_key(&url, key.clone())),
+            Some(Login { key, .. }) => Ok(Client::with_key(&url, key.clone()).telling(self.output)),
             None => Err(not_logged_in(&url)),
         }
     }

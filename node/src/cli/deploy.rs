@@ -15,6 +15,7 @@ use crate::folder;
 use crate::follow::follow;
 use crate::output::Output;
 use crate::pack::{Packed, pack};
+use crate::revision;
 use crate::steps::byte_bar;
 use crate::view::{self, Deployment};
 
@@ -22,18 +23,21 @@ use crate::view::{self, Deployment};
 const CHUNK_BYTES: usize = 64 << 10;
 
 #[derive(clap::Args)]
-#[command(after_help = "The project is created when there is none of that name. What .gitignore, \
-.dockerignore and .tempsignore name stays here.\nExit code 3: the deployment failed, and the old version is kept.")]
+#[command(
+    after_help = "The project is created when there is none of that name. Files that .gitignore, \
+.dockerignore or .tempsignore name are not uploaded.\n\
+Git URLs: https://host/path, ssh://git@host/path, git@host:path, file:///path.\nExit code 3: the deployment failed, and the old version is kept."
+)]
 pub struct Args {
     /// The folder to deploy.
     #[arg(default_value = ".", value_name = "PATH")]
     folder: PathBuf,
     #[command(flatten)]
     target: TargetArgs,
-    /// Deploy a Git repository instead of a folder: https, ssh or file URL.
+    /// Deploy a Git repository instead of a folder: https, ssh or file URL; the project's own when none is given.
     #[arg(long, value_name = "URL", conflicts_with_all = ["image", "folder"])]
-    git: Option<String>,
-    /// The branch of the repository; its default branch when not given.
+    git: Option<Option<String>>,
+    /// The branch of the repository; the project's, or the repository's default, when not given.
     #[arg(long, requires = "git", value_name = "NAME")]
     branch: Option<String>,
     /// The commit of the repository; the branch's newest when not given.
@@ -58,12 +62,15 @@ pub async fn run(context: &Context, args: Args) -> Result<(), CliError> {
     let project = project_name(&args, folder.as_deref())?;
     let client = context.client()?;
     let packed = pack_folder(folder.clone()).await?;
+    let revision = folder.as_deref().and_then(revision::read);
     ensure_project(&client, &context.output, &project, &args).await?;
     if let Some(folder) = &folder {
         remember(&context.output, folder, &project);
     }
     let source = source(&client, &context.output, &args, packed).await?;
-    let body = json!({"environment": args.target.environment, "source": source});
+    let body = json!({
+        "environment": args.target.environment, "source": source, "revision": revision,
+    });
     let created = client.post(&path(&["projects", &project, "deployments"]), &body).await?.value;
     let deployment: Deployment = view::read(&created)?;
     let Deployment { number, environment_name, .. } = deployment;
@@ -81,7 +88,8 @@ fn project_name(args: &Args, folder: Option<&Path>) -> Result<String, CliError> 
         return Ok(name.clone());
     }
     let suggested = match (&args.git, &args.image, folder) {
-        (Some(url), _, _) => folder::name_of_url(url),
+        (Some(None), _, _) => return args.target.project.name(),
+        (Some(Some(url)), _, _) => folder::name_of_url(url),
         (_, Some(image), _) => folder::name_of_image(image),
         (_, _, Some(folder)) => match folder::linked(folder)? {
             Some(name) => return Ok(name),
@@ -107,12 +115,13 @@ async fn ensure_project(
 ) -> Result<(), CliError> {
     match client.get(&path(&["projects", project])).await {
         Ok(_) => return Ok(()),
-        Err(error) if error.is_not_found() => {}
+        // A project that is not there has no repository to deploy.
+        Err(error) if error.is_not_found() && args.git != Some(None) => {}
         Err(error) => return Err(error),
     }
     let mut body = json!({"name": project});
     // Without a branch it is not known which one pushes shall deploy, so that the project has no repository yet.
-    if let (Some(url), Some(branch)) = (&args.git, &args.branch) {
+    if let (Some(Some(url)), Some(branch)) = (&args.git, &args.branch) {
         let directory = args.directory.as_deref().unwrap_or_default();
         body["repository"] = json!({"url": url, "branch": branch, "directory": directory});
     }
@@ -153,7 +162,7 @@ async fn source(
     }
     let Args { git, branch, commit, directory, .. } = args;
     Ok(json!({
-        "type": "git", "url": git, "branch": branch, "commit": commit, "directory": directory,
+        "type": "git", "url": git.as_ref().and_then(Option::as_ref), "branch": branch, "commit": commit, "directory": directory,
     }))
 }
 

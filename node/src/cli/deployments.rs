@@ -31,7 +31,7 @@ enum Act {
     /// List the deployments of an environment, newest first.
     #[command(visible_alias = "ls")]
     List {
-        /// How many.
+        /// How many to list.
         #[arg(long, default_value_t = 20)]
         limit: usize,
     },
@@ -175,6 +175,9 @@ fn about(deployment: &Deployment) -> String {
         ("created", ago_or_dash(deployment.created_at)),
         ("url", deployment.url.clone()),
     ];
+    if let Some(queue) = &deployment.queue {
+        lines.push(("waits", format!("for a build slot: {}", queue.text())));
+    }
     if let Some(reason) = &deployment.reason {
         lines.push(("reason", reason.clone()));
     }

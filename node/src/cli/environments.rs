@@ -6,9 +6,9 @@ use serde_json::json;
 use super::context::{Context, ProjectArg};
 use super::projects::replicas;
 use crate::client::path;
+use crate::deletion::Deletion;
 use crate::error::CliError;
 use crate::table::table;
-use crate::terminal;
 use crate::view::{self, Environment};
 
 /// The most environments that are listed.
@@ -81,8 +81,8 @@ async fn create(context: &Context, project: &str, branch: String) -> Result<(), 
 }
 
 async fn delete(context: &Context, project: &str, name: &str, yes: bool) -> Result<(), CliError> {
-    let what = format!("Deleting {project}/{name} deletes its variables and deployments");
-    terminal::confirm(&what, name, yes)?;
+    let loss = "its variables, deployments and logs";
+    Deletion { noun: "environment", name, loss }.confirm(&context.output, yes)?;
     let path = path(&["projects", project, "environments", name]);
     let value = context.client()?.delete(&path).await?.value;
     context.output.answer(&value, || format!("Deleted environment {name}."))

@@ -9,10 +9,14 @@ mod deployments;
 mod env;
 mod environments;
 mod exec;
+mod join;
+mod leave;
 mod login;
 mod logout;
 mod logs;
+mod nodes;
 mod open;
+mod project_change;
 mod projects;
 mod scale;
 mod serve;
@@ -36,8 +40,10 @@ Examples:
   temps login http://127.0.0.1:3000     log in to a node
   temps deploy                          deploy this folder
   temps deploy --git https://git.example.com/team/shop.git --branch main
+  temps deploy --git -p shop            deploy the repository that the project has
   temps deploy --image nginx:stable
   temps logs -f                         follow what the app prints
+  temps nodes token                     print the line that lets another machine join
 
 Exit codes:
   0  it worked
@@ -49,22 +55,30 @@ Exit codes:
 Environment:
   TEMPS_API_URL, TEMPS_API_TOKEN        use this node and API key instead of a login
   TEMPS_PROJECT                         the project, where --project is not given
+  TEMPS_QUORUM_WAIT                     for how many seconds a request is repeated without a quorum (30)
   NO_COLOR                              no colours";
+
+/// Under which heading the help lists what every command takes.
+const EVERYWHERE: &str = "Options of every command";
 
 const SERVE_HELP: &str = "\
 The first start on an empty folder founds a cluster and prints the admin's password once.
 TEMPS_ADMIN_EMAIL (default admin@localhost) and TEMPS_ADMIN_PASSWORD set them instead.";
 
+const JOIN_HELP: &str = "\
+`temps nodes token` on any node prints the whole line. Run again after an interruption, it goes on where it was; run on
+a machine that has joined, it starts the node, as `temps serve` does from then on.";
+
 /// Turns servers and repositories into served apps.
 #[derive(Parser)]
 #[command(name = "temps", version, after_help = AFTER_HELP, arg_required_else_help = true)]
 pub struct Cli {
-    /// Print what REST answers: one JSON object, or one JSON line per event.
-    #[arg(long, global = true)]
+    /// Print JSON as REST answers it: one object, or one line per event.
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     json: bool,
     /// The node to talk to; the last login's when not given.
     #[arg(long = "url", id = "api_url", global = true, env = "TEMPS_API_URL", value_name = "URL")]
-    #[arg(hide_env_values = true)]
+    #[arg(hide_env_values = true, help_heading = EVERYWHERE)]
     api_url: Option<String>,
     #[command(subcommand)]
     verb: Verb,
@@ -75,6 +89,9 @@ enum Verb {
     /// Start a node on this machine.
     #[command(after_help = SERVE_HELP)]
     Serve(Box<ServeArgs>),
+    /// Make this machine a node of a cluster, and start it.
+    #[command(after_help = JOIN_HELP)]
+    Join(Box<join::Args>),
     #[command(flatten)]
     Client(ClientVerb),
     /// Print the completions of a shell.
@@ -88,31 +105,36 @@ enum Verb {
 enum ClientVerb {
     /// Log in to a node and keep an API key for it.
     Login(login::Args),
-    /// Delete the API key of a login.
+    /// Log out: delete the API key that the login made.
     Logout,
     /// Build and serve a folder, a Git repository or an image.
     Deploy(deploy::Args),
-    /// List, show, create, delete, disable and enable projects.
+    /// List, show, create, change, delete, disable and enable projects.
     #[command(visible_alias = "project")]
     Projects(projects::Args),
-    /// List, create and delete the environments of a project.
+    /// List, create and delete environments: production, and previews of branches.
     #[command(visible_alias = "environment")]
     Environments(environments::Args),
     /// List, show, cancel and roll back deployments.
     #[command(visible_alias = "deployment")]
     Deployments(deployments::Args),
-    /// Show what the app prints, or what its build printed.
+    /// Show what the app prints, or what its build printed (--build).
     Logs(logs::Args),
-    /// List, set, unset and import the variables of an environment.
+    /// List, set, unset and import the environment variables of the app.
     Env(env::Args),
-    /// Set how many replicas an environment runs.
+    /// Set how many replicas, which are copies of the app, run at once.
     Scale(scale::Args),
     /// Run a command in a replica.
     Exec(exec::Args),
     /// Open the app in a browser, or print its address.
     Open(open::Args),
-    /// Show how the cluster is.
+    /// Show the cluster: its nodes, and whether all is well.
     Status,
+    /// List, show, drain, label and remove nodes, and let new ones join.
+    #[command(visible_alias = "node")]
+    Nodes(nodes::Args),
+    /// Take the node that is talked to out of its cluster.
+    Leave(leave::Args),
     /// List, create and delete API keys.
     #[command(visible_alias = "apikey")]
     Apikeys(apikeys::Args),
@@ -130,6 +152,7 @@ pub fn run(cli: Cli) -> ExitCode {
     let output = Output::of_process(cli.json);
     let done = match cli.verb {
         Verb::Serve(args) => serve::run(*args).map(|()| Exit::Ok as u8),
+        Verb::Join(args) => join::run(output, *args).map(|()| Exit::Ok as u8),
         Verb::Completion(args) => completion::run(&output, &args).map(|()| Exit::Ok as u8),
         Verb::Version => version::run(&output).map(|()| Exit::Ok as u8),
         Verb::Client(verb) => run_client(verb, Context::new(output, cli.api_url)),
@@ -166,6 +189,8 @@ async fn perform(verb: ClientVerb, context: &Context) -> Result<u8, CliError> {
         ClientVerb::Scale(args) => scale::run(context, args).await,
         ClientVerb::Open(args) => open::run(context, args).await,
         ClientVerb::Status => status::run(context).await,
+        ClientVerb::Nodes(args) => nodes::run(context, args).await,
+        ClientVerb::Leave(args) => leave::run(context, args).await,
         ClientVerb::Apikeys(args) => apikeys::run(context, args).await,
         ClientVerb::Users(args) => users::run(context, args).await,
         ClientVerb::Audit(args) => audit::run(context, args).await,
@@ -208,14 +233,15 @@ mod tests {
     }
 
     #[test]
-    fn passwords_and_tokens_are_no_arguments() {
+    fn passwords_and_tokens_are_no_arguments_but_for_the_one_that_is_used_up_at_once() {
         let mut command = Cli::command();
         command.build();
         let mut verbs: Vec<&Command> = vec![&command];
         while let Some(verb) = verbs.pop() {
             let names = verb.get_arguments().map(|argument| argument.get_id().as_str());
             for name in names.filter(|name| name.contains("password") || name.contains("token")) {
-                assert_eq!(name, "password_stdin", "{}", verb.get_name());
+                let join = verb.get_name() == "join" && name == "token";
+                assert!(join || name == "password_stdin", "{} {name}", verb.get_name());
             }
             verbs.extend(verb.get_subcommands());
         }

@@ -1,17 +1,17 @@
 //! `temps projects`: what the team deploys.
 
-use std::fs;
 use std::path::PathBuf;
 
 use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::context::{Context, ProjectArg};
+use super::project_change::{self, Change, read_key};
 use crate::client::path;
+use crate::deletion::Deletion;
 use crate::error::CliError;
 use crate::table::{pairs, table};
-use crate::terminal;
-use crate::view::{self, Environment, Project};
+use crate::view::{self, Environment, Project, Repository};
 use crate::when::ago_or_dash;
 
 /// The most projects that are listed.
@@ -32,6 +32,14 @@ enum Act {
     Show(Which),
     /// Create a project.
     Create(Create),
+    /// Change a project's repository and previews; what is not named stays.
+    #[command(override_usage = "temps projects set [NAME] [OPTIONS]")]
+    Set {
+        #[command(flatten)]
+        which: Which,
+        #[command(flatten)]
+        change: Change,
+    },
     /// Delete a project with everything in it.
     #[command(visible_alias = "rm")]
     Delete {
@@ -74,12 +82,13 @@ struct Create {
     #[arg(long, value_name = "URL")]
     repository: Option<String>,
     /// The branch that production follows.
-    #[arg(long, default_value = "main", requires = "repository")]
+    #[arg(long, default_value = "main", requires = "repository", value_name = "NAME")]
     branch: String,
     /// The folder of the app inside the repository.
     #[arg(long, default_value = "", requires = "repository", hide_default_value = true)]
+    #[arg(value_name = "PATH")]
     directory: String,
-    /// A file with the private SSH key that may read the repository.
+    /// A file with the private SSH key that may read the repository, or - for standard input.
     #[arg(long, value_name = "FILE", requires = "repository")]
     deploy_key: Option<PathBuf>,
     /// Make no preview environments for other branches.
@@ -92,6 +101,7 @@ pub async fn run(context: &Context, args: Args) -> Result<(), CliError> {
         Act::List => list(context).await,
         Act::Show(which) => show(context, &which.name()?).await,
         Act::Create(create) => self::create(context, create).await,
+        Act::Set { which, change } => project_change::run(context, &which.name()?, change).await,
         Act::Delete { which, yes } => delete(context, &which.name()?, yes).await,
         Act::Disable(which) => disable(context, &which.name()?, true).await,
         Act::Enable(which) => disable(context, &which.name()?, false).await,
@@ -139,14 +149,20 @@ async fn show(context: &Context, name: &str) -> Result<(), CliError> {
     })
 }
 
-fn about(project: &Project) -> String {
-    let repository = project.repository.as_ref();
-    let repository = repository.map_or("-".into(), |r| format!("{} ({})", r.url, r.branch));
+/// What a project is, in lines.
+pub fn about(project: &Project) -> String {
+    let repository = project.repository.as_ref().map_or("-".into(), |repository| {
+        let Repository { url, branch, directory, has_deploy_key } = repository;
+        let folder = if directory.is_empty() { "" } else { ", folder " };
+        let key = if *has_deploy_key { ", with a deploy key" } else { "" };
+        format!("{url} (branch {branch}{folder}{directory}{key})")
+    });
     pairs([
         ("name", project.name.clone()),
         ("id", project.id.clone()),
         ("state", if project.disabled { "disabled" } else { "enabled" }.into()),
         ("repository", repository),
+        ("previews", if project.previews { "on" } else { "off" }.into()),
         ("push to", project.git_url.clone().unwrap_or_else(|| "-".into())),
         ("created", ago_or_dash(project.created_at)),
     ])
@@ -155,13 +171,11 @@ fn about(project: &Project) -> String {
 async fn create(context: &Context, create: Create) -> Result<(), CliError> {
     let mut body = json!({"name": create.name, "previews": !create.no_previews});
     if let Some(url) = &create.repository {
-        let key = create.deploy_key.as_ref();
-        let key = key.map(|file| fs::read_to_string(file).map_err(CliError::file("read", file)));
         body["repository"] = json!({
             "url": url,
             "branch": create.branch,
             "directory": create.directory,
-            "deploy_key": key.transpose()?,
+            "deploy_key": create.deploy_key.as_deref().map(read_key).transpose()?,
         });
     }
     let value = context.client()?.post(&path(&["projects"]), &body).await?.value;
@@ -175,15 +189,15 @@ async fn create(context: &Context, create: Create) -> Result<(), CliError> {
 }
 
 async fn delete(context: &Context, name: &str, yes: bool) -> Result<(), CliError> {
-    let what = format!("Deleting {name} deletes its environments, variables and deployments");
-    terminal::confirm(&what, name, yes)?;
+    let loss = "its environments, variables, deployments and what was pushed to it";
+    Deletion { noun: "project", name, loss }.confirm(&context.output, yes)?;
     let value = context.client()?.delete(&path(&["projects", name])).await?.value;
     context.output.answer(&value, || format!("Deleted project {name}."))
 }
 
 async fn disable(context: &Context, name: &str, disabled: bool) -> Result<(), CliError> {
     let body = json!({"disabled": disabled});
-    let value = context.client()?.patch(&path(&["projects", name]), &body).await?.value;
+    let value = context.client()?.patch(&path(&["projects", name]), &body, None).await?.value;
     context.output.answer(&value, || match disabled {
         true => format!("Disabled {name}: it answers 403. Undo: temps projects enable {name}"),
         false => format!("Enabled {name}."),

@@ -1,6 +1,7 @@
 //! `temps serve`: starts a node.
 
 use crate::error::CliError;
+use crate::joining::Joining;
 use crate::logging;
 use crate::machine;
 use crate::node;
@@ -13,10 +14,15 @@ const THREADS: usize = 2;
 const FILE_THREADS_MAX: usize = 32;
 
 pub fn run(args: ServeArgs) -> Result<(), CliError> {
-    serve(args).map_err(|error| CliError::Serve(Box::new(error)))
+    start(args, None)
 }
 
-fn serve(args: ServeArgs) -> Result<(), ServeError> {
+/// Serves, after joining where that is asked for.
+pub fn start(args: ServeArgs, joining: Option<Joining>) -> Result<(), CliError> {
+    serve(args, joining).map_err(|error| CliError::Serve(Box::new(error)))
+}
+
+fn serve(args: ServeArgs, joining: Option<Joining>) -> Result<(), ServeError> {
     let config = NodeConfig::read(args, surroundings())?;
     logging::start(config.log_format, &config.log_level);
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -26,7 +32,7 @@ fn serve(args: ServeArgs) -> Result<(), ServeError> {
         .enable_all()
         .build()
         .map_err(ServeError::Threads)?;
-    let ended = runtime.block_on(node::run(config));
+    let ended = runtime.block_on(node::run(config, joining));
     // What did not end in its time is not waited for.
     runtime.shutdown_background();
     ended

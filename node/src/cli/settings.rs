@@ -18,7 +18,7 @@ pub struct Args {
 enum Act {
     /// Show the settings, or one of them.
     Get {
-        /// Its name, such as build.timeout_seconds.
+        /// The name of one, such as build.timeout_seconds; all when not given.
         name: Option<String>,
     },
     /// Change settings.

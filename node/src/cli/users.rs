@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::context::Context;
 use crate::client::{Client, path};
+use crate::deletion::Deletion;
 use crate::error::CliError;
 use crate::table::table;
 use crate::terminal;
@@ -73,7 +74,7 @@ enum Act {
         #[arg(long)]
         password_stdin: bool,
     },
-    /// Delete a user with their API keys.
+    /// Delete a user with their sessions and API keys.
     #[command(visible_alias = "rm")]
     Delete {
         /// Their e-mail address or id.
@@ -146,7 +147,8 @@ async fn id_of(client: &Client, user: &str) -> Result<String, CliError> {
 async fn change_role(context: &Context, user: &str, role: Role) -> Result<(), CliError> {
     let client = context.client()?;
     let id = id_of(&client, user).await?;
-    let value = client.patch(&path(&["users", &id]), &json!({"role": role.name()})).await?.value;
+    let value =
+        client.patch(&path(&["users", &id]), &json!({"role": role.name()}), None).await?.value;
     context.output.answer(&value, || format!("{user} is now {}.", role.name()))
 }
 
@@ -161,13 +163,14 @@ async fn password(context: &Context, user: &str, password_stdin: bool) -> Result
         }
     };
     let body = json!({"password": password});
-    let mut value = client.patch(&path(&["users", &id]), &body).await?.value;
+    let mut value = client.patch(&path(&["users", &id]), &body, None).await?.value;
     value["password"] = made;
     print_password(context, &value, &format!("{user} has a new password."))
 }
 
 async fn delete(context: &Context, user: &str, yes: bool) -> Result<(), CliError> {
-    terminal::confirm(&format!("Deleting {user} deletes their API keys"), user, yes)?;
+    let loss = "their sessions and API keys";
+    Deletion { noun: "user", name: user, loss }.confirm(&context.output, yes)?;
     let client = context.client()?;
     let id = id_of(&client, user).await?;
     let value = client.delete(&path(&["users", &id])).await?.value;

@@ -37,6 +37,8 @@ pub struct AppConfig {
     pub health: HealthConfig,
     /// What one replica may use.
     pub resources: ResourcesConfig,
+    /// Labels that a node must have to run its replicas, such as `{"disk": "ssd"}`.
+    pub node_labels: BTreeMap<String, String>,
     /// A command, or a list of commands, run once in the new version's image before it takes traffic.
     pub before_deploy: BeforeDeploy,
     /// Requests to the app on a schedule.
@@ -144,16 +146,18 @@ impl AppConfig {
     }
 
     /// How the deployment runs. `exposed` is the port that the built image exposes. The port is the configured one, the
-    /// recipe's, the exposed one, or 3000.
+    /// recipe's, the exposed one, or 3000; all but the configured one give way to the only port that the app does listen
+    /// on.
     pub fn run_config(&self, recipe: &Recipe, exposed: Option<u16>) -> RunConfig {
         let port = self.port().or(recipe.port).or(exposed);
         RunConfig {
             preset: recipe.preset.into(),
             port: port.unwrap_or(PORT_DEFAULT),
-            port_assumed: port.is_none(),
+            port_assumed: self.port().is_none(),
             command: self.command(recipe),
             health: self.health.check(),
             resources: self.resources.bounds(),
+            node_labels: self.node_labels.clone(),
             before_deploy: self.before_deploy.lines(),
             cron: self.cron.iter().map(CronConfig::job).collect(),
             drain_seconds: self.drain_seconds.map_or(DRAIN_SECONDS_DEFAULT, |s| s.get()),

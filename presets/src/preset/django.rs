@@ -1,13 +1,14 @@
 //! Django.
 //!
 //! Recognised by manage.py, at the root or one folder below. Writes an image that collects static files where the
-//! settings have a `STATIC_ROOT`, and runs gunicorn on the project's wsgi.py. Migrations are for `beforeDeploy`.
+//! settings have a `STATIC_ROOT`, and runs gunicorn on the project's wsgi.py. Migrations are for `beforeDeploy`, except
+//! where the database is a file of the container.
 
 use super::flask::gunicorn;
 use super::{Plan, Preset};
 use crate::detect::DetectError;
 use crate::listening::capture;
-use crate::python::{PORT, Workshop};
+use crate::python::{DjangoSettings, PORT, Workshop};
 use crate::source::Source;
 
 pub(crate) const PRESET: Preset = Preset {
@@ -29,54 +30,48 @@ fn plan(source: Source) -> Result<Plan, DetectError> {
     let manage = manage(source)
         .ok_or(DetectError::FileMissing { preset: PRESET.name, file: "manage.py" })?;
     let folder = manage.trim_end_matches("manage.py").trim_end_matches('/');
-    let settings = capture(
+    let module = capture(
         r#"DJANGO_SETTINGS_MODULE['"]\s*,\s*['"]([\w.]+)['"]"#,
         &source.text_of(&[&manage]),
     );
-    let settings = settings.unwrap_or_default();
+    let settings = DjangoSettings::read(source, folder, module.unwrap_or_default());
     let workshop = Workshop::new(source)?;
-    let server = (!workshop.dependencies.has("gunicorn")).then_some("gunicorn");
-    let collect = collects(source, folder, &settings)
-        .then(|| format!("python {manage} collectstatic --noinput"));
-    let start = start(source, folder, &settings, &manage);
-    let server = if start.starts_with("gunicorn") { server } else { None };
-    let bare = match workshop.dependencies.has("django") {
-        true => server.map(str::to_owned),
-        false if workshop.dependencies.file.is_empty() => {
-            Some(format!("django {}", server.unwrap_or_default()).trim().to_owned())
-        }
-        false => server.map(str::to_owned),
+    let wsgi = wsgi(source, folder, &settings.module);
+    let start = match &wsgi {
+        Some(module) => gunicorn(folder, module, "application"),
+        None => format!("python {manage} runserver 0.0.0.0:$PORT"),
     };
-    Ok(workshop.server(bare.as_deref(), collect, &start, PORT))
-}
-
-/// The settings' file, or any of its package, names a folder for static files.
-fn collects(source: Source, folder: &str, settings: &str) -> bool {
-    let module = within(folder, &settings.replace('.', "/"));
-    let package = module.rsplit_once('/').map_or("", |(package, _)| package);
-    let candidates = [
-        format!("{module}.py"),
-        format!("{module}/__init__.py"),
-        format!("{package}/base.py"),
-        format!("{package}/common.py"),
+    let whitenoise = wsgi.is_some() && settings.lacks_static_server(&workshop.dependencies);
+    let start = match settings.keeps_data_in_a_file() {
+        true => format!("python {manage} migrate --noinput && exec {start}"),
+        false => start,
+    };
+    let collect = settings.collects().then(|| format!("python {manage} collectstatic --noinput"));
+    let lacking = [
+        ("django", workshop.dependencies.file.is_empty()),
+        ("gunicorn", wsgi.is_some() && !workshop.dependencies.has("gunicorn")),
+        ("whitenoise", whitenoise),
     ];
-    candidates.iter().any(|file| {
-        let text = source.text_of(&[file]);
-        text.lines().any(|line| line.trim_start().starts_with("STATIC_ROOT"))
-    })
+    let lacking: Vec<&str> =
+        lacking.iter().filter_map(|(name, lacks)| lacks.then_some(*name)).collect();
+    let more = (!lacking.is_empty()).then(|| lacking.join(" "));
+    let workshop = match settings.overlay(whitenoise) {
+        Some(overlay) => workshop.with_settings(overlay),
+        None => workshop,
+    };
+    let mut plan = workshop.server(more.as_deref(), collect, &start, PORT);
+    plan.notes.extend(settings.notes(whitenoise));
+    plan.warnings.extend(settings.warnings());
+    Ok(plan)
 }
 
-fn start(source: Source, folder: &str, settings: &str, manage: &str) -> String {
+/// The module `wsgi` of the settings' package, or of one around it.
+fn wsgi(source: Source, folder: &str, settings: &str) -> Option<String> {
     let package: Vec<&str> = settings.split('.').collect();
-    for depth in (1..package.len()).rev() {
-        let module = format!("{}.wsgi", package[..depth].join("."));
-        if source.tree.exists(&within(folder, &format!("{}.py", module.replace('.', "/")))) {
-            return gunicorn(folder, &module, "application");
-        }
-    }
-    format!("python {manage} runserver 0.0.0.0:$PORT")
-}
-
-fn within(folder: &str, path: &str) -> String {
-    if folder.is_empty() { path.to_owned() } else { format!("{folder}/{path}") }
+    (1..package.len()).rev().map(|depth| format!("{}.wsgi", package[..depth].join("."))).find(
+        |module| {
+            let file = format!("{}.py", module.replace('.', "/"));
+            source.tree.exists(&if folder.is_empty() { file } else { format!("{folder}/{file}") })
+        },
+    )
 }

@@ -6,42 +6,32 @@
 use super::{Plan, Preset};
 use crate::detect::DetectError;
 use crate::python::app_object::Making;
-use crate::python::{AppObject, Dependencies, PORT, Workshop};
+use crate::python::{AppObject, Framework, PORT, Workshop};
 use crate::source::Source;
 
-pub(crate) const MAKING: Making = Making {
-    object: r"(?m)^(\w+)\s*(?::\s*[\w.]+\s*)?=\s*(?:(?:flask\.)?Flask|create_app|make_app)\(",
-    factory: r"(?m)^def\s+(create_app|make_app|app_factory)\(",
+const FLASK: Framework = Framework {
+    name: "flask",
+    making: Making {
+        object: r"(?m)^(\w+)\s*(?::\s*[\w.]+\s*)?=\s*(?:(?:flask\.)?Flask|create_app|make_app)\(",
+        factory: r"(?m)^def\s+(create_app|make_app|app_factory)\(",
+    },
+    looked_for: "`app = Flask(__name__)` in the Python files",
+    example: "{\"start\": \"gunicorn --bind 0.0.0.0:$PORT package.module:app\"}",
 };
 
 pub(crate) const PRESET: Preset = Preset {
-    name: "flask",
+    name: FLASK.name,
     looks_for: "requirements.txt or pyproject.toml with `flask`",
-    recognise: |source| {
-        let reason =
-            Dependencies::of(source)?.and_then(|dependencies| dependencies.because("flask"));
-        Ok(reason
-            .filter(|_| source.start().is_some() || AppObject::find(source, &MAKING).is_some()))
-    },
+    recognise: |source| FLASK.recognise(source),
     plan,
 };
 
 fn plan(source: Source) -> Result<Plan, DetectError> {
     let workshop = Workshop::new(source)?;
-    let found = AppObject::find(source, &MAKING);
-    let start = match (&found, source.start()) {
-        (_, Some(start)) => start,
-        (Some(app), None) => gunicorn(&app.folder, &app.module, &call(app)),
-        (None, None) => {
-            return Err(DetectError::NoStart {
-                preset: PRESET.name,
-                looked_for: "`app = Flask(__name__)` in the Python files",
-                example: "{\"start\": \"gunicorn --bind 0.0.0.0:$PORT package.module:app\"}",
-            });
-        }
-    };
+    let (start, because) =
+        FLASK.start(source, |app| gunicorn(&app.folder, &app.module, &call(app)))?;
     let server = (!workshop.dependencies.has("gunicorn")).then_some("gunicorn");
-    Ok(workshop.server(server, None, &start, PORT).note(found.map(|app| app.because())))
+    Ok(workshop.server(server, None, &start, PORT).note(because))
 }
 
 fn call(app: &AppObject) -> String {

@@ -1,6 +1,6 @@
 //! Go.
 //!
-//! Recognised by go.mod, or by a main package at the root. Writes a build of the one main package, and an image with the
+//! Recognised by go.mod or go.work, or by a main package at the root. Writes a build of the one main package, and an image with the
 //! binary beside the source, whose templates and assets programs read at run time.
 
 use super::{Plan, Preset};
@@ -12,6 +12,8 @@ use crate::source::Source;
 const PORT: u16 = 8_080;
 /// The minor version of the base image that builds everything up to it.
 const MINOR_DEFAULT: u32 = 24;
+/// What a module, or a workspace of several, is told by.
+const MODULES: &[&str] = &["go.mod", "go.work"];
 /// Files that are looked at for a port.
 const FILES_SCANNED_MAX: usize = 40;
 /// Modules that need a C compiler.
@@ -34,7 +36,7 @@ pub(crate) const PRESET: Preset = Preset {
     name: "go",
     looks_for: "go.mod",
     recognise: |source| {
-        let module = source.first_of(&["go.mod"]).map(|_| "there is go.mod".to_owned());
+        let module = source.first_of(MODULES).map(|file| format!("there is {file}"));
         Ok(module.or_else(|| {
             let file = main_file(source, "")?;
             Some(format!("{file} is a main package"))
@@ -44,7 +46,7 @@ pub(crate) const PRESET: Preset = Preset {
 };
 
 fn plan(source: Source) -> Result<Plan, DetectError> {
-    let module = source.text_of(&["go.mod"]);
+    let module = source.text_of(MODULES);
     let (build, package) = match source.build_command() {
         Some(command) => (command, None),
         None => {

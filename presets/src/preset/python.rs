@@ -6,7 +6,8 @@
 use super::{Plan, Preset};
 use crate::detect::DetectError;
 use crate::listening::{Listening, Speech, listening};
-use crate::python::{AppObject, Dependencies, PORT, Workshop};
+use crate::python::app_object::{AppObject, Making};
+use crate::python::{Dependencies, PORT, Workshop};
 use crate::source::Source;
 
 const ENTRIES: &[&str] = &[
@@ -33,6 +34,12 @@ const SPEECH: Speech = Speech {
         r"(?i)\bport\b\s*[:=][^;\n]*?\b(\d{4,5})\b",
     ],
     loopback: r#"(?:host\s*=\s*['"](?:127\.0\.0\.1|localhost)['"]|\(\s*['"](?:127\.0\.0\.1|localhost)['"]\s*,\s*(?:\d|port|PORT))"#,
+};
+
+/// Objects of ASGI frameworks that have no preset of their own.
+const ASGI: Making = Making {
+    object: r"(?m)^(\w+)\s*(?::\s*[\w.]+\s*)?=\s*(?:\w+\.)?(?:FastAPI|Starlette|Quart|Litestar|Sanic|BlackSheep|Application|create_app|make_app)\(",
+    factory: r"(?m)^def\s+(create_app|make_app)\(",
 };
 
 pub(crate) const PRESET: Preset = Preset {
@@ -79,9 +86,29 @@ fn start(source: Source, workshop: &Workshop, entry: &str) -> Option<String> {
             "streamlit run {entry} --server.address 0.0.0.0 --server.port $PORT --server.headless true"
         ));
     }
-    let asgi = AppObject::find(source, &super::fastapi::MAKING);
-    if let (Some(app), true) = (asgi, workshop.dependencies.has("uvicorn")) {
-        return Some(format!("uvicorn --host 0.0.0.0 --port $PORT {}:{}", app.module, app.name));
+    if workshop.dependencies.has("gradio") {
+        return Some(format!("GRADIO_SERVER_NAME=0.0.0.0 GRADIO_SERVER_PORT=$PORT python {entry}"));
     }
-    Some(format!("python {entry}"))
+    Some(served(source, workshop).unwrap_or_else(|| format!("python {entry}")))
+}
+
+/// The server of an app object, where the code does not run one itself.
+fn served(source: Source, workshop: &Workshop) -> Option<String> {
+    let app = AppObject::find(source, &ASGI)?;
+    let text = source.text_of(&[&app.file]);
+    let runs = ["uvicorn.run(", ".run(", "hypercorn", "run_app("].iter().any(|r| text.contains(r));
+    let server = ["uvicorn", "hypercorn"].into_iter().find(|s| workshop.dependencies.has(s));
+    let folder = if app.folder.is_empty() { ".".to_owned() } else { app.folder };
+    match server.or_else(|| workshop.dependencies.has("quart").then_some("hypercorn"))? {
+        "uvicorn" if !runs => Some(format!(
+            "uvicorn --host 0.0.0.0 --port $PORT --app-dir {folder} {}:{}",
+            app.module, app.name
+        )),
+        // `app.run()` of Quart is for development.
+        "hypercorn" => Some(format!(
+            "cd {folder} && exec hypercorn --bind 0.0.0.0:$PORT {}:{}",
+            app.module, app.name
+        )),
+        _ => None,
+    }
 }

@@ -12,6 +12,10 @@ const VERSIONS: Line = Line { default: 12, offered: &[14, 13, 11, 10, 9], compon
 /// The port of a Python server that says nothing else.
 pub(crate) const PORT: u16 = 8_000;
 const PIP_CACHE: &str = "/root/.cache/pip";
+/// Prints the requirements that pyproject.toml has in Poetry's own words, in pip's.
+const POETRY_REQUIREMENTS: &str = "from poetry.core.factory import Factory; \
+     found = Factory().create_poetry().package.requires; \
+     print(*(one.to_pep_508() for one in found if not one.is_optional()), sep=chr(10))";
 /// Packages that need a compiler and libraries of the system: their names, and the Debian packages.
 const COMPILED: &[(&str, &[&str])] = &[
     ("psycopg2", &["gcc", "libc6-dev", "libpq-dev"]),
@@ -28,13 +32,15 @@ pub(crate) struct Workshop<'a> {
     pub(crate) dependencies: Dependencies,
     /// The lowest Python that the project says it needs.
     requirement: String,
+    /// More lines of the image, before the build.
+    settings: Option<String>,
 }
 
 impl<'a> Workshop<'a> {
     pub(crate) fn new(source: Source<'a>) -> Result<Self, DetectError> {
         let dependencies = Dependencies::of(source)?.unwrap_or_else(Dependencies::nothing);
         let requirement = requirement(source)?;
-        Ok(Self { source, dependencies, requirement })
+        Ok(Self { source, dependencies, requirement, settings: None })
     }
 
     fn image(&self) -> String {
@@ -127,15 +133,25 @@ impl<'a> Workshop<'a> {
                 (file(&["pyproject.toml", "uv.lock"]), Some(run))
             }
             Installer::Poetry { locked } => {
-                let tool = "python -m venv /opt/poetry && /opt/poetry/bin/pip install poetry poetry-plugin-export";
-                // pip downloads what is locked: it knows of mirrors and extra authorities.
-                let install = if *locked {
-                    "/opt/poetry/bin/poetry export --only main --output /tmp/requirements.txt \
-                     && pip install -r /tmp/requirements.txt"
+                // pip downloads what Poetry names: it knows of mirrors and extra authorities.
+                let (tool, export) = if *locked {
+                    (
+                        "poetry poetry-plugin-export",
+                        "poetry export --only main --output /tmp/requirements.txt".to_owned(),
+                    )
                 } else {
-                    "/opt/poetry/bin/poetry install --only main --no-root --no-interaction"
+                    (
+                        "poetry-core",
+                        format!(
+                            "python -c {} >/tmp/requirements.txt",
+                            shell_word(POETRY_REQUIREMENTS)
+                        ),
+                    )
                 };
-                let run = pip(&format!("{tool} \\\n    && {install}"));
+                let run = pip(&format!(
+                    "python -m venv /opt/poetry && /opt/poetry/bin/pip install {tool} \\\n    \
+                     && /opt/poetry/bin/{export} && pip install -r /tmp/requirements.txt"
+                ));
                 (file(&["pyproject.toml", "poetry.lock"]), Some(run))
             }
             Installer::Pipenv { locked } => {
@@ -146,6 +162,12 @@ impl<'a> Workshop<'a> {
             }
             Installer::Nothing => (Vec::new(), None),
         }
+    }
+
+    /// Adds lines to the image after its packages and before what a build does.
+    pub(crate) fn with_settings(mut self, lines: String) -> Self {
+        self.settings = Some(lines);
+        self
     }
 
     /// An image that runs `start`; `server` is installed unless the dependencies bring it.
@@ -161,6 +183,7 @@ impl<'a> Workshop<'a> {
         let writer = self.furnished(server);
         let path = if self.source.tree.exists("src") { "/app:/app/src" } else { "/app" };
         let writer = writer.line(format!("ENV PYTHONPATH={path}"));
+        let writer = self.settings.iter().fold(writer, Writer::line);
         let writer = writer.build(build);
         let writer = writer.listen(self.source.port_or(port)).start(&start);
         Plan::server(writer, port)

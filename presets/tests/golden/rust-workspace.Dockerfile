@@ -24,6 +24,6 @@ COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 WORKDIR /app
 COPY . .
 COPY --from=build /out/ /usr/local/bin/
-ENV HOST=0.0.0.0 PORT=8080
-EXPOSE 8080
+ENV HOST=0.0.0.0 PORT=8000
+EXPOSE 8000
 CMD ["/bin/sh","-c","exec /usr/local/bin/app"]

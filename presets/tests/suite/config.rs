@@ -7,14 +7,14 @@ use temps_state::{CronJob, HealthCheck, Resources, RunConfig};
 #[test]
 fn every_key_is_read() {
     let config = r#"{
-        "$schema": "https://example.com/temps.schema.json", "preset": "static", "port": 8080, "drainSeconds": 5,
+        "$schema": "https://example.com/temps.schema.json", "preset": "dockerfile", "port": 8080, "drainSeconds": 5,
         "health": {"path": "/healthz", "status": 204, "intervalSeconds": 0.5, "timeoutSeconds": 2, "threshold": 3, "deadlineSeconds": 90},
         "resources": {"cpu": 0.25, "memory": "1.5Gi", "pids": 64},
         "beforeDeploy": ["./migrate", "./seed"],
         "cron": [{"name": "nightly", "path": "/jobs/nightly", "schedule": "0 3 * * *"}, {"path": "/tick", "schedule": "*/5 * * * MON-FRI"}],
         "start": "node ."
     }"#;
-    let files = [("temps.json", config), ("index.html", "")];
+    let files = [("temps.json", config), ("Dockerfile", "FROM a")];
     let config = AppConfig::read(&tree(&files)).expect("it is right");
     let cron = |name: &str, path: &str, schedule: &str| CronJob {
         name: name.into(),
@@ -22,7 +22,7 @@ fn every_key_is_read() {
         schedule: schedule.into(),
     };
     let expect = RunConfig {
-        preset: "static".into(),
+        preset: "dockerfile".into(),
         port: 8080,
         port_assumed: false,
         command: Some(vec!["/bin/sh".into(), "-c".into(), "node .".into()]),
@@ -35,6 +35,7 @@ fn every_key_is_read() {
             deadline_seconds: 90,
         },
         resources: Resources { cpu_millis: 250, memory_mib: 1_536, pids: 64 },
+        node_labels: Default::default(),
         before_deploy: vec!["./migrate".into(), "./seed".into()],
         cron: vec![
             cron("nightly", "/jobs/nightly", "0 3 * * *"),

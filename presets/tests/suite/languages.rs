@@ -129,6 +129,55 @@ fn django() {
 }
 
 #[test]
+fn django_as_startproject_makes_it() {
+    let settings = "ALLOWED_HOSTS = []\nINSTALLED_APPS = ['django.contrib.staticfiles']\nMIDDLEWARE = [\n]\n\
+                    DATABASES = {'default': {'ENGINE': 'django.db.backends.sqlite3'}}\n";
+    let files = [
+        ("manage.py", "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'mysite.settings')"),
+        ("requirements.txt", "Django>=5"),
+        ("mysite/settings.py", settings),
+        ("mysite/wsgi.py", ""),
+    ];
+    let because = "there is manage.py; ALLOWED_HOSTS is empty: the hosts of this app, which the edge checks, are \
+                   allowed; nothing serves the static files: WhiteNoise does";
+    let recipe = check("django-new", &files, "django", because);
+    assert!(recipe.warnings[0].starts_with("the database is an SQLite file in the container"));
+}
+
+#[test]
+fn poetry_without_its_lock_file() {
+    let poetry = "[tool.poetry.dependencies]\npython = '^3.10'\nflask = '*'\n";
+    let files = [("pyproject.toml", poetry), ("app.py", "app = Flask(__name__)")];
+    let because = "pyproject.toml lists `flask`; app.py has the app (`app`)";
+    check("flask-poetry", &files, "flask", because);
+}
+
+#[test]
+fn app_objects_of_other_frameworks() {
+    for (requirements, code, expect) in [
+        (
+            "starlette\nuvicorn",
+            "app = Starlette()",
+            "uvicorn --host 0.0.0.0 --port $PORT --app-dir . main:app",
+        ),
+        ("starlette\nuvicorn", "app = Starlette()\nuvicorn.run(app)", "exec python main.py"),
+        (
+            "quart",
+            "app = Quart(__name__)\napp.run()",
+            "exec hypercorn --bind 0.0.0.0:$PORT main:app",
+        ),
+        (
+            "gradio",
+            "demo.launch()",
+            "exec env GRADIO_SERVER_NAME=0.0.0.0 GRADIO_SERVER_PORT=$PORT python main.py",
+        ),
+    ] {
+        let text = written(&[("requirements.txt", requirements), ("main.py", code)]);
+        assert!(text.contains(expect), "{expect}: {text}");
+    }
+}
+
+#[test]
 fn plain_python() {
     let files = [("main.py", "HTTPServer(('', 8123), Handler).serve_forever()")];
     check("python", &files, "python", "there is main.py; main.py listens on port 8123");
@@ -155,6 +204,18 @@ fn go_with_modules_and_a_program_in_cmd() {
     let because =
         "there is go.mod; the program is cmd/server; cmd/server/main.go listens on port 8090";
     check("go-modules", &files, "go", because);
+}
+
+#[test]
+fn go_with_a_workspace() {
+    let files = [
+        ("go.work", "go 1.22\n\nuse (\n\t./api\n\t./lib\n)\n"),
+        ("api/go.mod", "module example.com/api\n"),
+        ("api/main.go", GO_MAIN),
+        ("lib/lib.go", "package lib\n"),
+    ];
+    let text = written(&files);
+    assert!(text.contains("-o /out/app ./api") && !text.contains("go mod"), "{text}");
 }
 
 #[test]
@@ -192,10 +253,15 @@ fn rust_in_a_workspace() {
         ("crates/core/Cargo.toml", "[package]\nname = 'core'\n"),
         ("crates/core/src/lib.rs", ""),
         ("crates/site/Cargo.toml", "[package]\nname = 'site'\n"),
-        ("crates/site/src/main.rs", "fn main() {}"),
+        ("crates/site/src/main.rs", "fn main() { listen(\"0.0.0.0:8000\") }"),
         ("rust-toolchain.toml", "[toolchain]\nchannel = \"1.85\"\n"),
     ];
-    check("rust-workspace", &files, "rust", "there is Cargo.toml; the binary is site");
+    check(
+        "rust-workspace",
+        &files,
+        "rust",
+        "there is Cargo.toml; the binary is site; crates/site/src/main.rs listens on port 8000",
+    );
 }
 
 #[test]
@@ -249,6 +315,10 @@ fn what_cannot_be_told_is_said() {
             "temps.json names the preset `nextj`, which does not exist; did you mean `nextjs`?",
         ),
         (vec![("temps.json", r#"{"preset": "vite"}"#)], "the preset `vite` needs package.json"),
+        (
+            vec![("index.html", ""), ("temps.json", r#"{"beforeDeploy": "make db"}"#)],
+            "temps.json has `beforeDeploy`, but the preset `static` makes a static site",
+        ),
         (vec![("package.json", "{")], "package.json cannot be read"),
         (
             vec![("go.mod", ""), ("cmd/a/main.go", GO_MAIN), ("cmd/b/main.go", GO_MAIN)],

@@ -48,6 +48,14 @@ impl TestEdge {
 
     /// An edge with changed settings.
     pub async fn start_with(change: impl FnOnce(&mut Settings)) -> Self {
+        Self::start_as(change, |edge| edge).await
+    }
+
+    /// An edge that knows more than its state.
+    pub async fn start_as(
+        change: impl FnOnce(&mut Settings),
+        equip: impl FnOnce(Edge) -> Edge,
+    ) -> Self {
         let data = tempfile::tempdir().expect("a folder");
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let config = EdgeConfig {
@@ -61,15 +69,13 @@ impl TestEdge {
         let empty = Arc::new(Applied { index: 0, state: State::default() });
         let (state, applied) = watch::channel(empty);
         let mut metrics = Registry::default();
-        let handle = Some(edge.start(applied, &mut metrics));
+        let handle = Some(equip(edge).start(applied, &mut metrics));
         let mut edge = Self { http, https, data, metrics, handle, state, made: 0 };
         let node = Node {
-            id: NodeId(1),
-            name: "test".into(),
-            joined_at: at(),
             architecture: "amd64".into(),
             capacity: Capacity { cpu_millis: 1_000, memory_mib: 1_024 },
             builds: true,
+            ..Node::new(NodeId(1), "test", at())
         };
         edge.apply(Command::RecordNode { node }).await;
         let mut settings = Settings::default();
@@ -106,10 +112,49 @@ impl TestEdge {
             };
             state.apply(index, entry).expect("a good command");
         }
+        self.show(index, state).await;
+    }
+
+    /// Changes the state by hand.
+    pub async fn change(&mut self, change: impl FnOnce(&mut State)) {
+        let mut state = self.state().state.clone();
+        change(&mut state);
+        self.show(self.state().index + 1, state).await;
+    }
+
+    async fn show(&mut self, index: u64, state: State) {
         self.state.send_replace(Arc::new(Applied { index, state }));
         let mut applied = self.handle().applied();
         let reached = applied.wait_for(|applied| *applied >= index);
         timeout(PATIENCE, reached).await.expect("in time").expect("it runs");
+    }
+
+    /// Has another node join.
+    pub async fn join(&mut self, id: NodeId) {
+        self.change(|state| {
+            state.nodes.insert(id, Node::new(id, format!("node-{id}"), at()));
+        })
+        .await;
+    }
+
+    /// Loses a node, as its silence does.
+    pub async fn lose(&mut self, id: NodeId) {
+        self.apply(Command::LoseNode { id }).await;
+    }
+
+    /// Ends the drain of every replica that drains.
+    pub async fn end_drains(&mut self) {
+        let state = self.state();
+        let draining = state.replicas.values().filter(|r| matches!(r.intent, Intent::Drain { .. }));
+        let ends = draining.map(|r| Command::EndDrain { id: r.id }).collect();
+        self.apply_all(ends).await;
+    }
+
+    /// The replicas of an environment's live deployment, in the order of their making.
+    pub fn replicas(&self, environment: EnvironmentId) -> Vec<ReplicaId> {
+        let state = self.state();
+        let current = state.environments[&environment].current.expect("something is live");
+        state.replicas_of(current).map(|replica| replica.id).collect()
     }
 
     pub async fn apply(&mut self, command: Command) {
@@ -147,6 +192,17 @@ impl TestEdge {
         artifact: Artifact,
         endpoints: &[SocketAddr],
     ) -> DeploymentId {
+        let places: Vec<_> = endpoints.iter().map(|endpoint| (NodeId(1), *endpoint)).collect();
+        self.deploy_on(environment, artifact, &places).await
+    }
+
+    /// Makes a deployment live, on these endpoints of these nodes.
+    pub async fn deploy_on(
+        &mut self,
+        environment: EnvironmentId,
+        artifact: Artifact,
+        endpoints: &[(NodeId, SocketAddr)],
+    ) -> DeploymentId {
         let id: DeploymentId = self.next();
         let source = Source::Image { reference: "app".into() };
         let deployment = NewDeployment { id, environment, source, revision: None };
@@ -156,10 +212,10 @@ impl TestEdge {
             Command::StartBuild { id, on: NodeId(1) },
             Command::FinishBuild { id, built },
         ];
-        for endpoint in endpoints {
+        for (node, endpoint) in endpoints {
             let replica: ReplicaId = self.next();
             let observed = Observed::Healthy { endpoint: *endpoint };
-            let places = vec![(replica, NodeId(1))];
+            let places = vec![(replica, *node)];
             commands.push(Command::PlaceReplicas { deployment: id, places });
             commands.push(Command::ReportReplica { id: replica, observed });
         }
@@ -233,6 +289,7 @@ fn run_config() -> RunConfig {
         command: None,
         health: HealthCheck::default(),
         resources: Resources::default(),
+        node_labels: Default::default(),
         before_deploy: vec![],
         cron: vec![],
         drain_seconds: 0,

@@ -2,6 +2,9 @@
 
 #![allow(dead_code, reason = "every test takes what it needs")]
 
+pub mod ground;
+pub mod link;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
@@ -13,7 +16,7 @@ use temps_state::{Actor, Command, NodeId, Role, State, User};
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 pub async fn start(dir: &Path) -> Cluster {
-    Cluster::start(Config { data_dir: dir.into() }).await.expect("the node starts")
+    Cluster::start(Config { data_dir: dir.into(), peer: None }).await.expect("the node starts")
 }
 
 /// Stops a node as a process that ends does: nothing of it is left.
@@ -61,12 +64,10 @@ pub async fn churn_quietly(cluster: &Cluster, entries: u64) {
 
 async fn churn_results(cluster: &Cluster, entries: u64) -> Vec<Result<Committed, ProposeError>> {
     let node = |number| temps_state::Node {
-        id: NodeId(number % 7 + 1),
-        name: format!("node{number}"),
-        joined_at: jiff::Timestamp::now(),
         architecture: "amd64".into(),
         capacity: temps_state::Capacity { cpu_millis: 1000, memory_mib: number },
         builds: true,
+        ..temps_state::Node::new(NodeId(1), format!("node{number}"), jiff::Timestamp::now())
     };
     let mut under_way = tokio::task::JoinSet::new();
     for number in 0..entries {

@@ -1,14 +1,15 @@
 //! The engine's words for a container to make. Every bound and every lock-down of replicas is here.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 
 use bollard::models::{
     ContainerCreateBody, HealthConfig, HostConfig, HostConfigLogConfig, RestartPolicy,
     RestartPolicyNameEnum,
 };
 
+use super::STOP_SECONDS;
 use super::loopback::ROUTE_LOCALNET;
-use super::{NETWORK, STOP_SECONDS};
 use crate::spec::Spec;
 
 /// How long one file of a container's log grows.
@@ -23,8 +24,9 @@ const MIB: i64 = 1 << 20;
 /// although no container has any capability; see seccomp(2) on `SECCOMP_RET_ERRNO` with error 0.
 const SECCOMP: &str = include_str!("seccomp.json");
 
-/// The engine's words for a spec.
-pub fn of(spec: &Spec) -> ContainerCreateBody {
+/// The engine's words for a spec, on a network. Where nameservers are given, the engine's own resolver in the container
+/// asks them, in that order, for what it does not know.
+pub fn of(spec: &Spec, network: &str, nameservers: &[IpAddr]) -> ContainerCreateBody {
     ContainerCreateBody {
         image: Some(spec.image.clone()),
         env: Some(spec.environment.iter().map(|(name, value)| format!("{name}={value}")).collect()),
@@ -33,15 +35,16 @@ pub fn of(spec: &Spec) -> ContainerCreateBody {
         // Health is asked for over the network; an image's own check would only cost processes.
         healthcheck: Some(HealthConfig { test: Some(vec!["NONE".into()]), ..Default::default() }),
         stop_timeout: Some(STOP_SECONDS.into()),
-        host_config: Some(host_config(spec)),
+        host_config: Some(host_config(spec, network, nameservers)),
         ..Default::default()
     }
 }
 
-fn host_config(spec: &Spec) -> HostConfig {
+fn host_config(spec: &Spec, network: &str, nameservers: &[IpAddr]) -> HostConfig {
     let memory = Some(i64::from(spec.resources.memory_mib) * MIB);
     HostConfig {
-        network_mode: Some(NETWORK.into()),
+        network_mode: Some(network.into()),
+        dns: Some(nameservers.iter().map(ToString::to_string).collect()),
         cap_drop: Some(vec!["ALL".into()]),
         security_opt: Some(vec!["no-new-privileges".into(), format!("seccomp={SECCOMP}")]),
         // Without capabilities nobody may listen on ports below 1024 otherwise; each container has a network of its own.

@@ -21,7 +21,7 @@ async fn a_job_asks_the_app_once_with_the_secret_it_knows() {
     let lines = home.scheduler.logs(vec![replica.id], query).await.expect("it is here");
 
     let cancel = CancellationToken::new();
-    let mut clock = Clock::new(Timestamp::now());
+    let mut clock = Clock::new(Timestamp::now(), None);
     clock.ring(&home.cluster, Timestamp::now(), &cancel);
     let later = Timestamp::now() + SignedDuration::from_hours(3 * 366 * 24);
     clock.ring(&home.cluster, later, &cancel);

@@ -6,4 +6,5 @@ mod cron;
 mod engine_restart;
 mod placement;
 mod plan;
+mod repair;
 mod rollout;

@@ -166,7 +166,7 @@ fn a_version_that_fits_nowhere_fails_at_once() {
 }
 
 #[test]
-fn a_deployment_whose_node_is_gone_fails() {
+fn a_deployment_that_nobody_can_build_any_more_fails() {
     let mut world = World::new(1);
     let production = world.production();
     let id = world.deploy(production, upload());
@@ -188,6 +188,7 @@ enum Happens {
     See(usize, u8),
     Lead,
     Pass(i64),
+    Node(u64, u8),
 }
 
 fn happens() -> impl Strategy<Value = Happens> {
@@ -204,6 +205,7 @@ fn happens() -> impl Strategy<Value = Happens> {
         Just(Happens::Lead),
         Just(Happens::Lead),
         (1..200i64).prop_map(Happens::Pass),
+        (1..4u64, any::<u8>()).prop_map(|(id, how)| Happens::Node(id, how)),
     ]
 }
 
@@ -256,6 +258,15 @@ impl History {
             }
             Happens::Lead => self.lead(),
             Happens::Pass(seconds) => world.pass(*seconds),
+            Happens::Node(id, how) => {
+                let id = NodeId(*id);
+                world.apply(match how % 4 {
+                    0 => Command::LoseNode { id },
+                    1 => Command::DrainNode { id },
+                    2 => Command::UndrainNode { id },
+                    _ => Command::RegainNode { id },
+                });
+            }
         }
     }
 
@@ -289,7 +300,9 @@ impl History {
                 let wanted = state.environments[&deployment.environment].replicas as usize;
                 let serving =
                     state.replicas_of(deployment.id).filter(|r| r.intent == Intent::Serve);
-                assert!(serving.count() > wanted);
+                let is_there = |r: &&Replica| state.nodes[&r.node].is_reachable();
+                let drained = is_there(&&state.replicas[id]);
+                assert!(serving.filter(is_there).count() >= wanted + usize::from(drained));
             }
             _ => {}
         }
@@ -309,6 +322,10 @@ proptest! {
         let mut history = History::new();
         for one in &what {
             history.go_on(one);
+        }
+        for id in [1, 2, 3].map(NodeId) {
+            history.world.apply(Command::RegainNode { id });
+            history.world.apply(Command::UndrainNode { id });
         }
         history.world.settle();
         let world = &mut history.world;

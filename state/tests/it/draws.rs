@@ -5,6 +5,9 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use temps_state::*;
 
+/// How many kinds of command there are to draw.
+pub const KINDS: u8 = 43;
+
 /// One draw: what to do, and two numbers to choose by.
 pub type Draw = (u8, u16, u16);
 
@@ -52,6 +55,7 @@ pub fn run_config(before_deploy: bool) -> RunConfig {
         command: None,
         health: HealthCheck::default(),
         resources: Resources::default(),
+        node_labels: Default::default(),
         before_deploy: if before_deploy { vec!["migrate".into()] } else { vec![] },
         cron: vec![],
         drain_seconds: 30,
@@ -69,12 +73,20 @@ pub fn failure() -> Failure {
 
 pub fn node(id: u64) -> Node {
     Node {
-        id: NodeId(id),
-        name: format!("node-{id}"),
-        joined_at: at(0),
         architecture: "amd64".into(),
         capacity: Capacity { cpu_millis: 2_000, memory_mib: 4_096 },
         builds: true,
+        ..Node::new(NodeId(id), format!("node-{id}"), at(0))
+    }
+}
+
+pub fn join_token(index: u64, uses_left: u32) -> JoinToken {
+    JoinToken {
+        id: fresh(index),
+        key: format!("{:064x}", u64::MAX - index),
+        created_at: at(index),
+        expires_at: at(index + 100),
+        uses_left,
     }
 }
 
@@ -91,12 +103,13 @@ pub fn command(state: &State, index: u64, (kind, a, b): Draw) -> Command {
     let newest =
         || pick(state.deployments.keys().rev().take(3).copied(), a).unwrap_or_else(|| fresh(0));
     let replicas = || pick(state.replicas.keys().copied(), a).unwrap_or_else(|| fresh(0));
+    let nodes = || pick(state.nodes.keys().copied(), a);
     let users = || pick(state.users.keys().copied(), a).unwrap_or_else(|| fresh(0));
     let name = ["shop", "shop-a", "blog", "api"][usize::from(b) % 4];
     let branch = ["main", "a-production", "feature/x", "///"][usize::from(b) % 4];
     let variable: VariableName = ["A", "B", "C"][usize::from(b) % 3].parse().expect("a name");
-    match kind % 30 {
-        0 => Command::RecordNode { node: node(1 + u64::from(a) % 3) },
+    match kind % KINDS {
+        0 => Command::RecordNode { node: nodes().map_or_else(|| node(1), |id| node(id.0)) },
         1 => {
             let project = project(fresh(index), name, at(index));
             Command::CreateProject { project, production: fresh(index) }
@@ -145,7 +158,8 @@ pub fn command(state: &State, index: u64, (kind, a, b): Draw) -> Command {
             Command::RollBack { environment, to: kept.unwrap_or_else(deployments) }
         }
         23 => {
-            let places = vec![(fresh(index), NodeId(1 + u64::from(b) % 4))];
+            let to = pick(state.nodes.keys().copied(), b).unwrap_or(NodeId(9));
+            let places = vec![(fresh(index), to)];
             Command::PlaceReplicas { deployment: newest(), places }
         }
         24 => {
@@ -164,6 +178,38 @@ pub fn command(state: &State, index: u64, (kind, a, b): Draw) -> Command {
             },
         },
         28 => Command::DeleteUser { id: users() },
+        30 => Command::CreateJoinToken { token: join_token(index, 1 + u32::from(b) % 3) },
+        31 => Command::DeleteJoinToken { id: fresh(index.saturating_sub(1)) },
+        32..=34 => {
+            let token_key = pick(state.join_tokens.keys().copied(), a)
+                .map_or_else(String::new, |id| state.join_tokens[&id].key.clone());
+            let key = format!("{:064x}", if b % 8 == 0 { 0 } else { index });
+            Command::AdmitNode { token_key, node: Node { key, ..node(0) } }
+        }
+        35 => match (nodes().unwrap_or(NodeId(9)), b % 2) {
+            (id, 0) => Command::LoseNode { id },
+            (id, _) => Command::RegainNode { id },
+        },
+        36 => match (nodes().unwrap_or(NodeId(9)), b % 2) {
+            (id, 0) => Command::DrainNode { id },
+            (id, _) => Command::UndrainNode { id },
+        },
+        37 => Command::LabelNode {
+            id: nodes().unwrap_or(NodeId(9)),
+            set: [("zone".into(), format!("z{}", b % 3))].into(),
+            unset: vec!["disk".into()],
+        },
+        38 if b % 2 == 0 => Command::RemoveNode { id: nodes().unwrap_or(NodeId(9)) },
+        39 => {
+            let to = pick(state.nodes.keys().copied(), b).unwrap_or(NodeId(9));
+            Command::MoveReplica { id: replicas(), to, replacement: fresh(index) }
+        }
+        40 => Command::HoldArtifact { id: deployments(), node: nodes().unwrap_or(NodeId(9)) },
+        41 => Command::ReleaseArtifact { id: deployments(), node: nodes().unwrap_or(NodeId(9)) },
+        42 => {
+            let authority = Authority { certificate: "PEM".into(), key: sealed() };
+            Command::FoundAuthority { authority }
+        }
         _ => Command::CreateApiKey {
             key: ApiKey {
                 id: fresh(index),

@@ -3,4 +3,5 @@
 mod draws;
 mod golden;
 mod lifecycle;
+mod nodes;
 mod properties;

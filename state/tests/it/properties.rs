@@ -1,6 +1,6 @@
 //! What holds after any sequence of commands.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::draws::{Draw, command, entry, run};
 use proptest::prelude::*;
@@ -43,6 +43,9 @@ fn check_nothing_dangles(state: &State) {
         assert!(drains || state.deployments[&replica.deployment].phase.holds_replicas());
         assert!(state.nodes.contains_key(&replica.node));
     }
+    for deployment in state.deployments.values() {
+        assert!(deployment.holders.iter().all(|node| state.nodes.contains_key(node)));
+    }
     assert!(state.variables.keys().all(|(id, _)| state.environments.contains_key(id)));
     assert!(state.api_keys.values().all(|key| state.users.contains_key(&key.user)));
     assert!(state.sessions.values().all(|session| state.users.contains_key(&session.user)));
@@ -62,6 +65,14 @@ fn check_one_deployment_of_each_kind(state: &State) {
     }
 }
 
+fn check_nodes(state: &State) {
+    let keys = state.nodes.values().map(|node| &node.key).filter(|key| !key.is_empty());
+    let keys: Vec<&String> = keys.collect();
+    let distinct: BTreeSet<&String> = keys.iter().copied().collect();
+    assert_eq!(keys.len(), distinct.len());
+    assert!(state.nodes.iter().all(|(id, node)| *id == node.id));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_000))]
 
@@ -71,6 +82,7 @@ proptest! {
         check_names_are_unique(&state);
         check_nothing_dangles(&state);
         check_one_deployment_of_each_kind(&state);
+        check_nodes(&state);
     }
 
     #[test]

@@ -95,8 +95,9 @@ impl Home {
         let folder = tempfile::tempdir().expect("a folder");
         let image = make_image(engine_of(socket), folder.path());
         let data_dir = folder.path().join("data");
-        let cluster =
-            Cluster::start(Config { data_dir: data_dir.clone() }).await.expect("it starts");
+        let cluster = Cluster::start(Config { data_dir: data_dir.clone(), peer: None })
+            .await
+            .expect("it starts");
         let engine = Engine::on_socket(socket);
         let builder = Builder::open(&data_dir, engine.clone()).expect("it opens");
         let environment = found(&cluster).await;
@@ -206,7 +207,11 @@ pub async fn eventually(what: &str, holds: impl Fn() -> bool) {
 }
 
 fn start(cluster: &Cluster, builder: &Builder, engine: &Engine, data_dir: &Path) -> Scheduler {
-    let config = SchedulerConfig { data_dir: data_dir.into(), api_url: "http://api.test".into() };
+    let config = SchedulerConfig {
+        data_dir: data_dir.into(),
+        api_url: "http://api.test".into(),
+        edge: None,
+    };
     Scheduler::start(cluster.clone(), builder.clone(), engine.clone(), config)
 }
 

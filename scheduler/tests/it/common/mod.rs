@@ -22,10 +22,15 @@ impl World {
         let now = Timestamp::from_second(1_700_000_000).expect("a plausible time");
         let mut world = Self { state: State::default(), now, index: 0 };
         for id in 1..=nodes {
-            world.apply(Command::RecordNode { node: node(id) });
+            world.add(node(id));
         }
         world.project("shop");
         world
+    }
+
+    /// A node that joined long ago.
+    pub fn add(&mut self, node: Node) {
+        self.state.nodes.insert(node.id, node);
     }
 
     pub fn project(&mut self, name: &str) -> EnvironmentId {
@@ -169,12 +174,10 @@ impl World {
 
 pub fn node(id: u64) -> Node {
     Node {
-        id: NodeId(id),
-        name: format!("node-{id}"),
-        joined_at: Timestamp::UNIX_EPOCH,
         architecture: "amd64".into(),
         capacity: Capacity { cpu_millis: 2_000, memory_mib: 4_096 },
         builds: true,
+        ..Node::new(NodeId(id), format!("node-{id}"), Timestamp::UNIX_EPOCH)
     }
 }
 
@@ -186,6 +189,7 @@ pub fn config() -> RunConfig {
         command: None,
         health: HealthCheck::default(),
         resources: Resources::default(),
+        node_labels: Default::default(),
         before_deploy: vec![],
         cron: vec![],
         drain_seconds: 30,

@@ -1,0 +1,42 @@
+//! What nodes ask each other. Served to peers only, which have proven who they are; nobody logs in here.
+
+use axum::Router;
+use axum::extract::{Path, Query, State};
+use axum::http::HeaderMap;
+use axum::http::uri::PathAndQuery;
+use axum::middleware;
+use axum::response::Response;
+use axum::routing::get;
+use temps_state::DeploymentId;
+
+use crate::context::Shared;
+use crate::events::BuildLogQuery;
+use crate::logs::own_log;
+use crate::{ApiError, answer, registry, streams};
+
+/// The routes.
+pub(crate) fn router(context: Shared) -> Router {
+    Router::new()
+        .route("/internal/deployments/{id}/log", get(build_log))
+        .merge(registry::internal_routes())
+        .layer(middleware::from_fn_with_state(context.clone(), answer::answer))
+        .with_state(context)
+}
+
+/// Where another node gives the log of what it built.
+pub(crate) fn build_log_path(id: DeploymentId, follow: bool) -> PathAndQuery {
+    let path = format!("/internal/deployments/{id}/log?follow={follow}");
+    path.parse().expect("ids are letters, digits and `_`")
+}
+
+/// The lines that this node has of a build.
+async fn build_log(
+    State(context): State<Shared>,
+    Path(id): Path<String>,
+    Query(BuildLogQuery { follow }): Query<BuildLogQuery>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let id: DeploymentId = id.parse().map_err(|_| ApiError::not_found("deployment", &id))?;
+    let slot = context.stream_slot()?;
+    Ok(streams::answer(&headers, slot, own_log(&context, id, follow)))
+}

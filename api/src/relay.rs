@@ -1,0 +1,182 @@
+//! Requests whose work is on another node: sent on to it, over a stream between the nodes.
+//!
+//! What is sent on keeps the caller's own credentials, which every node knows, and tells the client's address. A node
+//! never sends on what another node sent it.
+
+use std::io;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::request::Parts;
+use axum::http::uri::PathAndQuery;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
+use axum::response::Response;
+use futures::future::BoxFuture;
+use futures::{Stream, StreamExt, TryStreamExt};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
+use temps_state::NodeId;
+use tokio::io::{AsyncRead, AsyncWrite, copy_bidirectional};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout;
+use tokio_util::codec::{FramedRead, LinesCodec};
+use tokio_util::io::StreamReader;
+
+use crate::ApiError;
+use crate::auth::{CLIENT_IP_HEADER, client_address};
+use crate::context::Context;
+use crate::streams::NDJSON;
+
+/// How long another node may take to begin its answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+/// The longest line of a stream of another node, in octets.
+const LINE_BYTES_MAX: usize = 4 << 20;
+/// What concerns one connection only (RFC 9110 §7.6.1); an upgrade is asked for anew.
+const HOP_BY_HOP: [HeaderName; 6] = [
+    header::CONNECTION,
+    header::UPGRADE,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    HeaderName::from_static("keep-alive"),
+];
+
+/// A two-way stream of octets to another node.
+pub trait Duplex: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Duplex for T {}
+
+/// Opens streams to the API of other nodes.
+pub trait Nodes: Send + Sync + 'static {
+    /// A new stream to what serves the node's API to peers ([`serve_peer`](crate::ApiHandle::serve_peer)). It comes
+    /// about or fails within a few seconds.
+    fn open(&self, node: NodeId) -> BoxFuture<'_, io::Result<Box<dyn Duplex>>>;
+}
+
+/// Marks a request that a peer sent on, and an answer that one gave.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Relayed;
+
+/// Whether the work on `node` is to be asked for there.
+pub(crate) fn is_elsewhere(context: &Context, parts: &Parts, node: NodeId) -> bool {
+    node != context.cluster.node_id() && parts.extensions.get::<Relayed>().is_none()
+}
+
+/// Sends a request on whole, and gives the answer as it comes; an upgrade is carried through.
+pub(crate) async fn send_on(
+    context: &Context,
+    node: NodeId,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let slot = context.stream_slot()?;
+    let (mut parts, body) = request.into_parts();
+    let here = parts.extensions.remove::<OnUpgrade>();
+    let mut response = ask(context, node, parts, body).await?;
+    if let (StatusCode::SWITCHING_PROTOCOLS, Some(here)) = (response.status(), here) {
+        let there = hyper::upgrade::on(&mut response);
+        tokio::spawn(carry(here, there, slot));
+        return Ok(answered(response.map(|_| Body::empty())));
+    }
+    let (head, body) = response.into_parts();
+    let body = Body::new(body).into_data_stream().inspect(move |_| {
+        let _held = &slot;
+    });
+    Ok(answered(Response::from_parts(head, Body::from_stream(body))))
+}
+
+/// The values that another node streams, one a line. Ends with an error where the stream breaks off.
+pub(crate) async fn lines<T: DeserializeOwned + Send + 'static>(
+    context: &Context,
+    node: NodeId,
+    mut parts: Parts,
+) -> Result<impl Stream<Item = io::Result<T>> + Send + 'static + use<T>, ApiError> {
+    parts.headers.insert(header::ACCEPT, HeaderValue::from_static(NDJSON));
+    let response = ask(context, node, parts, Body::empty()).await?;
+    if !response.status().is_success() {
+        let why = format!("it answered with status {}", response.status());
+        return Err(unreachable(context, node, io::Error::other(why)));
+    }
+    let octets = Body::new(response.into_body()).into_data_stream().map_err(io::Error::other);
+    let codec = LinesCodec::new_with_max_length(LINE_BYTES_MAX);
+    let lines = FramedRead::new(StreamReader::new(octets), codec);
+    Ok(lines.map(|line| Ok(serde_json::from_str(&line.map_err(io::Error::other)?)?)))
+}
+
+/// Sends a request over a stream of its own.
+async fn ask(
+    context: &Context,
+    node: NodeId,
+    parts: Parts,
+    body: Body,
+) -> Result<Response<Incoming>, ApiError> {
+    let failed = |error: io::Error| unreachable(context, node, error);
+    let Some(nodes) = &context.nodes else {
+        return Err(failed(io::Error::other("this node has no way to others")));
+    };
+    let stream = nodes.open(node).await.map_err(failed)?;
+    let handshake = http1::handshake(TokioIo::new(stream)).await;
+    let (mut sender, connection) = handshake.map_err(|error| failed(io::Error::other(error)))?;
+    // It ends with the answer, or with what the answer was upgraded to.
+    tokio::spawn(connection.with_upgrades());
+    let sent = timeout(ANSWER_WITHIN, sender.send_request(outgoing(parts, body))).await;
+    let sent = sent.map_err(|_| failed(io::ErrorKind::TimedOut.into()))?;
+    sent.map_err(|error| failed(io::Error::other(error)))
+}
+
+/// The request as it goes to the other node.
+fn outgoing(parts: Parts, body: Body) -> Request {
+    let client = client_address(&parts);
+    let upgrade = parts.headers.get(header::UPGRADE).cloned();
+    let mut headers = HeaderMap::clone(&parts.headers);
+    HOP_BY_HOP.iter().for_each(|name| drop(headers.remove(name)));
+    headers.remove(CLIENT_IP_HEADER);
+    if let Some(client) = client.and_then(|client| client.to_string().parse().ok()) {
+        headers.insert(CLIENT_IP_HEADER, client);
+    }
+    if let Some(upgrade) = upgrade {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(header::UPGRADE, upgrade);
+    }
+    let host = parts.uri.authority().and_then(|host| host.as_str().parse().ok());
+    if let (None, Some(host)) = (headers.get(header::HOST), host) {
+        headers.insert(header::HOST, host);
+    }
+    let mut request = Request::new(body);
+    *request.method_mut() = parts.method;
+    *request.uri_mut() = parts.uri.path_and_query().cloned().map(Uri::from).unwrap_or_default();
+    *request.headers_mut() = headers;
+    request
+}
+
+/// A request of this node's own for what only peers may ask.
+pub(crate) fn internal(path: PathAndQuery) -> Parts {
+    let mut request = Request::new(());
+    *request.uri_mut() = path.into();
+    request.into_parts().0
+}
+
+fn answered(mut response: Response) -> Response {
+    response.extensions_mut().insert(Relayed);
+    response
+}
+
+/// Carries octets both ways until one side is over.
+async fn carry(here: OnUpgrade, there: OnUpgrade, slot: OwnedSemaphorePermit) {
+    if let (Ok(here), Ok(there)) = tokio::join!(here, there) {
+        let (mut here, mut there): (TokioIo<Upgraded>, TokioIo<Upgraded>) =
+            (TokioIo::new(here), TokioIo::new(there));
+        // Both ends learn from their own streams how it went.
+        let _ = copy_bidirectional(&mut here, &mut there).await;
+    }
+    drop(slot);
+}
+
+fn unreachable(context: &Context, node: NodeId, source: io::Error) -> ApiError {
+    let state = context.cluster.state();
+    let name = state.nodes.get(&node).map(|node| node.name.clone()).unwrap_or_default();
+    ApiError::NodeUnreachable { node, name, source }
+}

@@ -1,0 +1,171 @@
+//! The way between the engine and the node's own registry: the engine pushes to it and pulls from it on loopback.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bollard::Docker;
+use bollard::auth::DockerCredentials;
+use bollard::errors::Error;
+use bollard::query_parameters::{
+    CreateImageOptionsBuilder, PushImageOptionsBuilder, TagImageOptionsBuilder,
+};
+use futures::{Stream, StreamExt};
+use tokio::time::timeout;
+
+use crate::error::says_disk_full;
+use crate::tags::BUILT;
+use crate::{BlobDigest, BuildError, garbage, pull};
+
+/// How long a push or pull may go without a word of progress, in seconds: the registry says nothing while it gets a
+/// blob from another node.
+pub const EXCHANGE_STALLED_SECONDS_MAX: u64 = 600;
+/// The user name that goes with the password.
+const USER: &str = "temps";
+
+/// Where the node's own registry listens for the engine, and the password it wants.
+#[derive(Clone)]
+pub struct OwnRegistry {
+    address: SocketAddr,
+    password: String,
+}
+
+impl fmt::Debug for OwnRegistry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OwnRegistry").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+impl OwnRegistry {
+    /// A registry that listens on a loopback address.
+    pub fn new(address: SocketAddr, password: String) -> Self {
+        Self { address, password }
+    }
+
+    /// What it wants to be told before it answers.
+    pub fn password(&self) -> &str {
+        &self.password
+    }
+
+    /// Hands an image of the engine over to the registry. Only layers that it lacks are sent.
+    pub(crate) async fn push(
+        &self,
+        docker: &Docker,
+        repository: &str,
+        image: &BlobDigest,
+    ) -> Result<(), BuildError> {
+        let (name, tag) = (self.name(repository), image.hex());
+        name_image(docker, image, &name, tag).await?;
+        let options = PushImageOptionsBuilder::default().tag(tag).build();
+        let pushing = docker.push_image(&name, Some(options), Some(self.credentials()));
+        let pushed = finished(pushing, &image.to_string(), "push an image").await;
+        keep_named(docker, repository, image, &self.name("")).await?;
+        garbage::remove_image(docker, &format!("{name}:{tag}")).await?;
+        pushed
+    }
+
+    /// Has the engine pull an image, and gives it the name that a build would have given it.
+    pub(crate) async fn pull(
+        &self,
+        docker: &Docker,
+        repository: &str,
+        image: &BlobDigest,
+        tag: &str,
+    ) -> Result<(), BuildError> {
+        let reference = format!("{}:{}", self.name(repository), image.hex());
+        let options = CreateImageOptionsBuilder::default().from_image(&reference).build();
+        let pulling = docker.create_image(Some(options), None, Some(self.credentials()));
+        finished(pulling, &image.to_string(), "pull an image").await?;
+        let found = pull::find(docker, &reference).await?.map(|found| found.id);
+        let right = found.as_deref() == Some(&image.to_string());
+        if right {
+            name_image(docker, image, repository, tag).await?;
+        }
+        garbage::remove_image(docker, &reference).await?;
+        match right {
+            true => Ok(()),
+            false => Err(BuildError::ImageMissing {
+                image: image.to_string(),
+                detail: format!("the engine made {} of it", found.unwrap_or_default()),
+            }),
+        }
+    }
+
+    fn name(&self, repository: &str) -> String {
+        format!("{}/{repository}", self.address)
+    }
+
+    fn credentials(&self) -> DockerCredentials {
+        DockerCredentials {
+            username: Some(USER.into()),
+            password: Some(self.password.clone()),
+            serveraddress: Some(self.address.to_string()),
+            ..DockerCredentials::default()
+        }
+    }
+}
+
+/// An image that loses its last name is gone: gives it one more if all it has begin with `passing`.
+async fn keep_named(
+    docker: &Docker,
+    repository: &str,
+    image: &BlobDigest,
+    passing: &str,
+) -> Result<(), BuildError> {
+    let found = docker.inspect_image(&image.to_string()).await;
+    let found = found.map_err(|source| BuildError::Engine { doing: "look at an image", source })?;
+    let names = found.repo_tags.unwrap_or_default();
+    match names.iter().all(|name| name.starts_with(passing)) {
+        true => name_image(docker, image, repository, image.hex()).await,
+        false => Ok(()),
+    }
+}
+
+async fn name_image(
+    docker: &Docker,
+    image: &BlobDigest,
+    repository: &str,
+    tag: &str,
+) -> Result<(), BuildError> {
+    let options = TagImageOptionsBuilder::default().repo(repository).tag(tag).build();
+    let tagged = docker.tag_image(&image.to_string(), Some(options)).await;
+    tagged.map_err(|source| BuildError::Engine { doing: "tag an image", source })
+}
+
+/// The repository of a project's images.
+pub(crate) fn repository(project: &str) -> String {
+    format!("{BUILT}{project}")
+}
+
+/// Waits for the end of what the engine tells progress of.
+async fn finished<T>(
+    progress: impl Stream<Item = Result<T, Error>>,
+    image: &str,
+    doing: &'static str,
+) -> Result<(), BuildError> {
+    let mut progress = std::pin::pin!(progress);
+    let patience = Duration::from_secs(EXCHANGE_STALLED_SECONDS_MAX);
+    loop {
+        match timeout(patience, progress.next()).await {
+            Ok(None) => return Ok(()),
+            Ok(Some(Ok(_))) => {}
+            Ok(Some(Err(error))) => return Err(refused(image, doing, error)),
+            Err(_) => {
+                let (reference, seconds) = (image.into(), EXCHANGE_STALLED_SECONDS_MAX);
+                return Err(BuildError::PullStalled { reference, seconds });
+            }
+        }
+    }
+}
+
+fn refused(image: &str, doing: &'static str, error: Error) -> BuildError {
+    let detail = match &error {
+        Error::DockerResponseServerError { message, .. } => message.clone(),
+        Error::DockerStreamError { error } => error.clone(),
+        _ => return BuildError::Engine { doing, source: error },
+    };
+    match says_disk_full(&detail) {
+        true => BuildError::EngineDiskFull { detail },
+        false => BuildError::ImageMissing { image: image.into(), detail },
+    }
+}

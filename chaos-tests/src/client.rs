@@ -1,0 +1,164 @@
+//! The REST API of every node, logged in.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::Value;
+
+use crate::GroundError;
+
+/// How long a node may take to answer. Deploys are not waited for in one request.
+const ANSWER_LIMIT: Duration = Duration::from_secs(15);
+/// How long a node may take to accept a connection.
+const CONNECT_LIMIT: Duration = Duration::from_secs(1);
+/// Items of a page; the most that a node gives.
+const PAGE: usize = 200;
+
+/// What a node answered.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The node that did the work, as it calls itself.
+    pub node: Option<String>,
+    /// The log entry that it had applied.
+    pub applied: Option<u64>,
+    /// What it sent; null when that is no JSON.
+    pub body: Value,
+}
+
+impl Answer {
+    /// Whether it did what was asked.
+    #[must_use]
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// The problem's stable code; empty when it is no problem document.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        self.body["code"].as_str().unwrap_or_default()
+    }
+}
+
+/// Asks nodes by their number. Paths begin after `/api`.
+#[derive(Debug, Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    nodes: BTreeMap<usize, (SocketAddr, String)>,
+}
+
+impl Client {
+    /// With the keys that the logins of this ground have left; nodes without one share the first node's cluster.
+    pub(crate) fn new(
+        folder: &Path,
+        nodes: impl Iterator<Item = (usize, SocketAddr)>,
+    ) -> Result<Self, GroundError> {
+        let first = key(&login(folder, 1))?;
+        let with_key = |(number, api)| {
+            let key = key(&login(folder, number)).unwrap_or_else(|_| first.clone());
+            (number, (api, key))
+        };
+        Ok(Self { http: http_client(ANSWER_LIMIT)?, nodes: nodes.map(with_key).collect() })
+    }
+
+    /// Reads.
+    ///
+    /// # Errors
+    /// When there is no answer; an answer of any status is one.
+    pub async fn get(&self, node: usize, path: &str) -> Result<Answer, GroundError> {
+        self.ask(node, Method::GET, path, None, None).await
+    }
+
+    /// Changes something; with an idempotency key it takes effect once, however often and wherever it is asked for.
+    ///
+    /// # Errors
+    /// When there is no answer; an answer of any status is one.
+    pub async fn post(
+        &self,
+        node: usize,
+        path: &str,
+        body: &Value,
+        idempotency_key: Option<&str>,
+    ) -> Result<Answer, GroundError> {
+        self.ask(node, Method::POST, path, Some(body), idempotency_key).await
+    }
+
+    /// Every item of a list, page by page; empty when there is no answer.
+    pub async fn list(&self, node: usize, path: &str) -> Vec<Value> {
+        let mut items = Vec::new();
+        let mut cursor = String::new();
+        while let Ok(answer) = self.get(node, &format!("{path}?limit={PAGE}{cursor}")).await {
+            items.extend(answer.body["items"].as_array().cloned().unwrap_or_default());
+            match answer.body["next_cursor"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => break,
+            }
+        }
+        items
+    }
+
+    async fn ask(
+        &self,
+        node: usize,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        idempotency_key: Option<&str>,
+    ) -> Result<Answer, GroundError> {
+        let (api, key) = &self.nodes[&node];
+        let mut request =
+            self.http.request(method.clone(), format!("http://{api}/api{path}")).bearer_auth(key);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        if let Some(idempotency_key) = idempotency_key {
+            request = request.header("Idempotency-Key", idempotency_key);
+        }
+        answer(request).await.map_err(|source| GroundError::Request {
+            node,
+            method: method.to_string(),
+            path: path.into(),
+            source,
+        })
+    }
+}
+
+async fn answer(request: reqwest::RequestBuilder) -> Result<Answer, reqwest::Error> {
+    let response = request.send().await?;
+    let header = |name: &str| Some(response.headers().get(name)?.to_str().ok()?.to_owned());
+    let (node, applied) = (header("x-temps-node"), header("x-temps-applied-index"));
+    let status = response.status().as_u16();
+    let body = serde_json::from_slice(&response.bytes().await?).unwrap_or_default();
+    Ok(Answer { status, node, applied: applied.and_then(|index| index.parse().ok()), body })
+}
+
+/// Where the CLI keeps the login of a node.
+fn login(folder: &Path, number: usize) -> PathBuf {
+    folder.join(format!("n{number}/client/temps/config.json"))
+}
+
+/// The API key that a login has left.
+fn key(path: &Path) -> Result<String, GroundError> {
+    let folder = |source| GroundError::Folder { path: path.into(), source };
+    let config: Value =
+        serde_json::from_slice(&fs::read(path).map_err(folder)?).unwrap_or_default();
+    let mut contexts =
+        config["contexts"].as_object().into_iter().flat_map(|contexts| contexts.values());
+    contexts.find_map(|context| context["key"].as_str()).map(str::to_owned).ok_or_else(|| {
+        GroundError::Malformed { path: path.into(), wanted: "a login", found: "no key".into() }
+    })
+}
+
+/// An HTTP client that asks the address it is given, whatever proxy the environment names.
+pub(crate) fn http_client(limit: Duration) -> Result<reqwest::Client, GroundError> {
+    // Somebody else in this process may have installed it first, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let builder =
+        reqwest::Client::builder().no_proxy().timeout(limit).connect_timeout(CONNECT_LIMIT);
+    builder.build().map_err(GroundError::HttpClient)
+}

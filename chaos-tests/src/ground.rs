@@ -1,0 +1,195 @@
+//! A cluster on machines of its own.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+
+use crate::GroundError;
+use crate::client::Client;
+use crate::guard::Guard;
+use crate::node::Node;
+use crate::script::Script;
+
+/// Where grounds have their folders: on disk, and short, for engines make socket paths of it.
+const FOLDERS: &str = "/var/tmp";
+/// Where each node's edge listens.
+pub(crate) const EDGE_PORT: u16 = 80;
+
+/// What is started on the machines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Start {
+    /// One cluster: node 1 founds it, the others join.
+    #[default]
+    Joined,
+    /// Node 1 founds a cluster; the other machines are bare.
+    First,
+    /// Every node founds a cluster of its own.
+    Alone,
+    /// Nothing: only the machines.
+    Bare,
+}
+
+/// How a ground is made.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// What is started on the machines.
+    pub start: Start,
+    /// The images that every engine has from the start.
+    pub images: Vec<String>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            start: Start::Joined,
+            images: vec!["node:22-slim".into(), "debian:bookworm-slim".into()],
+        }
+    }
+}
+
+impl Options {
+    /// With this started, and no images.
+    #[must_use]
+    pub fn without_images(start: Start) -> Self {
+        Self { start, images: Vec::new() }
+    }
+}
+
+/// Machines with nodes on them. Nothing of it is left once it is dropped, or once this process has ended in any way.
+#[derive(Debug)]
+pub struct Ground {
+    script: Script,
+    guard: Guard,
+    run: u8,
+    nodes: usize,
+}
+
+impl Ground {
+    /// Makes so many machines, numbered from 1, and starts their nodes; returns when all of them are ready.
+    ///
+    /// # Errors
+    /// When a machine or node does not come up. Nothing is left then.
+    pub async fn up(nodes: usize, options: Options) -> Result<Self, GroundError> {
+        let script = Script::new(make_folder()?, &options.images)?;
+        let guard = Guard::start(&script)?;
+        let count = nodes.to_string();
+        let mut arguments = vec!["up", &count];
+        match options.start {
+            Start::Joined => {}
+            Start::First => arguments.push("--first"),
+            Start::Alone => arguments.push("--alone"),
+            Start::Bare => arguments.push("--bare"),
+        }
+        script.run(&arguments).await?;
+        let run = read_run(&script.folder)?;
+        Ok(Self { script, guard, run, nodes })
+    }
+
+    /// One of its nodes, the first of which is 1.
+    ///
+    /// # Panics
+    /// When there is no such node.
+    #[must_use]
+    pub fn node(&self, number: usize) -> Node<'_> {
+        assert!((1..=self.nodes).contains(&number), "there is no node {number} of {}", self.nodes);
+        Node { script: &self.script, number, address: self.address(number) }
+    }
+
+    /// All of its nodes.
+    pub fn nodes(&self) -> impl Iterator<Item = Node<'_>> {
+        (1..=self.nodes).map(|number| self.node(number))
+    }
+
+    /// The edges of these nodes, with the nodes' numbers.
+    #[must_use]
+    pub fn edges(&self, nodes: &[usize]) -> Vec<(usize, SocketAddr)> {
+        nodes.iter().map(|&number| (number, self.node(number).edge())).collect()
+    }
+
+    /// Lets only machines of the same group reach each other; this process reaches all of them still.
+    ///
+    /// # Errors
+    /// When the rules cannot be set; then none is.
+    pub async fn partition(&self, groups: &[&[usize]]) -> Result<(), GroundError> {
+        let text =
+            |group: &&[usize]| group.iter().map(usize::to_string).collect::<Vec<_>>().join(",");
+        let groups: Vec<String> = groups.iter().map(text).collect();
+        let mut arguments = vec!["partition"];
+        arguments.extend(groups.iter().map(String::as_str));
+        self.script.run(&arguments).await.map(drop)
+    }
+
+    /// Loses what one machine sends to another, but not what comes back.
+    ///
+    /// # Errors
+    /// When the rule cannot be set.
+    pub async fn cut(&self, from: usize, to: usize) -> Result<(), GroundError> {
+        self.script.run(&["cut", &format!("{from}:{to}")]).await.map(drop)
+    }
+
+    /// Makes every link work again.
+    ///
+    /// # Errors
+    /// When the rules cannot be removed.
+    pub async fn heal(&self) -> Result<(), GroundError> {
+        self.script.run(&["heal"]).await.map(drop)
+    }
+
+    /// Runs the CLI, logged in, against the first node that is ready; returns what it printed.
+    ///
+    /// # Errors
+    /// When it fails, with all that it said.
+    pub async fn temps(&self, arguments: &[&str]) -> Result<String, GroundError> {
+        self.script.run(&[&["temps"], arguments].concat()).await
+    }
+
+    /// Asks any node's REST API, logged in.
+    ///
+    /// # Errors
+    /// When no node has been logged in to.
+    pub fn client(&self) -> Result<Client, GroundError> {
+        Client::new(&self.script.folder, self.nodes().map(|node| (node.number, node.api())))
+    }
+
+    /// The number that tells this ground from others that stand at the same time.
+    #[must_use]
+    pub fn run(&self) -> u8 {
+        self.run
+    }
+
+    /// Where everything of this ground is kept.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.script.folder
+    }
+
+    /// Removes every trace, and says if that failed.
+    ///
+    /// # Errors
+    /// When something could not be removed.
+    pub async fn down(mut self) -> Result<(), GroundError> {
+        let removed = tokio::task::spawn_blocking(move || self.guard.release()).await;
+        removed.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+    }
+
+    fn address(&self, number: usize) -> Ipv4Addr {
+        let part = u8::try_from(number).expect("cluster.sh has far fewer machines than 255");
+        Ipv4Addr::new(10, 77, self.run, part)
+    }
+}
+
+/// An empty folder that is removed with the ground.
+fn make_folder() -> Result<std::path::PathBuf, GroundError> {
+    let made = tempfile::Builder::new().prefix("temps-ground-").tempdir_in(FOLDERS);
+    made.map(tempfile::TempDir::keep)
+        .map_err(|source| GroundError::Folder { path: FOLDERS.into(), source })
+}
+
+/// The number that the script has taken for this ground.
+fn read_run(folder: &Path) -> Result<u8, GroundError> {
+    let path = folder.join("run");
+    let text = fs::read_to_string(&path)
+        .map_err(|source| GroundError::Folder { path: path.clone(), source })?;
+    let malformed = |_| GroundError::Malformed { path, wanted: "a number", found: text.clone() };
+    text.trim().parse().map_err(malformed)
+}

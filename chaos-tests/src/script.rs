@@ -1,0 +1,98 @@
+//! `deploy/cluster.sh`, called for one ground.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use crate::GroundError;
+
+/// The script, from where this crate was built.
+const PROGRAM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/cluster.sh");
+/// How long one call may take. Making base images takes longest.
+const CALL_LIMIT: Duration = Duration::from_secs(240);
+
+/// How the script is called for one ground.
+#[derive(Debug, Clone)]
+pub(crate) struct Script {
+    /// The ground's folder.
+    pub folder: PathBuf,
+    binary: PathBuf,
+    images: String,
+}
+
+impl Script {
+    /// For a ground in this folder.
+    ///
+    /// # Errors
+    /// [`GroundError::NoBinary`] when there is nothing to test.
+    pub fn new(folder: PathBuf, images: &[String]) -> Result<Self, GroundError> {
+        Ok(Self { folder, binary: binary()?, images: images.join(" ") })
+    }
+
+    /// The script with the environment that makes it work on this ground.
+    pub fn command(&self, arguments: &[&str]) -> std::process::Command {
+        let mut command = std::process::Command::new(PROGRAM);
+        command
+            .args(arguments)
+            .env("TEMPS_CLUSTER_DIR", &self.folder)
+            .env("TEMPS_BIN", &self.binary);
+        command.env("TEMPS_CLUSTER_IMAGES", &self.images).env("TEMPS_IMAGE_STORE", image_store());
+        command.env("NO_COLOR", "1").env_remove("TEMPS_API_URL").env_remove("TEMPS_API_TOKEN");
+        command
+    }
+
+    /// Runs it to its end and returns its standard output.
+    ///
+    /// # Errors
+    /// When it cannot be run, fails, or takes too long.
+    pub async fn run(&self, arguments: &[&str]) -> Result<String, GroundError> {
+        let command = arguments.join(" ");
+        let mut child = Command::from(self.command(arguments));
+        let running = child.stdin(Stdio::null()).kill_on_drop(true).output();
+        let Ok(output) = timeout(CALL_LIMIT, running).await else {
+            return Err(GroundError::ScriptSlow { command, within: CALL_LIMIT });
+        };
+        let output =
+            output.map_err(|source| GroundError::Script { command: command.clone(), source })?;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        if output.status.success() {
+            return Ok(said);
+        }
+        let output = said + &String::from_utf8_lossy(&output.stderr);
+        Err(GroundError::ScriptFailed { command, output })
+    }
+}
+
+/// Whether the binary under test has this command.
+#[must_use]
+pub fn binary_has(command: &str) -> bool {
+    let Ok(binary) = binary() else { return false };
+    let mut asked = std::process::Command::new(binary);
+    asked
+        .args([command, "--help"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    asked.status().is_ok_and(|status| status.success())
+}
+
+/// The binary under test: TEMPS_BIN, or the one that was built beside this test.
+fn binary() -> Result<PathBuf, GroundError> {
+    let built = || {
+        let test = env::current_exe().unwrap_or_default();
+        test.ancestors().nth(2).unwrap_or(Path::new("")).join("temps")
+    };
+    let binary = env::var_os("TEMPS_BIN").map_or_else(built, PathBuf::from);
+    if binary.is_file() { Ok(binary) } else { Err(GroundError::NoBinary(binary)) }
+}
+
+/// Where images stay laid out from one ground to the next.
+fn image_store() -> PathBuf {
+    let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let home = || PathBuf::from(env::var_os("HOME").unwrap_or_default()).join(".cache");
+    cache.unwrap_or_else(home).join("temps/images")
+}

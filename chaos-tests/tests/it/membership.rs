@@ -1,0 +1,97 @@
+//! Nodes join, drain, leave and come back as new ones.
+
+use serde_json::Value;
+use temps_chaos_tests::{Ground, Traffic, until};
+
+use crate::common::{APP_HOST, RECOVERY, cluster, deploy, founded, healthy, names, serves};
+
+/// A token that admits one node.
+async fn token(ground: &Ground) -> String {
+    let said = ground.temps(&["nodes", "token", "--json"]).await.expect("a token is drawn");
+    let said: Value = serde_json::from_str(&said).expect("--json prints JSON");
+    said["token"].as_str().expect("the answer has the token").to_owned()
+}
+
+/// What a join that must fail says.
+async fn join_error(ground: &Ground, node: usize, token: &str) -> String {
+    let joined = ground.node(node).join(ground.node(1).peer(), token).await;
+    joined.expect_err("nobody joins with this token").to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_use_admits_one_of_two_and_strangers_stay_out() {
+    let ground = founded(3).await;
+    let peer = ground.node(1).peer();
+    let once = token(&ground).await;
+    let (node2, node3) = (ground.node(2), ground.node(3));
+    let (second, third) = tokio::join!(node2.join(peer, &once), node3.join(peer, &once));
+    assert!(second.is_ok() != third.is_ok(), "{second:?} {third:?}");
+    let loser = if second.is_ok() { 3 } else { 2 };
+
+    let used = join_error(&ground, loser, &once).await;
+    assert!(used.contains("used"), "{used}");
+    let malformed = join_error(&ground, loser, "tj_nonsense").await;
+    assert!(malformed.contains("token"), "{malformed}");
+    ground.node(loser).join(peer, &token(&ground).await).await.unwrap();
+    let client = ground.client().unwrap();
+    until("all three are members", RECOVERY, async || names(&client, loser).await.len() == 3)
+        .await
+        .unwrap();
+    for node in ground.nodes() {
+        println!("{} uses {} KiB", node.name(), node.memory_kib().unwrap());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_drains_leaves_and_rejoins_under_a_new_id() {
+    let ground = cluster(3).await;
+    deploy(&ground, 3).await.unwrap();
+    let client = ground.client().unwrap();
+    let before = names(&client, 1).await;
+    let traffic = Traffic::start(&ground.edges(&[1, 2]), APP_HOST, 30);
+
+    ground.temps(&["nodes", "drain", "n3"]).await.unwrap();
+    until("no replica is on the drained node", RECOVERY, async || {
+        let on = healthy(&client, 1).await;
+        on.len() == 3 && !on.contains(&"n3".to_owned())
+    })
+    .await
+    .unwrap();
+    ground.temps(&["nodes", "undrain", "n3"]).await.unwrap();
+
+    let node3 = ground.node(3);
+    ground.temps(&["--url", &format!("http://{}", node3.api()), "leave"]).await.unwrap();
+    until("two members are left", RECOVERY, async || names(&client, 1).await.len() == 2)
+        .await
+        .unwrap();
+    node3.stop().await.unwrap();
+    node3.wipe().unwrap();
+    node3.join(ground.node(1).peer(), &token(&ground).await).await.unwrap();
+    until("three members again", RECOVERY, async || names(&client, 3).await.len() == 3)
+        .await
+        .unwrap();
+    let after = names(&client, 1).await;
+    let id =
+        |names: &[(Value, String)]| names.iter().find(|(_, name)| name == "n3").unwrap().0.as_u64();
+    assert!(id(&after) > id(&before), "{before:?} {after:?}");
+    serves(&ground, 3).await.unwrap();
+    let report = traffic.stop().await;
+    assert_eq!(report.failed(), 0, "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn five_nodes_make_one_cluster_that_may_lose_two() {
+    let ground = cluster(5).await;
+    let client = ground.client().unwrap();
+    until("two nodes may be lost", RECOVERY, async || {
+        client.get(5, "/status").await.is_ok_and(|status| status.body["may_lose"] == 2)
+    })
+    .await
+    .unwrap();
+    for dead in [1, 3] {
+        ground.node(dead).kill9().await.unwrap();
+    }
+    let writes = temps_chaos_tests::Writes::start(client, &[2, 4, 5], "w");
+    until("changes go on", RECOVERY, async || writes.acknowledged() > 10).await.unwrap();
+    writes.stop().await;
+}

@@ -1,0 +1,82 @@
+//! Links are cut: the larger part goes on, the smaller one says what it cannot do and serves apps still.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use temps_chaos_tests::{Traffic, Writes, until};
+
+use crate::common::{
+    APP, APP_HOST, RECOVERY, cluster, deploy, know_all, leader, projects, without,
+};
+
+/// When a node without quorum counts as mute; on an idle machine it says so within two seconds.
+const REFUSED_WITHIN: Duration = Duration::from_secs(10);
+/// When the larger part counts as leaderless.
+const ELECTED_WITHIN: Duration = RECOVERY;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_that_is_cut_off_refuses_and_the_others_go_on() {
+    let ground = cluster(3).await;
+    // A replica on every node, so that a lone node can serve the app.
+    deploy(&ground, 3).await.unwrap();
+    let client = ground.client().unwrap();
+    let lone = leader(&client, 1).await.expect("a cluster that has deployed has a leader");
+    let others = without(lone);
+    let traffic = Traffic::start(&ground.edges(&[1, 2, 3]), APP_HOST, 30);
+    until("traffic flows", RECOVERY, async || traffic.done() > 60).await.unwrap();
+
+    ground.partition(&[&[lone], &others]).await.unwrap();
+    let writes = Writes::start(client.clone(), &others, "w");
+    until("the others go on", ELECTED_WITHIN, async || writes.acknowledged() > 0).await.unwrap();
+
+    let asked = Instant::now();
+    let refused = client.post(lone, "/projects", &json!({ "name": "lost" }), None).await.unwrap();
+    assert_eq!((refused.status, refused.code()), (503, "no_quorum"));
+    assert!(asked.elapsed() < REFUSED_WITHIN, "{:?}", asked.elapsed());
+    let stale = client.get(lone, &format!("/projects/{APP}?consistency=stale")).await.unwrap();
+    assert_eq!(stale.status, 200);
+    let latest = client.get(lone, &format!("/projects/{APP}")).await.unwrap();
+    assert_eq!((latest.status, latest.code()), (503, "no_quorum"));
+
+    ground.heal().await.unwrap();
+    until("the node is back", RECOVERY, async || {
+        projects(&client, lone).await.contains(&"w-0".into())
+    })
+    .await
+    .unwrap();
+    let (report, written) = (traffic.stop().await, writes.stop().await);
+    println!("{} writes, gap {:?}\n{report}", written.acknowledged.len(), written.longest_gap);
+    assert_eq!(report.failed(), 0, "{report}");
+    know_all(&client, &[1, 2, 3], &written.acknowledged).await.unwrap();
+    assert!(!projects(&client, lone).await.contains(&"lost".into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_started_alone_serves_the_apps_whose_containers_it_has() {
+    let ground = cluster(3).await;
+    deploy(&ground, 3).await.unwrap();
+    for node in ground.nodes() {
+        node.kill9().await.unwrap();
+    }
+    ground.node(2).start().await.unwrap();
+    crate::common::serves(&ground, 2).await.unwrap();
+    let client = ground.client().unwrap();
+    let stale = client.get(2, &format!("/projects/{APP}?consistency=stale")).await.unwrap();
+    assert_eq!(stale.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_node_sends_to_another_is_lost_and_changes_go_on() {
+    let ground = cluster(3).await;
+    let client = ground.client().unwrap();
+    let lone = leader(&client, 1).await.expect("a cluster that has logged a user in has a leader");
+    let others = without(lone);
+    let writes = Writes::start(client.clone(), &others, "w");
+    // The leader hears both, but only one of them hears it.
+    ground.cut(lone, others[0]).await.unwrap();
+    let before = writes.acknowledged();
+    until("changes go on", RECOVERY, async || writes.acknowledged() > before + 20).await.unwrap();
+    ground.heal().await.unwrap();
+    let written = writes.stop().await;
+    know_all(&client, &[1, 2, 3], &written.acknowledged).await.unwrap();
+}

@@ -1,0 +1,258 @@
+# shellcheck shell=bash
+# Several machines on one: sourced after lib.sh by cluster.sh. Every machine is a set of namespaces (network, mounts,
+# processes, host name) whose first process takes everything along when it ends, with an engine of its own.
+#
+#   machine n1 ─┐                      10.77.RUN.1      each machine has one link, to the router, and looks like a
+#   machine n2 ─┼─ router ─ this host  10.77.RUN.254    bare Debian: its own /run, /var/lib/docker and docker.sock.
+#   machine n3 ─┘                      10.77.RUN.253    All that passes between machines passes the router, so that
+#                                                       links are cut there and no machine has to know.
+#
+# FOLDER holds: run   the number RUN of this ground        n1/ n2/ …   a folder for each machine:
+#   init.pid    the machine's first process    run/docker.sock   its engine, for `docker -H`
+#   dockerd.log dockerd.json resolv.conf docker/
+
+# How long an engine may take to answer. Seconds.
+ENGINE_SECONDS=60
+# Grounds that may stand at the same time on one host.
+MAX_RUNS=250
+HOST_PART=253
+ROUTER_PART=254
+
+# run_number: of the ground in FOLDER.
+# shellcheck disable=SC2153 # the script that sources this sets FOLDER
+run_number() { cat "$FOLDER/run"; }
+
+# netns I, or `netns router`
+netns() { printf 'temps-%s-%s\n' "$(run_number)" "${1/#[0-9]/n$1}"; }
+
+# ip_of PART: the address of a machine, the host or the router.
+ip_of() { printf '10.77.%s.%s\n' "$(run_number)" "$1"; }
+
+# host_link: what this host's link to the router is called.
+host_link() { printf 'temps-%s\n' "$(run_number)"; }
+
+# machines: the numbers of those that have a folder.
+machines() { find "$FOLDER" -mindepth 1 -maxdepth 1 -name 'n[1-9]*' -printf '%f\n' | tr -d n | sort -n; }
+
+# take_run_number: the router's name can be taken only once, which makes this safe against others who do the same.
+take_run_number() {
+    local run
+    for ((run = 1; run <= MAX_RUNS; run++)); do
+        ip netns add "temps-$run-router" 2>/dev/null || continue
+        printf '%s\n' "$run" >"$FOLDER/run"
+        return
+    done
+    printf 'all %s numbers are taken\n' "$MAX_RUNS"
+    return 1
+}
+
+make_network() {
+    take_run_number
+    local router link
+    router=$(netns router) link=$(host_link)
+    ip link add "$link" type veth peer name host netns "$router"
+    connect_to_router "$link" "$HOST_PART"
+    ip route add "$(ip_of 0)/24" via "$(ip_of $ROUTER_PART)" dev "$link"
+    ip -n "$router" link set lo up
+    add_router_port host "$HOST_PART"
+    # What is sent to a machine that is off gets no answer at all.
+    ip -n "$router" route add blackhole "$(ip_of 0)/24"
+    ip -n "$router" route add default via "$(ip_of $HOST_PART)" dev host
+    ip netns exec "$router" sysctl -q net.ipv4.ip_forward=1
+    way_out -I
+}
+
+# connect_to_router LINK PART [IP OPTION…]
+connect_to_router() {
+    ip "${@:3}" addr add "$(ip_of "$2")/32" dev "$1"
+    ip "${@:3}" link set "$1" up
+    ip "${@:3}" route add "$(ip_of $ROUTER_PART)" dev "$1" scope link
+}
+
+# add_router_port LINK PART
+add_router_port() {
+    local router
+    router=$(netns router)
+    ip -n "$router" addr add "$(ip_of $ROUTER_PART)/32" dev "$1"
+    ip -n "$router" link set "$1" up
+    ip -n "$router" route add "$(ip_of "$2")" dev "$1" scope link
+}
+
+# way_out -I|-D: lets the machines reach what this host reaches, for builds that fetch packages.
+way_out() {
+    local link net
+    link=$(host_link) net=$(ip_of 0)/24
+    iptables -w "$1" FORWARD -i "$link" -j ACCEPT
+    iptables -w "$1" FORWARD -o "$link" -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+    iptables -w -t nat "$1" POSTROUTING -s "$net" ! -o "$link" -j MASQUERADE
+}
+
+remove_network() {
+    way_out -D 2>/dev/null || true
+    ip link del "$(host_link)" 2>/dev/null || true
+    ip netns del "$(netns router)" 2>/dev/null || true
+}
+
+# --- one machine -----------------------------------------------------------------------------------------------------
+
+# init_pid I
+init_pid() { cat "$FOLDER/n$1/init.pid" 2>/dev/null; }
+
+machine_runs() { [[ -d /proc/$(init_pid "$1" || echo none)/ns ]] && ! pid_is_gone "$(init_pid "$1")"; }
+
+make_machine_network() {
+    local name
+    name=$(netns "$1")
+    ip netns add "$name"
+    ip link add "p$1" netns "$(netns router)" type veth peer name eth0 netns "$name"
+    ip -n "$name" link set lo up
+    connect_to_router eth0 "$1" -n "$name"
+    ip -n "$name" route add default via "$(ip_of $ROUTER_PART)" dev eth0
+    add_router_port "p$1" "$1"
+}
+
+# write_machine I: its folder. The bridges' addresses are private to the machine, but told apart in logs.
+write_machine() {
+    local folder=$FOLDER/n$1
+    # Nothing of /run outlives a boot; an old pid file there would be taken for a process of this one.
+    rm -rf "$folder/run" "$folder/init.pid"
+    mkdir -p "$folder/run/lock" "$folder/docker"
+    cat /run/systemd/resolve/resolv.conf >"$folder/resolv.conf" 2>/dev/null || cat /etc/resolv.conf >"$folder/resolv.conf"
+    cat >"$folder/dockerd.json" <<JSON
+{ "bip": "10.78.$1.1/24", "storage-driver": "overlay2",
+  "exec-opts": ["native.cgroupdriver=cgroupfs"], "cgroup-parent": "/$(netns "$1")" }
+JSON
+}
+
+# The machine's first process. /proc still counts from the host when it writes its own number down. It outlives its
+# engine and inherits whom a parent left behind. Not `ip netns exec`, which hides the cgroups.
+# shellcheck disable=SC2016 # expanded in the machine
+MACHINE_INIT='
+    folder=$1
+    read -r pid _ </proc/self/stat
+    mount -t proc proc /proc
+    mount --bind "$folder/resolv.conf" /etc/resolv.conf
+    mkdir -p /var/lib/docker
+    mount --bind "$folder/docker" /var/lib/docker
+    store=$(cat "$folder/../store" || true)
+    for layer in ${store:+"$store"/overlay2/*/diff}; do
+        place=/var/lib/docker${layer#"$store"}
+        [[ ! -d $place ]] || mount --options bind,ro "$layer" "$place"
+    done
+    mount --bind "$folder/run" /run
+    hostname "${folder##*/}"
+    dockerd --config-file "$folder/dockerd.json" >>"$folder/dockerd.log" 2>&1 &
+    printf "%s\n" "$pid" >"$folder/init.pid"
+    sleep infinity & wait $!'
+
+# boot_machine I: returns when its engine answers.
+boot_machine() {
+    local folder=$FOLDER/n$1
+    write_machine "$1"
+    make_machine_network "$1"
+    setsid nsenter --net="/run/netns/$(netns "$1")" \
+        unshare --mount --propagation slave --pid --fork --kill-child --uts --ipc \
+        bash -euc "$MACHINE_INIT" init "$folder" >>"$folder/dockerd.log" 2>&1 </dev/null 9>&- &
+    wait_until "$ENGINE_SECONDS" machine_docker "$1" version || {
+        tail -n "$STEP_LOG_TAIL" "$folder/dockerd.log"
+        return 1
+    }
+}
+
+# machine_docker I COMMAND…: its engine, from outside.
+machine_docker() { docker -H "unix://$FOLDER/n$1/run/docker.sock" "${@:2}"; }
+
+# machine_spawn I PID-FILE LOG COMMAND…: starts a command in the machine, apart from this script.
+# The pid file gets its number as the host counts; the mounts are entered last, because /proc changes with them.
+machine_spawn() {
+    local init
+    init=$(init_pid "$1")
+    rm -f "$2"
+    # shellcheck disable=SC2016 # expanded in the machine
+    nsenter --target "$init" --net --pid --uts --ipc setsid --fork bash -euc '
+        read -r pid _ </proc/self/stat
+        printf "%s\n" "$pid" >"$1"
+        exec nsenter --mount="/proc/$2/ns/mnt" "${@:3}"' spawn "$2" "$init" "${@:4}" >>"$3" 2>&1 </dev/null 9>&-
+    wait_until 5 test -s "$2"
+}
+
+# power_off I: its link goes first, so that nobody is told that its connections end.
+power_off() {
+    local pid
+    ip -n "$(netns router)" link del "p$1" 2>/dev/null || true
+    if pid=$(init_pid "$1"); then
+        kill -9 "$pid" 2>/dev/null || true
+        wait_until 20 pid_is_gone "$pid"
+    fi
+    # A boot that was broken off may not have written its pid down yet.
+    ip netns pids "$(netns "$1")" 2>/dev/null | xargs -r kill -9 2>/dev/null || true
+    rm -f "$FOLDER/n$1/init.pid"
+    ip netns del "$(netns "$1")" 2>/dev/null || true
+    remove_cgroups "$1"
+}
+
+remove_cgroups() {
+    find /sys/fs/cgroup -depth -type d -path "/sys/fs/cgroup/*$(netns "$1")*" -exec rmdir {} + 2>/dev/null || true
+}
+
+# --- images ----------------------------------------------------------------------------------------------------------
+
+# need_image_store FOLDER IMAGE…: the engine's files for these images of this host's engine, loaded once; prints where.
+need_image_store() {
+    local cache=$1 store
+    shift
+    store=$cache/store-$(printf '%s\n' "$@" "$(docker image inspect -f '{{.Id}}' "$@")" | sha256sum | cut -c1-16)
+    [[ -d $store ]] || make_image_store "$store" "$@" >&2
+    printf '%s\n' "$store"
+}
+
+# make_image_store STORE IMAGE…: by a machine 0 that lives for this alone. Older stores that nobody mounts go.
+make_image_store() {
+    local old
+    for old in "${1%/*}"/store-*; do
+        grep -qsF "/${old##*/}/" /proc/[0-9]*/mountinfo || rm -rf "$old"
+    done
+    mkdir -p "$1.new"
+    boot_machine 0
+    docker save "${@:2}" | machine_docker 0 load
+    power_off 0
+    mv "$FOLDER"/n0/docker/{image,overlay2} "$1.new"
+    rm -rf "$FOLDER/n0"
+    mv "$1.new" "$1"
+}
+
+# give_images I STORE: the images' names and layers, but not the files, which the machine mounts from the store.
+# Layers are never written to, so one copy is enough; copying or linking every file would take longer than booting.
+give_images() {
+    local layers=$FOLDER/n$1/docker/overlay2 layer
+    mkdir -p "$layers"
+    cp -a "$2/image" "$FOLDER/n$1/docker/"
+    cp -a "$2/overlay2/l" "$layers/"
+    for layer in "$2"/overlay2/*/diff; do
+        layer=${layer%/diff}
+        mkdir -p "$layers/${layer##*/}/diff"
+        find "$layer" -mindepth 1 -maxdepth 1 ! -name diff -exec cp -a -t "$layers/${layer##*/}" {} +
+    done
+}
+
+# --- links -----------------------------------------------------------------------------------------------------------
+
+# cut_links FROM:TO…: nothing passes that way from one machine to the other, all at the same moment.
+cut_links() {
+    local pair rules=''
+    for pair; do rules+="-A FORWARD -s $(ip_of "${pair%:*}") -d $(ip_of "${pair#*:}") -j DROP"$'\n'; done
+    printf '*filter\n%sCOMMIT\n' "$rules" | nsenter --net="/run/netns/$(netns router)" iptables-restore --noflush
+}
+
+heal_links() { nsenter --net="/run/netns/$(netns router)" iptables -w -F FORWARD; }
+
+# pairs_between GROUP…: each FROM:TO whose ends are in different groups; a group is written 1,2,3.
+pairs_between() {
+    local from to a b
+    for from; do
+        for to; do
+            [[ $from != "$to" ]] || continue
+            for a in ${from//,/ }; do for b in ${to//,/ }; do printf '%s:%s\n' "$a" "$b"; done; done
+        done
+    done
+}

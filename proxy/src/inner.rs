@@ -1,0 +1,123 @@
+//! The names by which apps reach each other, `<project>-<environment>.temps.internal`, and who may use them. Pure, but
+//! for what it is told by.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use ipnet::Ipv4Net;
+use temps_state::{INTERNAL_DOMAIN, ProjectId};
+use tokio::sync::watch;
+
+use crate::error_page::Fault;
+
+/// The port of internal names: the one that `http://…` means.
+pub const INNER_PORT: u16 = 80;
+
+/// The project of every container of this node, by the address that it asks from.
+pub type Residents = Arc<BTreeMap<IpAddr, ProjectId>>;
+
+/// Where this node's containers ask for each other's apps, and who they are.
+#[derive(Debug, Clone)]
+pub struct Inner {
+    /// The node's own address on the network of its containers, once that network is there.
+    pub gateway: watch::Receiver<Option<Ipv4Net>>,
+    /// Its containers.
+    pub residents: watch::Receiver<Residents>,
+    /// The port; [`INNER_PORT`], except in tests.
+    pub port: u16,
+}
+
+impl Inner {
+    /// Where containers ask now.
+    pub(crate) fn door(&self) -> Option<SocketAddr> {
+        let gateway = *self.gateway.borrow();
+        gateway.map(|gateway| SocketAddr::new(gateway.addr().into(), self.port))
+    }
+
+    /// What is known now.
+    pub(crate) fn inside(&self) -> Inside {
+        Inside { door: self.door(), residents: self.residents.borrow().clone() }
+    }
+}
+
+/// What decides about requests to internal names.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Inside {
+    door: Option<SocketAddr>,
+    residents: Residents,
+}
+
+impl Inside {
+    /// Whether a request that came in `at` this address may go on to an app `of` this project: only through the door of
+    /// the containers, and only from a container of the same project.
+    pub(crate) fn judge(
+        &self,
+        at: Option<SocketAddr>,
+        caller: IpAddr,
+        of: ProjectId,
+    ) -> Result<(), Fault> {
+        if at.is_none() || at != self.door {
+            return Err(Fault::UnknownHost);
+        }
+        match self.residents.get(&caller) {
+            None => Err(Fault::UnknownCaller),
+            Some(project) if *project != of => Err(Fault::OtherProject),
+            Some(_) => Ok(()),
+        }
+    }
+}
+
+/// `shop-production` of `shop-production.temps.internal`; nothing where the host is not an internal name.
+pub(crate) fn label_of(host: &str) -> Option<&str> {
+    host.strip_suffix(INTERNAL_DOMAIN)?.strip_suffix('.')
+}
+
+#[cfg(test)]
+mod tests {
+    use temps_state::Id;
+
+    use super::*;
+
+    #[test]
+    fn internal_names_are_known_by_their_domain() {
+        for (host, label) in [
+            ("shop-production.temps.internal", Some("shop-production")),
+            ("a.b.temps.internal", Some("a.b")),
+            (".temps.internal", Some("")),
+            ("temps.internal", None),
+            ("shop-production.localho.st", None),
+            ("shoptemps.internal", None),
+            ("temps.internal.example.com", None),
+            ("", None),
+        ] {
+            assert_eq!(label_of(host), label, "{host}");
+        }
+    }
+
+    #[test]
+    fn only_containers_of_the_same_project_may_ask_and_only_at_their_door() {
+        let [shop, blog] = [1, 2].map(|n| ProjectId::from_parts(0, n));
+        let addr = |text: &str| text.parse::<IpAddr>().unwrap();
+        let door: SocketAddr = "172.19.0.1:80".parse().unwrap();
+        let residents =
+            Arc::new(BTreeMap::from([(addr("172.19.0.2"), shop), (addr("172.19.0.3"), blog)]));
+        let inside = Inside { door: Some(door), residents: residents.clone() };
+        for (at, caller, verdict) in [
+            (Some("172.19.0.1:80"), "172.19.0.2", Ok(())),
+            (Some("172.19.0.1:80"), "172.19.0.3", Err(Fault::OtherProject)),
+            (Some("172.19.0.1:80"), "172.19.0.4", Err(Fault::UnknownCaller)),
+            (Some("172.19.0.1:80"), "172.19.0.1", Err(Fault::UnknownCaller)),
+            (Some("172.19.0.1:8080"), "172.19.0.2", Err(Fault::UnknownHost)),
+            (Some("192.0.2.7:80"), "172.19.0.2", Err(Fault::UnknownHost)),
+            (None, "172.19.0.2", Err(Fault::UnknownHost)),
+        ] {
+            let at = at.map(|at| at.parse().unwrap());
+            assert_eq!(inside.judge(at, addr(caller), shop), verdict, "{at:?} {caller}");
+        }
+        let shut = Inside { door: None, residents };
+        for at in [None, Some(door)] {
+            assert_eq!(shut.judge(at, addr("172.19.0.2"), shop), Err(Fault::UnknownHost));
+        }
+    }
+}

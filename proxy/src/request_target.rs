@@ -1,0 +1,92 @@
+//! Judges a request's target: a path, `*`, or a whole URL (RFC 9112 §3.2). Pure.
+
+use http::uri::PathAndQuery;
+
+use crate::error_page::Fault;
+use crate::head::is_host_octet;
+
+/// Passes a target that everything behind the edge reads alike; gives the authority of one that is a whole URL.
+pub(crate) fn judge_target(target: &[u8]) -> Result<Option<&[u8]>, Fault> {
+    if target == b"*" {
+        return Ok(None);
+    }
+    let (authority, path) = split(target);
+    let begins = match authority {
+        Some(_) => path.is_empty() || path.starts_with(b"/") || path.starts_with(b"?"),
+        None => path.starts_with(b"/"),
+    };
+    if !begins {
+        return Err(Fault::BadRequest("the target is neither a path nor an http URL"));
+    }
+    if authority.is_some_and(|a| a.is_empty() || !a.iter().all(|octet| is_host_octet(*octet))) {
+        return Err(Fault::BadRequest("the target's host is not a host name"));
+    }
+    // The very parser that reads it later: what it refuses must be refused here, with a page that says why.
+    let readable = path.is_empty() || PathAndQuery::try_from(path).is_ok();
+    if !readable || !path.iter().all(|octet| is_path_octet(*octet)) {
+        return Err(Fault::BadRequest("the target has characters that must be percent-encoded"));
+    }
+    Ok(authority)
+}
+
+/// The authority of a whole URL, and what follows it.
+fn split(target: &[u8]) -> (Option<&[u8]>, &[u8]) {
+    for scheme in [&b"http://"[..], b"https://"] {
+        let (begin, rest) = target.split_at(scheme.len().min(target.len()));
+        if begin.eq_ignore_ascii_case(scheme) {
+            let end = rest.iter().position(|o| matches!(o, b'/' | b'?')).unwrap_or(rest.len());
+            return (Some(&rest[..end]), &rest[end..]);
+        }
+    }
+    (None, target)
+}
+
+fn is_path_octet(octet: u8) -> bool {
+    octet > b' ' && octet != 0x7f && octet != b'#'
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_and_urls_pass() {
+        for (target, authority) in [
+            (&b"/"[..], None),
+            (b"*", None),
+            (b"//a/b", None),
+            (b"/a?b=c/d?e", None),
+            (b"/%3C{\"a\"}?{1}", None),
+            ("/\u{e4}".as_bytes(), None),
+            (b"http://a.b:80/c", Some(&b"a.b:80"[..])),
+            (b"HTTPS://a", Some(b"a")),
+            (b"http://a?b", Some(b"a")),
+        ] {
+            assert_eq!(judge_target(target), Ok(authority), "{}", target.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn what_is_read_in_two_ways_is_refused() {
+        for target in [
+            &b"a"[..],
+            b"?a",
+            b"a:80",
+            b"ftp://a/",
+            b"http:/a",
+            b"http:///a",
+            b"http://a@b/",
+            b"http://a\\b/",
+            b"/a#b",
+            b"/a b",
+            b"/<",
+            b"/?<",
+            b"/?\"",
+            b"/\xff",
+            b"/\x7f",
+            b"/\0",
+        ] {
+            assert!(judge_target(target).is_err(), "{}", target.escape_ascii());
+        }
+    }
+}

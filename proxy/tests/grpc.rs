@@ -1,0 +1,146 @@
+//! gRPC: HTTP/2 on the whole way, so that trailers arrive.
+
+mod support;
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use futures::StreamExt;
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, BodyStream, Empty, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper::client::conn::http2::SendRequest;
+use hyper::header::HeaderMap;
+use hyper::service::service_fn;
+use hyper::{Request, Response, Version};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use support::upstream::Upstream;
+use support::{PATIENCE, TestEdge, host};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_util::task::AbortOnDropHandle;
+
+type Body = BoxBody<Bytes, hyper::Error>;
+type Frames = mpsc::Sender<Result<Frame<Bytes>, Infallible>>;
+
+/// A server that speaks HTTP/2 only: sends every piece back and ends with trailers, or has trailers alone.
+async fn grpc_app() -> (SocketAddr, AbortOnDropHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let addr = listener.local_addr().expect("an address");
+    let task = tokio::spawn(async move {
+        let mut connections = tokio::task::JoinSet::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+            connections.spawn(server.serve_connection(TokioIo::new(stream), service_fn(answer)));
+        }
+    });
+    (addr, AbortOnDropHandle::new(task))
+}
+
+async fn answer(request: Request<Incoming>) -> Result<Response<Body>, hyper::Error> {
+    let response = Response::builder().header("content-type", "application/grpc");
+    if request.uri().path() == "/none" {
+        let response = response.header("grpc-status", "5").body(Empty::new());
+        return Ok(response.expect("an answer").map(|body| body.map_err(|n| match n {}).boxed()));
+    }
+    assert_eq!(request.version(), Version::HTTP_2);
+    let te = request.headers()["te"].clone();
+    assert!(request.headers().contains_key("x-request-id"));
+    let pieces = BodyStream::new(request.into_body())
+        .filter(|frame| std::future::ready(frame.as_ref().map_or(true, |frame| frame.is_data())));
+    let mut trailers = HeaderMap::new();
+    trailers.insert("grpc-status", "0".parse().expect("a value"));
+    trailers.insert("x-te", te);
+    let end = futures::stream::once(async { Ok(Frame::trailers(trailers)) });
+    Ok(response.body(BodyExt::boxed(StreamBody::new(pieces.chain(end)))).expect("an answer"))
+}
+
+async fn client<B>(edge: &TestEdge) -> SendRequest<B>
+where
+    B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let stream = TokioIo::new(TcpStream::connect(edge.http).await.expect("it listens"));
+    let (sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), stream).await.expect("HTTP/2");
+    tokio::spawn(connection);
+    sender
+}
+
+fn request<B>(app: &str, path: &str, body: B) -> Request<B> {
+    Request::post(format!("http://{}{path}", host(app)))
+        .header("content-type", "application/grpc+proto")
+        .header("te", "trailers")
+        .body(body)
+        .expect("a request")
+}
+
+#[tokio::test]
+async fn trailers_arrive() {
+    let mut edge = TestEdge::start().await;
+    let (addr, _app) = grpc_app().await;
+    edge.app("rpc", &[addr]).await;
+    let mut client = client(&edge).await;
+    for _ in 0..3 {
+        let body = Full::new(Bytes::from_static(b"\0\0\0\0\x02hi"));
+        let answer = client.send_request(request("rpc", "/echo", body)).await.unwrap();
+        assert_eq!(answer.status(), 200);
+        assert!(answer.headers().contains_key("x-request-id"));
+        let whole = answer.into_body().collect().await.unwrap();
+        let trailers = whole.trailers().expect("trailers").clone();
+        assert_eq!(
+            (&trailers["grpc-status"], &trailers["x-te"]),
+            (&"0".parse().unwrap(), &"trailers".parse().unwrap())
+        );
+        assert_eq!(&whole.to_bytes()[..], b"\0\0\0\0\x02hi");
+    }
+    let answer = client.send_request(request("rpc", "/none", Full::default())).await.unwrap();
+    assert_eq!(answer.headers()["grpc-status"], "5");
+}
+
+#[tokio::test]
+async fn messages_stream_both_ways() {
+    let mut edge = TestEdge::start().await;
+    let (addr, _app) = grpc_app().await;
+    edge.app("rpc", &[addr]).await;
+    let mut client = client(&edge).await;
+    let (frames, body): (Frames, _) = mpsc::channel(1);
+    let body = StreamBody::new(tokio_stream(body));
+    let answer = client.send_request(request("rpc", "/echo", body));
+    frames.send(Ok(Frame::data(Bytes::from_static(b"0")))).await.unwrap();
+    let mut answer = timeout(PATIENCE, answer).await.unwrap().unwrap().into_body();
+    for n in 0..5 {
+        let frame = timeout(PATIENCE, answer.frame()).await.unwrap().unwrap().unwrap();
+        assert_eq!(frame.into_data().unwrap(), n.to_string());
+        frames.send(Ok(Frame::data((n + 1).to_string().into()))).await.unwrap();
+    }
+    drop(frames);
+    let rest = answer.collect().await.unwrap();
+    assert_eq!(rest.trailers().unwrap()["grpc-status"], "0");
+}
+
+fn tokio_stream<T: Send + 'static>(
+    receiver: mpsc::Receiver<T>,
+) -> futures::stream::BoxStream<'static, T> {
+    futures::stream::unfold(receiver, |mut receiver| async {
+        receiver.recv().await.map(|item| (item, receiver))
+    })
+    .boxed()
+}
+
+#[tokio::test]
+async fn an_app_that_speaks_only_http1_keeps_all_else() {
+    let mut edge = TestEdge::start().await;
+    let app = Upstream::start("one").await;
+    edge.app("shop", &[app.addr]).await;
+    let h2 = edge.builder(&["shop"]).http2_prior_knowledge().build().unwrap();
+    let json = h2.post(edge.url("shop", "/echo")).header("content-type", "application/json");
+    assert!(json.send().await.unwrap().text().await.unwrap().starts_with("POST /echo HTTP/1.1"));
+    let h1 = edge.client(&["shop"]).post(edge.url("shop", "/echo"));
+    let answer = h1.header("content-type", "application/grpc").send().await.unwrap();
+    assert!(answer.text().await.unwrap().starts_with("POST /echo HTTP/1.1"));
+    let grpc = h2.post(edge.url("shop", "/echo")).header("content-type", "application/grpc");
+    assert_eq!(grpc.send().await.unwrap().status(), 502);
+}

@@ -1,0 +1,181 @@
+//! What only the leader does: founds the authority, says who is lost, changes who votes.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use openraft::{BasicNode, ChangeMembers};
+use temps_state::{Actor, ClusterKey, Command, Node, NodeId, Standing};
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tracing::{info, warn};
+
+use super::expected::Expected;
+use super::group::{Group, leads};
+use crate::liveness::{Verdict, judge};
+use crate::membership::{Change, NodeView, View, next};
+use crate::trust::draw_authority;
+use crate::types::RaftMetrics;
+use crate::{Proposal, ProposeError, RaftError};
+
+/// How often the leader looks.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// How many entries a node may be behind and still get a vote.
+const BEHIND_MAX: u64 = 500;
+/// How long one change of the members may take.
+const CHANGE_TIMEOUT: Duration = Duration::from_secs(10);
+
+impl Group {
+    /// Founds the cluster's authority, if there is none.
+    pub(super) async fn found_authority(
+        &self,
+        key: &ClusterKey,
+        cluster: &str,
+    ) -> Result<(), RaftError> {
+        if self.applied().authority().is_some() {
+            return Ok(());
+        }
+        let authority = draw_authority(key, cluster, Timestamp::now())?;
+        match self.order(Command::FoundAuthority { authority }).await {
+            Ok(()) | Err(ProposeError::Rejected(_)) => Ok(()),
+            Err(error) => Err(RaftError::failed(error)),
+        }
+    }
+
+    /// Founds it while this node leads, should it be missing. Runs until it is there.
+    pub(super) async fn keep_authority(self, key: ClusterKey, cluster: String) {
+        let mut ticks = ticks();
+        while self.applied().authority().is_none() {
+            ticks.tick().await;
+            if leads(&self.metrics())
+                && let Err(error) = self.found_authority(&key, &cluster).await
+            {
+                warn!(%error, "the cluster's authority could not be founded");
+            }
+        }
+    }
+
+    /// Says who is lost and who is back, while this node leads. Runs until Raft ends.
+    pub(super) async fn watch_nodes(self) {
+        let (mut ticks, mut expected) = (ticks(), Expected::default());
+        loop {
+            ticks.tick().await;
+            let metrics = self.metrics();
+            expected.follow(&metrics, self.leader_heard().await);
+            if !leads(&metrics) {
+                continue;
+            }
+            for command in self.verdicts(&expected) {
+                // What was not said now is said in the next round.
+                let _ = self.order(command).await;
+            }
+        }
+    }
+
+    /// Nodes that are no members yet are not called, so nothing is said of them.
+    fn verdicts(&self, expected: &Expected) -> Vec<Command> {
+        let applied = self.applied();
+        let others = applied.nodes.values().filter(|node| node.id != self.node);
+        let commands = others.filter_map(|node| {
+            let expected = expected.since(node.id)?.elapsed();
+            Some(match judge(!node.is_reachable(), self.heard(node.id), expected)? {
+                Verdict::Lost => Command::LoseNode { id: node.id },
+                Verdict::Back => Command::RegainNode { id: node.id },
+            })
+        });
+        commands.collect()
+    }
+
+    /// Brings the members to what they should be, while this node leads. Runs until Raft ends.
+    pub(super) async fn keep_members(self) {
+        let mut ticks = ticks();
+        loop {
+            ticks.tick().await;
+            let metrics = self.metrics();
+            if !leads(&metrics) || !self.leads_quorum(&metrics) {
+                continue;
+            }
+            let Some(change) = next(&self.view(&metrics)) else { continue };
+            info!(?change, "changing the members");
+            match timeout(CHANGE_TIMEOUT, self.change(change.clone())).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => warn!(?change, %error, "the members could not be changed"),
+                Err(_) => warn!(?change, "changing the members takes long"),
+            }
+        }
+    }
+
+    fn view(&self, metrics: &RaftMetrics) -> View {
+        let membership = metrics.membership_config.membership();
+        let now = Timestamp::now();
+        let voters: BTreeSet<NodeId> = membership.voter_ids().map(NodeId).collect();
+        let nodes =
+            self.applied().nodes.values().map(|node| node_view(node, metrics, now)).collect();
+        View {
+            leader: self.node,
+            is_joint: membership.get_joint_config().len() > 1,
+            learners: membership.learner_ids().map(NodeId).collect(),
+            voters,
+            nodes,
+        }
+    }
+
+    async fn change(&self, change: Change) -> Result<(), RaftError> {
+        let raft = &self.raft;
+        let changed = match change {
+            Change::Expire(id) => {
+                return self.order(Command::RemoveNode { id }).await.map_err(RaftError::failed);
+            }
+            Change::HandOver(to) => {
+                return raft.trigger().transfer_leader(to.0).await.map_err(RaftError::failed);
+            }
+            Change::Add(id, address) => raft.add_learner(id.0, member(Some(address)), false).await,
+            Change::Finish => {
+                raft.change_membership(ChangeMembers::AddVoterIds(BTreeSet::new()), true).await
+            }
+            Change::Vote(voters) => {
+                let voters = voters.into_iter().map(|id| id.0).collect();
+                raft.change_membership(ChangeMembers::ReplaceAllVoters(voters), true).await
+            }
+            Change::Remove(id) => {
+                let gone = ChangeMembers::RemoveNodes(BTreeSet::from([id.0]));
+                raft.change_membership(gone, true).await
+            }
+        };
+        changed.map(drop).map_err(RaftError::failed)
+    }
+
+    async fn order(&self, command: Command) -> Result<(), ProposeError> {
+        let proposal = Proposal::new(Actor::Node { id: self.node }, command);
+        self.propose(proposal).await.map(drop)
+    }
+}
+
+/// How a node at an address is written into the membership.
+pub fn member(address: Option<SocketAddr>) -> BasicNode {
+    address.map_or_else(BasicNode::default, |address| BasicNode::new(address.to_string()))
+}
+
+fn ticks() -> tokio::time::Interval {
+    let mut ticks = interval(LOOK_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
+fn node_view(node: &Node, metrics: &RaftMetrics, now: Timestamp) -> NodeView {
+    let since = |at: Timestamp| now.duration_since(at).unsigned_abs();
+    let matched = metrics.replication.as_ref().and_then(|all| all.get(&node.id.0));
+    let matched = matched.and_then(|at| at.as_ref()).map(|at| at.index);
+    let last = metrics.last_log_index.unwrap_or_default();
+    NodeView {
+        id: node.id,
+        address: node.address,
+        standing: node.standing,
+        age: match node.standing {
+            Standing::Joining => since(node.joined_at),
+            Standing::Ready | Standing::Draining => Duration::ZERO,
+        },
+        lost: node.lost_since.map(since),
+        caught_up: matched.is_some_and(|matched| matched + BEHIND_MAX >= last),
+    }
+}

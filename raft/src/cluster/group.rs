@@ -1,0 +1,162 @@
+//! This node's part in the group: what the handle, the services and the leader's duties have in common.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use openraft::async_runtime::watch::WatchReceiver;
+use openraft::{Instant as _, ServerState};
+use temps_state::NodeId;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::{Duration, Instant, MissedTickBehavior, interval, sleep};
+
+use super::edge::Edge;
+use super::quorum::is_quorum;
+use super::read::Reads;
+use crate::config::{HEARTBEAT_EVERY, PROPOSALS_MAX, QUORUM_SILENCE, RETRY_PAUSE};
+use crate::peer::Peers;
+use crate::snapshots::Snapshots;
+use crate::types::{Raft, RaftMetrics};
+use crate::{Applied, PeerStatus};
+
+/// How often somebody who waits looks whether the quorum is still there.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// This node's part in the group. Clones share it.
+#[derive(Clone)]
+pub struct Group {
+    pub(crate) node: NodeId,
+    pub(crate) raft: Raft,
+    pub(crate) edge: Edge,
+    pub(crate) snapshots: Snapshots,
+    pub(super) data_dir: Arc<Path>,
+    pub(super) applied: watch::Receiver<Arc<Applied>>,
+    pub(super) peers: Option<Arc<Peers>>,
+    pub(super) proposals: Arc<Semaphore>,
+    pub(super) reads: Reads,
+    quorum: Arc<watch::Sender<bool>>,
+}
+
+impl Group {
+    /// Takes part.
+    pub fn new(
+        node: NodeId,
+        data_dir: PathBuf,
+        snapshots: Snapshots,
+        raft: Raft,
+        applied: watch::Receiver<Arc<Applied>>,
+        peers: Option<Arc<Peers>>,
+    ) -> Self {
+        Self {
+            node,
+            edge: Edge::new(applied.clone()),
+            data_dir: data_dir.into(),
+            snapshots,
+            proposals: Arc::new(Semaphore::new(PROPOSALS_MAX)),
+            reads: Reads::new(node, raft.clone(), peers.clone()),
+            raft,
+            applied,
+            peers,
+            quorum: Arc::new(watch::Sender::new(false)),
+        }
+    }
+
+    /// What this node has applied.
+    pub fn applied(&self) -> Arc<Applied> {
+        self.applied.borrow().clone()
+    }
+
+    /// Tells of every change of it.
+    pub(super) fn watch(&self) -> watch::Receiver<Arc<Applied>> {
+        self.applied.clone()
+    }
+
+    /// How Raft is, as of now.
+    pub(crate) fn metrics(&self) -> RaftMetrics {
+        self.raft.metrics().borrow_watched().clone()
+    }
+
+    /// What this node tells others of itself.
+    pub(crate) fn own_status(&self) -> PeerStatus {
+        PeerStatus {
+            applied: self.applied.borrow().index,
+            last_log: self.raft.metrics().borrow_watched().last_log_index.unwrap_or_default(),
+            edge_applied: self.edge.applied(),
+            version: env!("CARGO_PKG_VERSION").into(),
+        }
+    }
+
+    /// Returns once this node has heard nothing of a quorum for so long that there is none.
+    pub(super) async fn quorum_lost(&self) {
+        while self.hears_quorum().await {
+            sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Follows whether there is a quorum. Runs until Raft ends.
+    pub(super) async fn watch_quorum(self) {
+        loop {
+            let now = self.hears_quorum().await;
+            self.quorum.send_if_modified(|had| std::mem::replace(had, now) != now);
+            sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Whether there was a quorum a moment ago, as far as this node can tell.
+    pub fn saw_quorum(&self) -> bool {
+        *self.quorum.borrow() || is_alone(self.node, &self.metrics())
+    }
+
+    /// Whether this leader has heard of a quorum of late. It is its own quorum when nobody else votes.
+    pub(super) fn leads_quorum(&self, metrics: &RaftMetrics) -> bool {
+        let is_heard =
+            |id: NodeId| id == self.node || self.heard(id).is_some_and(|ago| ago < QUORUM_SILENCE);
+        is_quorum(metrics.membership_config.membership().get_joint_config(), is_heard)
+    }
+
+    /// How long ago another node answered this one as its leader.
+    pub(super) fn heard(&self, node: NodeId) -> Option<Duration> {
+        self.peers.as_ref()?.heard().ago(node)
+    }
+
+    /// Tells that this node leads, while it does. Runs until Raft ends.
+    pub(super) async fn beat(self) {
+        let mut beats = interval(HEARTBEAT_EVERY);
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            beats.tick().await;
+            if leads(&self.metrics()) && self.raft.trigger().heartbeat().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Whether a quorum answered this leader of late, or a leader called this follower.
+    async fn hears_quorum(&self) -> bool {
+        let metrics = self.metrics();
+        if leads(&metrics) {
+            return self.leads_quorum(&metrics);
+        }
+        self.leader_heard().await.is_some_and(|ago| ago < QUORUM_SILENCE)
+    }
+
+    /// How long ago a leader called this node, or a vote changed here.
+    pub(super) async fn leader_heard(&self) -> Option<Duration> {
+        let heard = self.raft.with_raft_state(|state| state.vote_last_modified()).await;
+        Some(heard.ok().flatten()?.elapsed())
+    }
+}
+
+/// Whether these are the metrics of a leader.
+pub fn leads(metrics: &RaftMetrics) -> bool {
+    metrics.running_state.is_ok() && metrics.state == ServerState::Leader
+}
+
+fn is_alone(node: NodeId, metrics: &RaftMetrics) -> bool {
+    let mut voters = metrics.membership_config.voter_ids();
+    voters.next() == Some(node.0) && voters.next().is_none()
+}
+
+/// Whether there is time for another try after a pause.
+pub(super) fn may_retry(deadline: Instant) -> bool {
+    Instant::now() + RETRY_PAUSE < deadline
+}

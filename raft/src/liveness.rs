@@ -1,0 +1,59 @@
+//! Which nodes the leader hears of. Pure: from what it heard how long ago.
+
+use std::time::Duration;
+
+/// How long a node may be silent. An answer may take half a second, and a disk that stalls another second.
+pub const SILENCE_MAX: Duration = Duration::from_millis(2300);
+/// How long a new leader waits for the first answer of a node that the one before it called, too.
+pub const FIRST_ANSWER: Duration = Duration::from_millis(1200);
+/// How fresh an answer must be for a lost node to count as back.
+const FRESH: Duration = Duration::from_millis(1500);
+
+/// What the leader says of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It was not heard of for too long.
+    Lost,
+    /// It was lost, and answers again.
+    Back,
+}
+
+/// Judges one node: whether it counts as lost, how long ago it answered, and for how long this leader could have heard
+/// it.
+pub fn judge(lost: bool, answered: Option<Duration>, expected: Duration) -> Option<Verdict> {
+    let silent = answered.map_or(expected, |ago| ago.min(expected));
+    let fresh = answered.is_some_and(|ago| ago < FRESH);
+    match lost {
+        false if silent > SILENCE_MAX => Some(Verdict::Lost),
+        true if fresh => Some(Verdict::Back),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silence_is_loss_and_an_answer_is_the_end_of_it() {
+        let cases = [
+            (false, Some(100), 60_000, None),
+            (false, Some(2_200), 60_000, None),
+            (false, Some(2_400), 60_000, Some(Verdict::Lost)),
+            // An answer to a call of long ago, when this node led before.
+            (false, Some(90_000), 100, None),
+            (true, Some(2_400), 60_000, None),
+            (true, Some(1_600), 60_000, None),
+            (true, Some(100), 60_000, Some(Verdict::Back)),
+            (false, None, 2_200, None),
+            (false, None, 2_400, Some(Verdict::Lost)),
+            (true, None, 2_400, None),
+            (true, Some(10), 20, Some(Verdict::Back)),
+        ];
+        for (lost, answered, expected, verdict) in cases {
+            let ago = answered.map(Duration::from_millis);
+            let judged = judge(lost, ago, Duration::from_millis(expected));
+            assert_eq!(judged, verdict, "lost: {lost}, {answered:?} ms ago, for {expected} ms");
+        }
+    }
+}

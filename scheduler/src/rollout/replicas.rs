@@ -1,0 +1,141 @@
+//! How a deployment keeps the replicas that it should have: on nodes that are there and stay.
+//!
+//! Of the replicas that should serve, the *steady* ones are on nodes that are reachable and not draining; the *leaving*
+//! ones are on draining nodes, and serve until others do; the *stranded* ones are on lost nodes, and are moved as soon as
+//! there is a place. Where there is none they stay, because their node may come back.
+
+use std::cmp::Reverse;
+
+use temps_state::{
+    Artifact, Command, DeploymentId, Intent, Node, NodeId, Replica, ReplicaId, Standing,
+};
+
+use super::{Fresh, Situation};
+use crate::placement::{Ledger, Needs};
+
+/// New places for a deployment's replicas: for those that are moved there, and for those that are new.
+pub struct Placed {
+    moved: Vec<(ReplicaId, ReplicaId, NodeId)>,
+    added: Vec<(ReplicaId, NodeId)>,
+}
+
+impl Placed {
+    /// How many replicas have a place now.
+    pub fn len(&self) -> usize {
+        self.moved.len() + self.added.len()
+    }
+
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What puts them there.
+    pub fn into_commands(self, deployment: DeploymentId) -> Vec<Command> {
+        let mut commands: Vec<Command> = self
+            .moved
+            .into_iter()
+            .map(|(id, replacement, to)| Command::MoveReplica { id, to, replacement })
+            .collect();
+        if !self.added.is_empty() {
+            commands.push(Command::PlaceReplicas { deployment, places: self.added });
+        }
+        commands
+    }
+}
+
+impl Situation<'_> {
+    /// How many replicas should serve.
+    pub fn wanted(&self) -> usize {
+        let environment = self.state.environments.get(&self.deployment.environment);
+        environment.map_or(0, |environment| environment.replicas as usize)
+    }
+
+    /// The replicas that serve, or will, and may stay where they are.
+    pub fn steady(&self) -> impl Iterator<Item = &Replica> {
+        self.serving(|node| node.is_reachable() && node.standing != Standing::Draining)
+    }
+
+    fn leaving(&self) -> impl Iterator<Item = &Replica> {
+        self.serving(|node| node.is_reachable() && node.standing == Standing::Draining)
+    }
+
+    fn stranded(&self) -> impl Iterator<Item = &Replica> {
+        self.serving(|node| !node.is_reachable())
+    }
+
+    fn serving(&self, on: impl Fn(&Node) -> bool) -> impl Iterator<Item = &Replica> {
+        let is_there = move |replica: &Replica| self.node(replica.node).is_some_and(&on);
+        self.replicas
+            .iter()
+            .copied()
+            .filter(move |replica| replica.intent == Intent::Serve && is_there(replica))
+    }
+
+    /// How many replicas need a place.
+    pub fn missing(&self) -> usize {
+        self.wanted().saturating_sub(self.steady().count())
+    }
+
+    /// Places for what is missing, as far as there is room. Stranded replicas are moved before new ones are added.
+    pub fn placed(&self, missing: usize, ledger: &mut Ledger, fresh: Fresh) -> Placed {
+        if !self.image_can_be_had() {
+            return Placed { moved: vec![], added: vec![] };
+        }
+        let needs = Needs::of(self.deployment);
+        let mut places = ledger.place(self.deployment.id, &needs, missing).into_iter();
+        let moved = self
+            .stranded()
+            .zip(places.by_ref())
+            .map(|(replica, to)| (replica.id, fresh(), to))
+            .collect();
+        Placed { moved, added: places.map(|node| (fresh(), node)).collect() }
+    }
+
+    /// While nobody who has the image is there, a replica could start nowhere else; where it is it may come back.
+    pub fn image_can_be_had(&self) -> bool {
+        let holders = &self.deployment.holders;
+        let is_there = |id: &NodeId| self.node(*id).is_some_and(Node::is_reachable);
+        holders.is_empty() || holders.iter().any(is_there)
+    }
+
+    /// A live deployment follows its environment's scale, and its replicas leave nodes that are lost or draining.
+    pub fn kept_up(&self, ledger: &mut Ledger, fresh: Fresh) -> Vec<Command> {
+        if !matches!(self.deployment.artifact, Some(Artifact::Image { .. })) {
+            return vec![];
+        }
+        // Those that leave serve on until others do, and are not to be placed twice where there is no room.
+        let missing = self.missing();
+        let placed = self.placed(missing, ledger, fresh);
+        if !placed.is_empty() {
+            return placed.into_commands(self.deployment.id);
+        }
+        self.surplus().map(|replica| self.drain(replica)).collect()
+    }
+
+    /// What is there beyond what is wanted: leaving ones as far as healthy others take their place, then the worst.
+    fn surplus(&self) -> impl Iterator<Item = &Replica> {
+        let wanted = self.wanted();
+        let mut worst: Vec<&Replica> = self.steady().collect();
+        let healthy = worst.iter().filter(|replica| is_healthy(replica)).count();
+        let covered = (healthy + self.leaving().count()).saturating_sub(wanted);
+        let beyond = worst.len().saturating_sub(wanted);
+        let unneeded = if worst.len() >= wanted { self.stranded().count() } else { 0 };
+        worst.sort_by_key(|r| (is_healthy(r), Reverse(r.created_at), r.id));
+        let worst = worst.into_iter().take(beyond);
+        self.leaving().take(covered).chain(self.stranded().take(unneeded)).chain(worst)
+    }
+
+    fn drain(&self, replica: &Replica) -> Command {
+        let is_lost = !self.node(replica.node).is_some_and(Node::is_reachable);
+        let until = match self.deployment.config.as_ref() {
+            Some(config) if !is_lost => self.drained(config),
+            _ => self.now,
+        };
+        Command::DrainReplica { id: replica.id, until }
+    }
+}
+
+fn is_healthy(replica: &Replica) -> bool {
+    replica.serving_endpoint().is_some()
+}
