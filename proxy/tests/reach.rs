@@ -14,7 +14,6 @@ use support::upstream::{Upstream, closed_port};
 use support::{PATIENCE, TestEdge, host, image};
 use temps_proxy::{Duplex, LocalEndpoints, Reach};
 use temps_state::{NodeId, ReplicaId};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -158,55 +157,4 @@ async fn a_node_without_quorum_serves_its_replicas_where_they_are() {
     said("old").await;
     drop(node);
     said("old").await;
-}
-
-/// The network of a node whose app agrees to another protocol before it is asked, and then echoes.
-struct Eager;
-
-impl Reach for Eager {
-    fn open(&self, _: NodeId, _: ReplicaId) -> BoxFuture<'_, io::Result<Box<dyn Duplex>>> {
-        Box::pin(async {
-            let (mut app, stream) = tokio::io::duplex(4 << 10);
-            let agreed =
-                "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n";
-            app.write_all(agreed.as_bytes()).await?;
-            tokio::spawn(async move {
-                let mut app = BufReader::new(app);
-                skip_head(&mut app).await;
-                let mut octets = [0; 5];
-                app.read_exact(&mut octets).await?;
-                app.write_all(&octets).await
-            });
-            Ok(Box::new(stream) as Box<dyn Duplex>)
-        })
-    }
-}
-
-async fn skip_head(stream: &mut (impl tokio::io::AsyncBufRead + Unpin)) {
-    let mut head = String::new();
-    while !head.ends_with("\r\n\r\n") {
-        assert_ne!(stream.read_line(&mut head).await.expect("a line"), 0, "no head: {head}");
-    }
-}
-
-#[tokio::test]
-async fn an_app_may_agree_to_an_upgrade_at_once() {
-    let mut edge = TestEdge::start_as(|_| {}, |edge| edge.with_reach(Arc::new(Eager))).await;
-    edge.join(OTHER).await;
-    let environment = edge.project("shop").await;
-    edge.deploy_on(environment, image(), &[(OTHER, closed_port().await)]).await;
-    let asked = format!(
-        "GET / HTTP/1.1\r\nHost: {}\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n",
-        host("shop")
-    );
-    // What happens first was once left to chance.
-    for _ in 0..32 {
-        let mut client = BufReader::new(TcpStream::connect(edge.http).await.unwrap());
-        client.write_all(asked.as_bytes()).await.unwrap();
-        skip_head(&mut client).await;
-        client.write_all(b"hello").await.unwrap();
-        let mut echoed = [0; 5];
-        timeout(PATIENCE, client.read_exact(&mut echoed)).await.unwrap().unwrap();
-        assert_eq!(&echoed, b"hello");
-    }
 }
