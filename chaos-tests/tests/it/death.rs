@@ -60,6 +60,10 @@ async fn each_process_dies_in_turn_and_no_request_fails() {
         assert!(written.longest_gap <= WRITE_GAP_MAX, "{:?}", written.longest_gap);
         know_all(&client, &[1, 2, 3], &written.acknowledged).await.unwrap();
         serves(&ground, victim).await.unwrap();
+        // One death at a time: what the last one broke is whole again before the next.
+        until("both replicas are healthy", RECOVERY, async || healthy(&client, 1).await.len() == 2)
+            .await
+            .unwrap();
     }
 }
 

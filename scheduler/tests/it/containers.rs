@@ -203,7 +203,8 @@ async fn a_container_that_dies_comes_back_and_foreign_ones_are_left_alone() {
     docker(&["kill", &container(replica.id)]);
     eventually("it is started again", || !["", &first].contains(&&*started())).await;
     home.until_observed(replica.id, |seen| matches!(seen, Observed::Healthy { .. })).await;
-    get(endpoint(&replica), "/exit");
+    let now = home.cluster.state().replicas[&replica.id].clone();
+    get(endpoint(&now), "/exit");
     home.until_observed(
         replica.id,
         |seen| matches!(seen, Observed::Down { failure } if failure.message.contains("code 7")),
