@@ -98,7 +98,8 @@ fn of_now(context: &Context) -> Registry {
     let state = context.cluster.state();
     let status = context.cluster.status();
     let healthy = state.replicas.values().filter(|r| r.serving_endpoint().is_some()).count();
-    let wanted: u64 = state.environments.values().map(|e| u64::from(e.replicas)).sum();
+    let live = state.environments.values().filter(|environment| environment.current.is_some());
+    let wanted: u64 = live.map(|environment| u64::from(state.replicas_wanted(environment))).sum();
     let edge_applied = *context.edge_applied.borrow();
     let leads = status.leader == Some(status.node);
     for (name, help, value) in [

@@ -178,7 +178,7 @@ impl NodeConfig {
             log_format: word("log-format", &args.log_format, "log format", "text")?,
             log_level: word("log-level", &args.log_level, "log level", "info")?,
             docker_socket: socket(&args.docker_socket)?,
-            base_images: args.base_images,
+            base_images: program(args.base_images)?,
             name: node_name(name)?,
             builds: !args.no_build,
             admin: around.admin,
@@ -230,6 +230,21 @@ fn address(
         };
         ConfigError::Value { flag, value: text.into(), kind: "address", why: why.into(), example }
     })
+}
+
+/// A program that is there and may be run.
+fn program(path: Option<PathBuf>) -> Result<Option<PathBuf>, ConfigError> {
+    let Some(path) = path else { return Ok(None) };
+    match rustix::fs::access(&path, rustix::fs::Access::EXEC_OK) {
+        Ok(()) if path.is_file() => Ok(Some(path)),
+        found => Err(ConfigError::Value {
+            flag: "base-images",
+            value: path.display().to_string(),
+            kind: "program",
+            why: found.map_or_else(|error| error.to_string(), |()| "it is no file".into()),
+            example: "deploy/base-images.sh",
+        }),
+    }
 }
 
 /// An address that other nodes can use: not every address, not any port.
@@ -348,6 +363,7 @@ mod tests {
             ("log-level", "loud", "`debug`"),
             ("docker-socket", "tcp://host:2375", "no absolute path"),
             ("name", "a b", "without blanks"),
+            ("base-images", "/nonexistent/program", "No such file"),
         ] {
             let error = read(&[&format!("--{flag}"), value]).unwrap_err();
             let (reason, next) = error.advice();

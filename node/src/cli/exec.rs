@@ -31,7 +31,7 @@ const FRAMES_WAITING_MAX: usize = 16;
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  temps exec -- ls -l\n  temps exec -it -- sh\n  cat dump.sql | temps exec -i -- psql"
+    after_help = "With --json, what the command prints comes as lines {\"stream\", \"text\"}, and last {\"exit_code\"}.\n\nExamples:\n  temps exec -- ls -l\n  temps exec -it -- sh\n  cat dump.sql | temps exec -i -- psql"
 )]
 pub struct Args {
     /// Send standard input to the command.
@@ -66,7 +66,9 @@ pub async fn run(context: &Context, args: Args) -> Result<u8, CliError> {
     };
     let (socket, url) = connect(&client, &args, &replica).await?;
     let raw = args.tty.then(RawMode::enter).transpose()?;
-    let code = Session { socket, url }.run(args.interactive || args.tty, args.tty).await;
+    let code = Session { socket, url, json: context.output.json }
+        .run(args.interactive || args.tty, args.tty)
+        .await;
     drop(raw);
     code
 }
@@ -112,11 +114,12 @@ fn handshake() -> HeaderMap {
 struct Session {
     socket: WebSocketStream<Upgraded>,
     url: String,
+    json: bool,
 }
 
 impl Session {
     async fn run(self, with_input: bool, tty: bool) -> Result<u8, CliError> {
-        let Self { socket, url } = self;
+        let Self { socket, url, json } = self;
         let (mut sink, mut frames) = socket.split();
         let (input, mut typed) = mpsc::channel(FRAMES_WAITING_MAX);
         let reader = tokio::spawn(read_input(input.clone(), with_input));
@@ -128,7 +131,7 @@ impl Session {
                 // A command that has ended takes no more input; its exit code is on its way.
                 Some(message) = typed.recv(), if writes => writes = sink.send(message).await.is_ok(),
                 frame = frames.next() => match frame {
-                    Some(Ok(frame)) => if let Some(code) = received(&frame)? { break Ok(code) },
+                    Some(Ok(frame)) => if let Some(code) = received(&frame, json)? { break Ok(code) },
                     Some(Err(error)) => break Err(broke(&url, &error.to_string())),
                     None => break Err(broke(&url, "it closed before the exit code came")),
                 },
@@ -171,15 +174,23 @@ async fn read_sizes(frames: mpsc::Sender<Message>) {
 }
 
 /// Prints what came; the exit code when it was that.
-fn received(frame: &Message) -> Result<Option<u8>, CliError> {
+fn received(frame: &Message, json: bool) -> Result<Option<u8>, CliError> {
     match frame {
-        Message::Binary(octets) => print(octets).map(|()| None),
+        Message::Binary(octets) => print(octets, json).map(|()| None),
         Message::Text(text) => {
             let value: Value = serde_json::from_str(text).unwrap_or_default();
-            Ok((value["type"] == "exit").then(|| exit_code(&value["code"])))
+            let code = (value["type"] == "exit").then(|| exit_code(&value["code"]));
+            if let Some(code) = code.filter(|_| json) {
+                put(std::io::stdout().lock(), line(json!({ "exit_code": code })).as_bytes())?;
+            }
+            Ok(code)
         }
         _ => Ok(None),
     }
+}
+
+fn line(value: Value) -> String {
+    format!("{value}\n")
 }
 
 /// Exit codes are octets; a code that is missing or too large counts as a failure.
@@ -187,14 +198,23 @@ fn exit_code(code: &Value) -> u8 {
     code.as_u64().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
 }
 
-fn print(octets: &[u8]) -> Result<(), CliError> {
+fn print(octets: &[u8], json: bool) -> Result<(), CliError> {
     let Some((stream, octets)) = octets.split_first() else { return Ok(()) };
-    let written = match *stream {
-        STDOUT => write(std::io::stdout().lock(), octets),
-        STDERR => write(std::io::stderr().lock(), octets),
+    match (*stream, json) {
+        (STDOUT, false) => put(std::io::stdout().lock(), octets),
+        (STDERR, false) => put(std::io::stderr().lock(), octets),
+        (STDOUT | STDERR, true) => {
+            let stream = if *stream == STDOUT { "stdout" } else { "stderr" };
+            let text = String::from_utf8_lossy(octets);
+            let shown = line(json!({ "stream": stream, "text": text }));
+            put(std::io::stdout().lock(), shown.as_bytes())
+        }
         _ => Ok(()),
-    };
-    written.map_err(|source| match source.kind() {
+    }
+}
+
+fn put(to: impl Write, octets: &[u8]) -> Result<(), CliError> {
+    write(to, octets).map_err(|source| match source.kind() {
         std::io::ErrorKind::BrokenPipe => CliError::OutputClosed,
         _ => CliError::Terminal { act: "write what the command printed", source },
     })
@@ -211,7 +231,7 @@ mod tests {
 
     #[test]
     fn the_exit_frame_ends_the_session_with_its_code() {
-        let text = |text: &str| received(&Message::text(text)).unwrap();
+        let text = |text: &str| received(&Message::text(text), false).unwrap();
         assert_eq!(text(r#"{"type":"exit","code":7}"#), Some(7));
         assert_eq!(text(r#"{"type":"exit","code":null}"#), Some(1));
         assert_eq!(text(r#"{"type":"exit","code":300}"#), Some(1));
