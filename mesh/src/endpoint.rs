@@ -1,86 +1,71 @@
-//! The UDP socket and what speaks QUIC on it: connections out, connections in, and building it again when it breaks.
+//! Connections out, connections in, and the port they use: building it again when it breaks, leaving it for another.
 
-use std::{
-    io,
-    net::{SocketAddr, UdpSocket},
-    sync::Arc,
-    time::Duration,
-};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use quinn::{Connection, Endpoint, EndpointConfig, TokioRuntime};
+use quinn::Connection;
 use tokio::{
     sync::OwnedSemaphorePermit,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 
 use crate::{
-    MeshError,
-    config::{self, MeshTls},
+    MeshError, config,
     core::{Close, Core},
     limits::{
         DIAL_WITHIN, HANDSHAKE_WITHIN, HANDSHAKES_MAX, HANDSHAKES_TRUSTING, REBUILD_PAUSE,
-        SOCKET_BUFFER,
+        RENEW_EVERY, STOP_WITHIN,
     },
     link::Link,
     peer::Peers,
+    port::Port,
 };
 
 /// Sent by who accepted a connection, on a stream of its own, once it knows who connected. Without it the dialler
 /// could not tell an open door from a certificate still being looked at. The version of what follows.
 const GREETING: &[u8] = b"1";
 
-/// Takes the port, with buffers as large as the system allows.
-pub(crate) fn bind(address: SocketAddr) -> Result<UdpSocket, MeshError> {
-    let socket = UdpSocket::bind(address).map_err(|source| MeshError::Bind { address, source })?;
-    enlarge(&socket);
-    Ok(socket)
-}
-
-/// Best effort: small buffers cost speed, not correctness. Only a privileged process may exceed the system's limit.
-fn enlarge(socket: &UdpSocket) {
-    use rustix::net::sockopt;
-    let received = sockopt::set_socket_recv_buffer_size_force(socket, SOCKET_BUFFER)
-        .or_else(|_| sockopt::set_socket_recv_buffer_size(socket, SOCKET_BUFFER));
-    let sent = sockopt::set_socket_send_buffer_size_force(socket, SOCKET_BUFFER)
-        .or_else(|_| sockopt::set_socket_send_buffer_size(socket, SOCKET_BUFFER));
-    if let Err(error) = received.and(sent) {
-        tracing::debug!(%error, "the mesh's socket keeps the system's default buffers");
-    }
-}
-
-/// An endpoint on (a copy of) the socket. Needs a Tokio runtime.
-pub(crate) fn build(socket: &UdpSocket, tls: &dyn MeshTls) -> Result<Endpoint, MeshError> {
-    let socket = socket.try_clone().map_err(MeshError::Setup)?;
-    let server = Some(config::server(tls)?);
-    Endpoint::new(EndpointConfig::default(), server, socket, Arc::new(TokioRuntime))
-        .map_err(MeshError::Setup)
-}
-
-/// Takes connections until the mesh stops. An endpoint that breaks is replaced on the same socket.
-pub(crate) async fn run(core: Arc<Core>) {
+/// Takes connections until the mesh stops or leaves the port. An endpoint that breaks is replaced on the same port.
+pub(crate) async fn run(core: Arc<Core>, mut port: Arc<Port>) {
     loop {
-        let endpoint = Endpoint::clone(&core.endpoint.load());
-        let listening = core.tasks.spawn(listen(core.clone(), endpoint));
-        if listening.await.is_ok() && core.stopping.is_cancelled() {
+        // A task of its own: should it panic, the endpoint is as good as broken.
+        let _ = core.tasks.spawn(listen(core.clone(), port.clone())).await;
+        if core.stopping.is_cancelled() || !core.uses(&port) {
             return;
         }
         tracing::error!("the endpoint for other nodes broke; building it again");
         // They hear nothing any more.
-        core.peers.close(Close::Broken);
-        sleep(REBUILD_PAUSE).await;
-        match build(&core.socket, &*core.tls) {
-            Ok(endpoint) => core.endpoint.store(Arc::new(endpoint)),
-            Err(error) => tracing::error!(%error, "cannot build the endpoint again yet"),
+        core.peers.close(&port, Close::Broken);
+        match rebuild(&core, &port).await {
+            Some(new) => port = new,
+            None => return,
         }
     }
 }
 
+/// Tries until it succeeds or the port is of no use any more.
+async fn rebuild(core: &Core, broken: &Arc<Port>) -> Option<Arc<Port>> {
+    while core.uses(broken) {
+        tokio::select! {
+            () = sleep(REBUILD_PAUSE) => {}
+            () = core.stopping.cancelled() => return None,
+        }
+        match broken.again(&*core.tls).map(Arc::new) {
+            Ok(port) => {
+                broken.give_up();
+                return core.replace(broken, &port).then_some(port);
+            }
+            Err(error) => tracing::error!(%error, "cannot build the endpoint again yet"),
+        }
+    }
+    None
+}
+
 /// Returns when the mesh stops or the endpoint is of no use any more.
-async fn listen(core: Arc<Core>, endpoint: Endpoint) {
+async fn listen(core: Arc<Core>, port: Arc<Port>) {
     loop {
         tokio::select! {
-            incoming = endpoint.accept() => match incoming {
-                Some(incoming) => admit(&core, incoming),
+            incoming = port.endpoint.accept() => match incoming {
+                Some(incoming) => admit(&core, &port, incoming),
                 None => return,
             },
             () = core.stopping.cancelled() => return,
@@ -88,8 +73,47 @@ async fn listen(core: Arc<Core>, endpoint: Endpoint) {
     }
 }
 
+/// Moves on to a port that nobody can connect to, if that has not been done.
+pub(crate) fn step_aside(core: &Arc<Core>, within: Duration) -> Result<(), MeshError> {
+    loop {
+        let port = core.port.load_full();
+        if !port.listens() {
+            return Ok(());
+        }
+        let new = Arc::new(port.beside()?);
+        if core.replace(&port, &new) {
+            core.tasks.spawn(run(core.clone(), new));
+            core.tasks.spawn(leave(core.clone(), port, within));
+            return Ok(());
+        }
+    }
+}
+
+/// Empties a port that is not used for new connections any more, and frees it. Who connects to it meanwhile is let in
+/// and moved on like the others.
+async fn leave(core: Arc<Core>, port: Arc<Port>, within: Duration) {
+    let _aside = core.aside.clone().drop_guard();
+    let deadline = Instant::now() + within;
+    let emptied = async {
+        loop {
+            // Again, for a node that did not answer may do so later.
+            Peers::renew(&core).await;
+            let pause = deadline.min(Instant::now() + RENEW_EVERY);
+            if timeout_at(pause, port.links.wait()).await.is_ok() || pause == deadline {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        biased;
+        () = core.stopping.cancelled() => {}
+        () = emptied => {}
+    }
+    port.close(STOP_WITHIN).await;
+}
+
 /// Begins a handshake with whoever it is, if there is room.
-fn admit(core: &Arc<Core>, incoming: quinn::Incoming) {
+fn admit(core: &Arc<Core>, port: &Arc<Port>, incoming: quinn::Incoming) {
     let free = core.handshakes.available_permits();
     if !incoming.remote_address_validated() && free <= HANDSHAKES_MAX - HANDSHAKES_TRUSTING {
         // Fails only for an address that is proven, which was just asked.
@@ -102,7 +126,7 @@ fn admit(core: &Arc<Core>, incoming: quinn::Incoming) {
     let Ok(permit) = core.connections.clone().try_acquire_owned() else {
         return incoming.refuse();
     };
-    let accepting = accept(core.clone(), incoming, permit);
+    let accepting = accept(core.clone(), port.clone(), incoming, permit);
     core.tasks.spawn(async move {
         if timeout(HANDSHAKE_WITHIN, accepting).await.is_err() {
             tracing::debug!("a handshake took too long");
@@ -111,12 +135,21 @@ fn admit(core: &Arc<Core>, incoming: quinn::Incoming) {
     });
 }
 
-async fn accept(core: Arc<Core>, incoming: quinn::Incoming, permit: OwnedSemaphorePermit) {
+async fn accept(
+    core: Arc<Core>,
+    port: Arc<Port>,
+    incoming: quinn::Incoming,
+    permit: OwnedSemaphorePermit,
+) {
     let remote = incoming.remote_address();
-    match greet(&core, incoming, permit).await {
+    match greet(&core, &port, incoming, permit).await {
         Ok(Some(link)) => {
-            tracing::debug!(node = link.node, %remote, "a node has connected");
+            let node = link.node;
+            tracing::debug!(node, %remote, "a node has connected");
             Peers::add(&core, link);
+            if !core.uses(&port) {
+                core.peers.get(node).renew(&core, node).await;
+            }
         }
         Ok(None) => tracing::debug!(%remote, "turned a stranger away"),
         Err(error) => tracing::debug!(%remote, %error, "a handshake failed"),
@@ -126,12 +159,13 @@ async fn accept(core: Arc<Core>, incoming: quinn::Incoming, permit: OwnedSemapho
 /// Finishes the handshake and tells the dialler that it is known.
 async fn greet(
     core: &Core,
+    port: &Arc<Port>,
     incoming: quinn::Incoming,
     permit: OwnedSemaphorePermit,
 ) -> io::Result<Option<Link>> {
     let config = config::server(&*core.tls).map_err(io::Error::other)?;
     let connection = incoming.accept_with(Arc::new(config))?.await?;
-    let Some(link) = Link::identify(&*core.tls, &connection, permit) else {
+    let Some(link) = Link::identify(&*core.tls, &connection, port, permit) else {
         Close::Stranger.of(&connection);
         return Ok(None);
     };
@@ -152,13 +186,15 @@ async fn connect(core: &Core, node: u64, address: SocketAddr) -> Result<Link, Me
     let permit = core.connections.clone().try_acquire_owned();
     let permit = permit.map_err(|_| MeshError::TooMany { what: "connections", node })?;
     let config = config::client(&*core.tls, node)?;
-    let endpoint = core.endpoint.load_full();
-    let connecting = endpoint
+    let port = core.port.load_full();
+    let connecting = port
+        .endpoint
         .connect_with(config, address, &config::server_name(node))
         .map_err(|source| MeshError::Dial { node, address, source })?;
     let connection =
         connecting.await.map_err(|source| MeshError::Connect { node, address, source })?;
-    let link = Link::identify(&*core.tls, &connection, permit).filter(|link| link.node == node);
+    let link =
+        Link::identify(&*core.tls, &connection, &port, permit).filter(|link| link.node == node);
     let Some(link) = link else {
         Close::WrongNode.of(&connection);
         return Err(MeshError::WrongNode { node, address });
@@ -180,10 +216,4 @@ async fn hear_greeting(connection: &Connection) -> io::Result<()> {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "not a greeting"));
     }
     Ok(())
-}
-
-/// Tells all peers that this node stops, and waits a little for them to hear it.
-pub(crate) async fn close(endpoint: &Endpoint, within: Duration) {
-    endpoint.close(Close::Stopping.code(), b"");
-    let _ = timeout(within, endpoint.wait_idle()).await;
 }

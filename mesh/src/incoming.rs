@@ -11,19 +11,19 @@ use crate::{header, header::Target, limits::HEADER_WITHIN, stream::MeshStream};
 #[derive(Debug)]
 pub struct Incoming {
     arrived: mpsc::Receiver<Arrival>,
-    stopping: CancellationToken,
+    ended: CancellationToken,
 }
 
 impl Incoming {
-    pub(crate) fn new(arrived: mpsc::Receiver<Arrival>, stopping: CancellationToken) -> Self {
-        Self { arrived, stopping }
+    pub(crate) fn new(arrived: mpsc::Receiver<Arrival>, ended: CancellationToken) -> Self {
+        Self { arrived, ended }
     }
 
     /// The next stream; `None` when the mesh has stopped.
     pub async fn next(&mut self) -> Option<Arrival> {
         tokio::select! {
             arrival = self.arrived.recv() => arrival,
-            () = self.stopping.cancelled() => None,
+            () = self.ended.cancelled() => None,
         }
     }
 }

@@ -5,6 +5,12 @@
 //! data flows. Who may talk is decided by [`MeshTls`], which the caller supplies: certificates both ways, and the
 //! certificate reached must be that of the node addressed.
 //!
+//! A node that is replaced by another process of its own hands over without a stream being cut: the old process leaves
+//! its port ([`Mesh::step_aside`]) and goes on over connections that it makes from another; the new one takes the port
+//! and connects to the peers, who open streams over whichever connection is newest; the old one lets its streams end
+//! ([`Mesh::drain`]) and stops ([`Mesh::stop`]). Between the first and the second step, only nodes that were not
+//! connected find nobody.
+//!
 //! The mesh does not know what a replica or an API is, and never decides where a stream should go.
 #![forbid(unsafe_code)]
 
@@ -19,7 +25,10 @@ mod limits;
 mod link;
 mod mesh;
 mod peer;
+mod port;
 mod shield;
+mod silence;
+mod socket;
 mod stream;
 
 #[cfg(test)]

@@ -14,9 +14,10 @@ pub const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// Connections at once, in and out, of all nodes together.
 pub(crate) const CONNECTIONS_MAX: usize = 1024;
-/// Connections kept for one node. Two nodes that dial each other at the same moment have two, and a node that
-/// restarts leaves an old one behind until it times out; beyond this the oldest is closed.
-pub(crate) const LINKS_PER_NODE_MAX: usize = 4;
+/// Connections kept for one node. Two nodes that dial each other at the same moment have two, and so has each of the
+/// two processes that a node is while it hands over; one that dies leaves its own behind until they time out. Beyond
+/// this the oldest that has no streams is closed.
+pub(crate) const LINKS_PER_NODE_MAX: usize = 8;
 /// Handshakes with strangers under way at once; more are ignored, their senders try again by themselves.
 pub(crate) const HANDSHAKES_MAX: usize = 64;
 /// From this many handshakes on, a stranger must first show that it receives at the address it sends from.
@@ -31,17 +32,30 @@ pub(crate) const DIAL_WITHIN: Duration = Duration::from_millis(900);
 pub(crate) const ARRIVALS_MAX: usize = 256;
 /// How long the header of a stream may take to come in once the stream is there.
 pub(crate) const HEADER_WITHIN: Duration = Duration::from_secs(2);
-/// How often a connection's right to exist is looked at: is its certificate still accepted, is it still of use.
+/// How often a connection's right to exist is looked at: is its certificate still accepted.
 pub(crate) const RECHECK_EVERY: Duration = Duration::from_secs(2);
 /// How long `stop` waits for the peers to be told.
 pub(crate) const STOP_WITHIN: Duration = Duration::from_secs(1);
+/// How long the system may take to take a port back.
+pub(crate) const FREED_WITHIN: Duration = Duration::from_secs(1);
+/// Nodes that are connected to at once when this one leaves its port.
+pub(crate) const RENEWALS_MAX: usize = 64;
+/// How often a node that could not be moved to the new port is tried again, while the old one is still there.
+pub(crate) const RENEW_EVERY: Duration = Duration::from_secs(1);
 /// Pause before a broken endpoint is built again.
 pub(crate) const REBUILD_PAUSE: Duration = Duration::from_millis(100);
 
 /// A silent peer is given up after this long; all its streams then end with an error.
 const IDLE_TIMEOUT_MS: u32 = 4_000;
-/// How often an otherwise silent connection is probed: three probes may be lost before the peer is given up.
-const KEEP_ALIVE: Duration = Duration::from_secs(1);
+/// How often an otherwise silent connection is probed: many probes may be lost before the peer is given up.
+const KEEP_ALIVE: Duration = Duration::from_millis(400);
+/// A peer that is silent for so long is suspected: two probes at least were lost, or took half a second each way. It is
+/// given up at once if its machine says that nobody listens there.
+pub(crate) const SILENT_FOR: Duration = Duration::from_millis(1_000);
+/// How often is looked whether a connection with streams is silent.
+pub(crate) const LISTEN_EVERY: Duration = Duration::from_millis(200);
+/// How long a machine may take to say so.
+pub(crate) const PROBE_WITHIN: Duration = Duration::from_millis(600);
 /// What is assumed before the first measurement. The default, 333 ms, makes one lost first packet cost a second.
 const INITIAL_RTT: Duration = Duration::from_millis(20);
 
@@ -63,7 +77,8 @@ const _: () = assert!(CONNECTION_WINDOW as u64 + SEND_WINDOW <= 80 * 1024 * 1024
 // No stream may starve the others: sending needs room for many full streams too.
 const _: () = assert!(SEND_WINDOW >= 16 * STREAM_WINDOW as u64);
 const _: () = assert!(STALLED_STREAMS_MAX <= STREAMS_MAX);
-// A peer is not given up because of one or two lost probes.
+// A peer is not given up because of one or two lost probes, nor suspected because of one.
+const _: () = assert!(SILENT_FOR.as_millis() >= 2 * KEEP_ALIVE.as_millis());
 const _: () = assert!(IDLE_TIMEOUT_MS as u128 >= 3 * KEEP_ALIVE.as_millis());
 const _: () = assert!(DIAL_WITHIN.as_millis() < REACH_WITHIN.as_millis());
 

@@ -7,7 +7,11 @@ use rustls::pki_types::CertificateDer;
 use tokio::{
     io::AsyncWriteExt,
     sync::OwnedSemaphorePermit,
-    time::{interval, timeout},
+    time::{Instant, MissedTickBehavior, interval, timeout},
+};
+use tokio_util::{
+    sync::CancellationToken,
+    task::{TaskTracker, task_tracker::TaskTrackerToken},
 };
 
 use crate::{
@@ -15,8 +19,10 @@ use crate::{
     core::{Close, Core},
     header::{self, Asked},
     incoming::{Arrival, Offer},
-    limits::{HEADER_WITHIN, RECHECK_EVERY},
+    limits::{HEADER_WITHIN, LISTEN_EVERY, RECHECK_EVERY},
+    port::Port,
     shield::{broken, drop_after, shield},
+    silence::{Silence, is_refused},
     stream::MeshStream,
 };
 
@@ -26,8 +32,11 @@ pub(crate) struct Link {
     /// `None` only while being dropped.
     connection: Option<Connection>,
     certs: Vec<CertificateDer<'static>>,
-    /// One more reference for each stream that is open here.
-    counted: Arc<()>,
+    pub(crate) port: Arc<Port>,
+    /// One reference for each stream that is open here.
+    streams: TaskTracker,
+    retired: CancellationToken,
+    _counted: TaskTrackerToken,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -36,12 +45,23 @@ impl Link {
     pub(crate) fn identify(
         tls: &dyn MeshTls,
         connection: &Connection,
+        port: &Arc<Port>,
         permit: OwnedSemaphorePermit,
     ) -> Option<Self> {
         let certs = *connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
         let node = tls.node_of(&certs)?;
-        let connection = Some(connection.clone());
-        Some(Self { node, connection, certs, counted: Arc::new(()), _permit: permit })
+        let streams = TaskTracker::new();
+        streams.close();
+        Some(Self {
+            node,
+            connection: Some(connection.clone()),
+            certs,
+            port: port.clone(),
+            streams,
+            retired: CancellationToken::new(),
+            _counted: port.links.token(),
+            _permit: permit,
+        })
     }
 
     pub(crate) fn is_alive(&self) -> bool {
@@ -57,6 +77,16 @@ impl Link {
         self.call(|connection| why.of(connection));
     }
 
+    /// Nobody will open streams here any more. The connection is closed once it has none.
+    pub(crate) fn retire(&self) {
+        self.retired.cancel();
+    }
+
+    /// Whether no stream is under way.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.streams.is_empty()
+    }
+
     /// A new stream. Waits while the peer's cap of streams is reached.
     pub(crate) async fn open(&self) -> io::Result<MeshStream> {
         let connection = self.connection.as_ref().ok_or_else(broken)?;
@@ -64,20 +94,41 @@ impl Link {
         Ok(self.stream(halves.await?))
     }
 
-    /// Takes the peer's streams until the connection ends.
+    /// Takes the peer's streams until the connection ends. It is closed here and nowhere else for being idle: no stream
+    /// can have come in between looking and closing.
     pub(crate) async fn serve(self: Arc<Self>, core: Arc<Core>) {
         let mut recheck = interval(RECHECK_EVERY);
+        let (mut listen, mut silence) = (interval(LISTEN_EVERY), Silence::begin(Instant::now()));
+        listen.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
+                biased;
+                () = core.stopping.cancelled() => break self.close(Close::Stopping),
+                () = self.unused() => if self.is_idle() {
+                    break self.close(Close::Superseded);
+                },
+                _ = recheck.tick() => self.recheck(&core),
+                _ = listen.tick() => if silence.is_long(self.received(), Instant::now()) && !self.is_idle() {
+                    core.tasks.spawn(self.clone().probe(core.clone()));
+                },
                 accepted = self.accept() => match accepted {
                     Ok(stream) => drop(core.tasks.spawn(receive(core.clone(), stream))),
                     Err(error) => break tracing::debug!(node = self.node, %error, "connection ended"),
                 },
-                _ = recheck.tick() => self.recheck(&core),
-                () = core.stopping.cancelled() => break self.close(Close::Stopping),
             }
         }
         core.peers.forget(&self);
+    }
+
+    /// Closes the connection if the peer's process is gone: what waits for an answer there need not wait on.
+    async fn probe(self: Arc<Self>, core: Arc<Core>) {
+        let (Some(address), received) = (core.tls.address(self.node), self.received()) else {
+            return;
+        };
+        if is_refused(address).await && self.received() == received {
+            tracing::debug!(node = self.node, "the node is silent, and nobody listens there");
+            self.close(Close::Gone);
+        }
     }
 
     async fn accept(&self) -> io::Result<MeshStream> {
@@ -85,7 +136,13 @@ impl Link {
         Ok(self.stream(connection.accept_bi().await?))
     }
 
-    /// Closes the connection when the node was removed, and when nobody uses or would use it.
+    /// Completes when no stream is under way and none will be opened here.
+    async fn unused(&self) {
+        self.retired.cancelled().await;
+        self.streams.wait().await;
+    }
+
+    /// Closes the connection when the node was removed.
     fn recheck(&self, core: &Core) {
         if core.tls.node_of(&self.certs) != Some(self.node) {
             tracing::info!(
@@ -93,13 +150,11 @@ impl Link {
                 "closing the connection of a node that is no longer one of us"
             );
             self.close(Close::Stranger);
-        } else if Arc::strong_count(&self.counted) == 1 && !core.peers.knows(self) {
-            self.close(Close::Superseded);
         }
     }
 
     fn stream(&self, halves: (SendStream, RecvStream)) -> MeshStream {
-        MeshStream::new(self.node, halves, self.counted.clone())
+        MeshStream::new(self.node, halves, self.streams.token())
     }
 
     fn call<T>(&self, call: impl FnOnce(&Connection) -> T) -> Option<T> {

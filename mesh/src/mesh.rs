@@ -1,6 +1,6 @@
 //! The handle: opens streams to other nodes.
 
-use std::{fmt, io, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc};
+use std::{fmt, io, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures::FutureExt;
 use tokio::{
@@ -19,6 +19,7 @@ use crate::{
     incoming::Incoming,
     limits::{ANSWER_WITHIN, REACH_WITHIN, STOP_WITHIN},
     link::Link,
+    port::Port,
     stream::MeshStream,
 };
 
@@ -34,40 +35,69 @@ impl Mesh {
     /// Takes the UDP port and begins to accept connections. Must be called within a Tokio runtime.
     pub fn bind(config: MeshConfig) -> Result<(Self, Incoming), MeshError> {
         Handle::try_current().map_err(|error| MeshError::Setup(io::Error::other(error)))?;
-        let socket = endpoint::bind(config.listen)?;
-        let address = socket.local_addr().map_err(MeshError::Setup)?;
-        let first = endpoint::build(&socket, &*config.tls)?;
-        let (core, arrived) = Core::new(config.tls, socket, first);
+        let port = Arc::new(Port::listen(config.listen, &*config.tls)?);
+        let address = port.address();
+        let (core, arrived) = Core::new(config.tls, port.clone());
         let core = Arc::new(core);
-        core.tasks.spawn(endpoint::run(core.clone()));
-        let incoming = Incoming::new(arrived, core.stopping.clone());
+        core.tasks.spawn(endpoint::run(core.clone(), port));
+        core.tasks.spawn(core.clone().end());
+        let incoming = Incoming::new(arrived, core.ended.clone());
         let _stop = Arc::new(core.stopping.clone().drop_guard());
         Ok((Self { core, address, _stop }, incoming))
     }
 
     /// Opens a stream to a target on another node, connecting first if need be. Fails within [`REACH_WITHIN`] when
-    /// the node is dead, and within [`ANSWER_WITHIN`] more when it is alive but does not decide. A failed stream has
-    /// carried no data: trying elsewhere is safe.
+    /// the node is dead, and within [`ANSWER_WITHIN`] more when it is alive but does not decide; it begins anew, once,
+    /// when the node closes the connection before it has decided. A failed stream has carried no data: trying elsewhere
+    /// is safe.
     pub async fn open(&self, node: u64, target: Target) -> Result<MeshStream, MeshError> {
         let header = target.encode()?;
         let opening = async {
-            let stream = self.reach(node, &header).await?;
-            answered(node, stream).await
+            match self.ask(node, &header).await {
+                Err(MeshError::Lost { .. }) => self.ask(node, &header).await,
+                outcome => outcome,
+            }
         };
         AssertUnwindSafe(opening).catch_unwind().await.unwrap_or(Err(MeshError::Broken { node }))
     }
 
-    /// The address it listens on, with the port that was chosen if none was asked for.
+    /// The address it listens on, with the port that was chosen if none was asked for. Another process may have it
+    /// after [`step_aside`](Self::step_aside).
     pub fn local_addr(&self) -> SocketAddr {
         self.address
     }
 
-    /// Ends all streams and connections and tells the peers. Streams that matter should have ended before.
+    /// Leaves the UDP port to a successor, another process with the same certificate; on return the port is free.
+    ///
+    /// Streams still go both ways, over connections that this node makes at once, from another port of the same
+    /// address, to every node that is connected. Streams under way go on until they end, at most `within`; if they end
+    /// before, so does the wait. Nodes that are not connected do not find this one afterwards. May be called again, and
+    /// then waits for the same. Fails, and changes nothing, when there is no other port.
+    pub async fn step_aside(&self, within: Duration) -> Result<(), MeshError> {
+        endpoint::step_aside(&self.core, within)?;
+        self.core.aside.cancelled().await;
+        Ok(())
+    }
+
+    /// Gives up each connection there is as soon as it has no streams, which moves the peers' next streams to the
+    /// node's other process, if it has one. Returns when none is left, after `within` at the latest.
+    pub async fn drain(&self, within: Duration) {
+        self.core.peers.forget_all();
+        let _ = timeout(within, self.core.links.wait()).await;
+    }
+
+    /// Ends all streams and connections, tells the peers, and frees the port. Streams that matter should have ended
+    /// before: see [`drain`](Self::drain). A stream that a peer is just opening is opened anew by it elsewhere.
     pub async fn stop(&self) {
         self.core.stopping.cancel();
         self.core.tasks.close();
-        endpoint::close(&self.core.endpoint.load_full(), STOP_WITHIN).await;
+        self.core.port.load_full().close(STOP_WITHIN).await;
         let _ = timeout(STOP_WITHIN, self.core.tasks.wait()).await;
+    }
+
+    /// A stream that was accepted.
+    async fn ask(&self, node: u64, header: &[u8]) -> Result<MeshStream, MeshError> {
+        answered(node, self.reach(node, header).await?).await
     }
 
     /// A stream whose header was heard. A connection that turns out to be lost is replaced once.
@@ -151,7 +181,7 @@ fn broken_off(node: u64, source: io::Error) -> MeshError {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{net::UdpSocket, time::Duration};
 
     use quinn::VarInt;
 
@@ -162,8 +192,22 @@ mod tests {
         let cluster = Cluster::new();
         let (one, two) = (echo_node(&cluster, 1), echo_node(&cluster, 2));
         assert!(reaches(&one, 2).await);
-        two.core.endpoint.load().close(VarInt::from_u32(0), b"");
+        two.core.port.load().endpoint.close(VarInt::from_u32(0), b"");
         reached_again(&one, 2, Duration::from_secs(3)).await;
         reached_again(&two, 1, Duration::from_secs(3)).await;
+    }
+
+    #[tokio::test]
+    async fn an_endpoint_that_ended_after_stepping_aside_leaves_the_port_alone() {
+        let cluster = Cluster::new();
+        let (one, two) = (echo_node(&cluster, 1), echo_node(&cluster, 2));
+        assert!(reaches(&one, 2).await);
+        two.step_aside(Duration::from_secs(1)).await.unwrap();
+        let beside = two.core.port.load_full();
+        beside.endpoint.close(VarInt::from_u32(0), b"");
+        reached_again(&two, 1, Duration::from_secs(3)).await;
+        assert!(reaches(&one, 2).await, "over the connection that the other made");
+        assert_eq!(two.core.port.load().address(), beside.address());
+        UdpSocket::bind(two.local_addr()).unwrap();
     }
 }

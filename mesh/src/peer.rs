@@ -1,8 +1,14 @@
 //! The nodes this one is or was connected to.
 
-use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Instant};
+use std::{
+    collections::{HashMap, VecDeque},
+    net::SocketAddr,
+    sync::Arc,
+    time::Instant,
+};
 
 use arc_swap::ArcSwap;
+use futures::{StreamExt, stream};
 use tokio::sync::Mutex;
 
 use crate::{
@@ -10,8 +16,9 @@ use crate::{
     backoff::Backoff,
     core::{Close, Core},
     endpoint,
-    limits::LINKS_PER_NODE_MAX,
+    limits::{LINKS_PER_NODE_MAX, RENEWALS_MAX},
     link::Link,
+    port::Port,
 };
 
 /// All of them. Read on the request path without a lock; copied when a node is first met.
@@ -38,26 +45,38 @@ impl Peers {
     pub(crate) fn add(core: &Arc<Core>, link: Link) -> Arc<Link> {
         let link = Arc::new(link);
         core.peers.get(link.node).push(&link);
-        core.tasks.spawn(link.clone().serve(core.clone()));
+        core.tasks.spawn(core.links.track_future(link.clone().serve(core.clone())));
         link
     }
 
-    /// Ends all connections.
-    pub(crate) fn close(&self, why: Close) {
+    /// Ends all connections that are on a port.
+    pub(crate) fn close(&self, port: &Arc<Port>, why: Close) {
         for peer in self.by_node.load().values() {
-            peer.links.load().iter().for_each(|link| link.close(why));
+            let links = peer.links.load();
+            let there = links.iter().filter(|link| Arc::ptr_eq(&link.port, port));
+            there.for_each(|link| link.close(why));
         }
     }
 
-    pub(crate) fn knows(&self, link: &Link) -> bool {
-        let peers = self.by_node.load();
-        peers.get(&link.node).is_some_and(|peer| peer.knows(link))
+    /// Moves every node that is connected over to the port that is used now.
+    pub(crate) async fn renew(core: &Arc<Core>) {
+        let peers = core.peers.by_node.load_full();
+        let renew = |(node, peer): (&u64, &Arc<Peer>)| {
+            let (node, peer) = (*node, peer.clone());
+            async move { peer.renew(core, node).await }
+        };
+        stream::iter(peers.iter()).for_each_concurrent(RENEWALS_MAX, renew).await;
     }
 
     pub(crate) fn forget(&self, link: &Link) {
         if let Some(peer) = self.by_node.load().get(&link.node) {
             peer.forget(link);
         }
+    }
+
+    /// Stops opening streams in the connections that there are.
+    pub(crate) fn forget_all(&self) {
+        self.by_node.load().values().for_each(|peer| peer.forget_those(|_| true));
     }
 }
 
@@ -85,53 +104,76 @@ impl Peer {
         if let Some(link) = self.live() {
             return Ok(link);
         }
-        let address = core.tls.address(node).ok_or(MeshError::NoAddress { node })?;
-        dialling.may_try(node, address)?;
-        match endpoint::dial(core, node, address).await {
-            Ok(link) => {
-                dialling.backoff.reset();
-                Ok(Peers::add(core, link))
-            }
-            Err(error) => {
-                dialling.backoff.fail(Instant::now());
-                // The peer may have come to us meanwhile.
-                self.live().ok_or(error)
-            }
+        // The peer may come to us meanwhile.
+        dialling.dial(core, node).await.or_else(|error| self.live().ok_or(error))
+    }
+
+    /// Connects anew to `node`, which must be this peer, when its newest connection is on a port that was left, and
+    /// forgets those that are. Keeps them while there is no other.
+    pub(crate) async fn renew(&self, core: &Arc<Core>, node: u64) {
+        let mut dialling = self.dialling.lock().await;
+        let Some(link) = self.live() else { return };
+        if !core.uses(&link.port)
+            && let Err(error) = dialling.dial(core, node).await
+        {
+            return tracing::warn!(node, %error, "cannot move a node to another connection");
         }
+        self.forget_those(|link| !core.uses(&link.port));
     }
 
     /// Stops opening streams in a connection. It goes on for the streams it has, and is closed once it has none.
     pub(crate) fn forget(&self, link: &Link) {
-        self.links.rcu(|links| {
-            links.iter().filter(|known| !same(known, link)).cloned().collect::<Vec<_>>()
-        });
+        self.forget_those(|known| std::ptr::eq(known, link));
+    }
+
+    fn forget_those(&self, forgotten: impl Fn(&Link) -> bool) {
+        let before = self
+            .links
+            .rcu(|links| links.iter().filter(|link| !forgotten(link)).cloned().collect::<Vec<_>>());
+        before.iter().filter(|link| forgotten(link)).for_each(|link| link.retire());
     }
 
     /// The newest comes first: a node that connects anew has no use for the older ones.
     fn push(&self, link: &Arc<Link>) {
-        let before = self.links.rcu(|links| {
-            let kept = links.iter().take(LINKS_PER_NODE_MAX - 1);
-            std::iter::once(link).chain(kept).cloned().collect::<Vec<_>>()
+        let mut surplus = None;
+        self.links.rcu(|links| {
+            let mut links = links.iter().cloned().collect::<VecDeque<_>>();
+            surplus = (links.len() >= LINKS_PER_NODE_MAX).then(|| remove_oldest(&mut links));
+            links.push_front(link.clone());
+            Vec::from(links)
         });
-        for superseded in before.iter().skip(LINKS_PER_NODE_MAX - 1) {
-            superseded.close(Close::Superseded);
+        if let Some(surplus) = surplus.flatten() {
+            surplus.close(Close::Superseded);
         }
     }
 
     fn live(&self) -> Option<Arc<Link>> {
         self.links.load().iter().find(|link| link.is_alive()).cloned()
     }
-
-    fn knows(&self, link: &Link) -> bool {
-        self.links.load().iter().any(|known| same(known, link))
-    }
 }
 
-fn same(known: &Arc<Link>, link: &Link) -> bool {
-    std::ptr::eq(Arc::as_ptr(known), link)
+/// Those with streams under way go last.
+fn remove_oldest(links: &mut VecDeque<Arc<Link>>) -> Option<Arc<Link>> {
+    let idle = links.iter().rposition(|link| link.is_idle());
+    links.remove(idle.unwrap_or(links.len().saturating_sub(1)))
 }
 
 impl Dialling {
+    async fn dial(&mut self, core: &Arc<Core>, node: u64) -> Result<Arc<Link>, MeshError> {
+        let address = core.tls.address(node).ok_or(MeshError::NoAddress { node })?;
+        self.may_try(node, address)?;
+        match endpoint::dial(core, node, address).await {
+            Ok(link) => {
+                self.backoff.reset();
+                Ok(Peers::add(core, link))
+            }
+            Err(error) => {
+                self.backoff.fail(Instant::now());
+                Err(error)
+            }
+        }
+    }
+
     /// Whether it is time to try; a node that has moved is tried at once.
     fn may_try(&mut self, node: u64, address: SocketAddr) -> Result<(), MeshError> {
         if self.address.replace(address) != Some(address) {

@@ -6,6 +6,7 @@
 //! unwinding, which aborts the process. What of that can be foreseen, unfit TLS settings, is checked in `config`.
 
 use std::{
+    future::poll_fn,
     io, mem,
     panic::{AssertUnwindSafe, catch_unwind},
     task::Poll,
@@ -19,6 +20,20 @@ pub(crate) fn shield<T>(call: impl FnOnce() -> T) -> Option<T> {
 /// [`shield`] for a poll of a stream.
 pub(crate) fn shield_poll<T>(call: impl FnOnce() -> Poll<io::Result<T>>) -> Poll<io::Result<T>> {
     shield(call).unwrap_or_else(|| Poll::Ready(Err(broken())))
+}
+
+/// [`shield`] for a future, which is leaked when it panics.
+pub(crate) async fn shield_future<F: Future>(future: F) -> Option<F::Output> {
+    let mut future = Box::pin(future);
+    let output = poll_fn(|cx| match shield(|| future.as_mut().poll(cx)) {
+        Some(polled) => polled.map(Some),
+        None => Poll::Ready(None),
+    });
+    let output = output.await;
+    if output.is_none() {
+        mem::forget(future);
+    }
+    output
 }
 
 /// Drops a handle after a last call. When that panics, so would the destructor: the handle is leaked then.
@@ -52,6 +67,17 @@ mod tests {
             panic!("not an error");
         };
         assert_eq!(error.kind(), io::ErrorKind::NotConnected);
+    }
+
+    #[tokio::test]
+    async fn a_future_that_panics_has_no_output_and_is_not_dropped() {
+        let within = PanicsInDrop;
+        let panics = async move {
+            let _within = mem::ManuallyDrop::new(within);
+            panic!("in poll")
+        };
+        assert_eq!(shield_future::<_>(panics).await, None::<()>);
+        assert_eq!(shield_future(async { 1 }).await, Some(1));
     }
 
     #[test]

@@ -3,14 +3,17 @@
 use std::{
     fmt, io,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
 };
 
 use quinn::{RecvStream, SendStream, VarInt};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    runtime::Handle,
+};
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use crate::shield::{drop_after, shield_poll};
+use crate::shield::{drop_after, shield_future, shield_poll};
 
 /// Tells the peer that a stream was given up before its end.
 const ABORTED: VarInt = VarInt::from_u32(1);
@@ -23,12 +26,16 @@ pub struct MeshStream {
     send: Option<SendStream>,
     recv: Option<RecvStream>,
     ended: bool,
-    _counted: Arc<()>,
+    counted: TaskTrackerToken,
 }
 
 impl MeshStream {
-    pub(crate) fn new(node: u64, (send, recv): (SendStream, RecvStream), counted: Arc<()>) -> Self {
-        Self { node, send: Some(send), recv: Some(recv), ended: false, _counted: counted }
+    pub(crate) fn new(
+        node: u64,
+        (send, recv): (SendStream, RecvStream),
+        counted: TaskTrackerToken,
+    ) -> Self {
+        Self { node, send: Some(send), recv: Some(recv), ended: false, counted }
     }
 
     /// The node at the other end.
@@ -82,11 +89,13 @@ impl AsyncWrite for MeshStream {
 impl Drop for MeshStream {
     /// The errors would say that a half is over already.
     fn drop(&mut self) {
-        let ended = self.ended;
-        if let Some(send) = self.send.take() {
-            drop_after(send, |send| {
-                let _ = if ended { send.priority().map(drop) } else { send.reset(ABORTED) };
-            });
+        match (self.send.take(), Handle::try_current()) {
+            (None, _) => {}
+            (Some(send), Ok(runtime)) if self.ended => {
+                drop(runtime.spawn(deliver(send, self.counted.clone())));
+            }
+            (Some(send), _) if self.ended => release(send),
+            (Some(send), _) => drop_after(send, |send| drop(send.reset(ABORTED))),
         }
         if let Some(recv) = self.recv.take() {
             drop_after(recv, |recv| {
@@ -94,4 +103,15 @@ impl Drop for MeshStream {
             });
         }
     }
+}
+
+/// Counts a stream as open until the peer has all of it: what is under way is lost when the connection is closed.
+async fn deliver(send: SendStream, _counted: TaskTrackerToken) {
+    // Whether the peer got or refused it, or the connection was lost: it is over.
+    let _ = shield_future(send.stopped()).await;
+    release(send);
+}
+
+fn release(send: SendStream) {
+    drop_after(send, |send| drop(send.priority()));
 }

@@ -16,7 +16,7 @@ use common::{ANY, Cluster, Identity, bind, echo, echo_node, node, reached_again,
 use rustls::pki_types::CertificateDer;
 use temps_mesh::{Mesh, MeshConfig, MeshError, MeshTls, REACH_WITHIN, Target};
 use tokio::{
-    io::AsyncReadExt,
+    io::{AsyncReadExt, AsyncWriteExt},
     net::UdpSocket,
     runtime::{Builder, Runtime},
     sync::watch,
@@ -77,6 +77,33 @@ async fn a_killed_node_is_noticed_and_reached_again_on_the_same_port() {
     let took = reached_again(&one, 2, Duration::from_secs(3)).await;
     assert!(took < Duration::from_secs(3), "{took:?}");
     in_thread(|| two.kill());
+}
+
+/// The first ends its streams as soon as it is known to be gone; the other may only be slow, or behind a broken link.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_silent_node_is_given_up_at_once_only_if_nobody_listens_there() {
+    let cluster = Cluster::new();
+    let one = echo_node(&cluster, 1);
+    let identity = cluster.identity(2, &[2]);
+    let killed = in_thread(|| Mortal::start(&identity, ANY));
+    cluster.place(2, killed.mesh.local_addr());
+    let three = echo_node(&cluster, 3);
+    let (pass, passing) = watch::channel(true);
+    let place = relay(three.local_addr(), passing).await;
+    let _listens = tokio::net::TcpListener::bind(place).await.unwrap();
+    cluster.place(3, place);
+    let mut to_killed = one.open(2, Target::Api).await.unwrap();
+    let mut to_cut_off = one.open(3, Target::Api).await.unwrap();
+
+    in_thread(|| killed.kill());
+    pass.send(false).unwrap();
+    tokio::select! {
+        ended = to_killed.read_u8() => assert!(ended.is_err()),
+        ended = to_cut_off.read_u8() => panic!("given up although somebody listens there: {ended:?}"),
+    }
+    pass.send(true).unwrap();
+    to_cut_off.write_all(b"x").await.unwrap();
+    assert_eq!(to_cut_off.read_u8().await.unwrap(), b'x');
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
