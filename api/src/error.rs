@@ -8,7 +8,7 @@ use serde::Serialize;
 use temps_builder::BuildError;
 use temps_raft::{ProposeError, ReadError, TrustError, WouldLoseQuorum};
 use temps_scheduler::SchedulerError;
-use temps_state::{FailureCode, NodeId, Permission, Rejected, SealError};
+use temps_state::{FailureCode, Name, NodeId, Permission, Rejected, SealError, VariableName};
 use utoipa::ToSchema;
 
 /// How long a client should wait before it asks a cluster without quorum again, in seconds.
@@ -97,6 +97,16 @@ pub enum ApiError {
     NotCloneable {
         /// The path of the field.
         field: &'static str,
+    },
+    /// A variable that Temps sets itself.
+    #[error(
+        "`variables[{place}].name`: {name} is set by Temps itself, so that another value would never reach the app"
+    )]
+    ReservedVariable {
+        /// Which one of the body it is.
+        place: usize,
+        /// Its name.
+        name: VariableName,
     },
     /// The body is longer than it may be.
     #[error("the body is longer than the {max} bytes it may have")]
@@ -237,6 +247,9 @@ impl ApiError {
             Self::Invalid { .. } | Self::NotCloneable { .. } => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "invalid")
             }
+            Self::ReservedVariable { .. } => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "reserved_variable")
+            }
             Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
             Self::BodyInterrupted => (StatusCode::REQUEST_TIMEOUT, "body_interrupted"),
             Self::UnsupportedMedia { .. } => {
@@ -262,8 +275,9 @@ impl ApiError {
     }
 
     /// What the caller may try next.
-    fn hint(&self) -> Option<String> {
+    pub fn hint(&self) -> Option<String> {
         let text = match self {
+            Self::NotFound { noun, id } => return not_found_hint(noun, id),
             Self::Unauthenticated => {
                 "log in with `temps login`, or send an API key as `Authorization: Bearer tk_…`"
             }
@@ -278,6 +292,10 @@ impl ApiError {
             Self::NotCloneable { .. } => {
                 "use https://host/path, ssh://git@host/path, git@host:path or file:///path: `temps deploy --help` lists them"
             }
+            Self::ReservedVariable { name, .. } if name.as_str() == "PORT" => {
+                "let the app listen on the port in PORT, or say where it listens with `port` in temps.json"
+            }
+            Self::ReservedVariable { .. } => "choose another name for the app's own variable",
             Self::BodyTooLarge { .. } => {
                 "leave out what the app does not need, for example with .dockerignore"
             }
@@ -295,11 +313,12 @@ impl ApiError {
                 "free space on the node, then try again: `df -h` shows its disks, `docker system df` what the engine uses"
             }
             Self::Conflict { hint, .. } => hint,
-            Self::Propose(ProposeError::Rejected(rejected)) => {
-                return rejected_hint(rejected).map(Into::into);
-            }
+            Self::Propose(ProposeError::Rejected(rejected)) => return rejected_hint(rejected),
             Self::Propose(ProposeError::NoQuorum) | Self::Read(ReadError::NoQuorum) => {
                 "more than half of the voting nodes must be up: see `temps status`; `?consistency=stale` reads what this node last knew"
+            }
+            Self::Propose(ProposeError::TooNew { .. }) => {
+                "finish the upgrade with `temps upgrade`, then try again: `temps nodes list` shows every node's version"
             }
             Self::Propose(ProposeError::Timeout) => {
                 "repeat the request with the same Idempotency-Key, or look before you repeat it"
@@ -313,6 +332,7 @@ impl ApiError {
         match self {
             Self::Invalid { field, .. } => Some(field.clone()),
             Self::NotCloneable { field } => Some((*field).into()),
+            Self::ReservedVariable { place, .. } => Some(format!("variables[{place}].name")),
             _ => None,
         }
     }
@@ -363,6 +383,7 @@ fn propose_kind(error: &ProposeError) -> (StatusCode, &'static str) {
         ProposeError::Timeout => (StatusCode::GATEWAY_TIMEOUT, "outcome_unknown"),
         ProposeError::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
         ProposeError::DiskFull { .. } => (StatusCode::INSUFFICIENT_STORAGE, "disk_full"),
+        ProposeError::TooNew { .. } => (StatusCode::CONFLICT, "upgrade_unfinished"),
         ProposeError::Stopped { .. } => (StatusCode::SERVICE_UNAVAILABLE, "stopped"),
     }
 }
@@ -416,21 +437,63 @@ fn rejected_kind(rejected: &Rejected) -> (StatusCode, &'static str) {
     }
 }
 
-fn rejected_hint(rejected: &Rejected) -> Option<&'static str> {
-    Some(match rejected {
-        Rejected::Taken { .. } => "choose another name",
-        Rejected::Changed { .. } => "read it again, and repeat the change with its new ETag",
-        Rejected::Disabled { .. } => {
-            "enable the project first: PATCH it with {\"disabled\": false}"
+fn rejected_hint(rejected: &Rejected) -> Option<String> {
+    let text = match rejected {
+        Rejected::NotFound { noun, id } => return not_found_hint(noun, id),
+        Rejected::Taken { noun, .. } => return Some(taken_hint(noun)),
+        Rejected::TooMany { noun, .. } => {
+            let list = list_command(noun.trim_end_matches('s'));
+            return list.map(|list| format!("delete what is of no more use: `{list}` shows all"));
         }
-        Rejected::NothingBuilt { .. } => "deploy its source again instead",
-        Rejected::LastAdmin => "make somebody else an admin first",
+        Rejected::Disabled { project } => {
+            return Some(format!("enable the project first: temps projects enable {project}"));
+        }
+        Rejected::Changed { .. } => "read it again, and repeat the change with its new ETag",
+        Rejected::NothingBuilt { .. } => "deploy its source again instead: temps deploy",
+        Rejected::LastAdmin => "make somebody else an admin first: temps users role USER admin",
         Rejected::TokenUnknown | Rejected::TokenExpired { .. } | Rejected::TokenUsed => {
             "make a new one with `temps nodes token`"
         }
         Rejected::NodeJoining { .. } => "wait until `temps nodes list` shows it as ready",
-        Rejected::LastNode => "a cluster needs one node at least",
-        Rejected::Finished { .. } => "only a deployment that is under way can be called off",
+        Rejected::LastNode => "stop `temps serve` instead: a cluster needs one node at least",
+        Rejected::Finished { .. } => {
+            "`temps deployments list` shows those under way, which alone can be called off"
+        }
+        Rejected::NotKept { .. } => "`temps deployments list` shows those that can be gone back to",
+        _ => return None,
+    };
+    Some(text.into())
+}
+
+fn taken_hint(noun: &str) -> String {
+    match list_command(noun) {
+        Some(list) => format!("choose another name: `{list}` shows those that are taken"),
+        None => "choose another name".into(),
+    }
+}
+
+fn not_found_hint(noun: &str, id: &str) -> Option<String> {
+    let list = list_command(noun)?;
+    let name = id.strip_suffix(".git").unwrap_or(id);
+    match (noun, name.parse::<Name>()) {
+        ("project", Ok(name)) => {
+            Some(format!("temps projects create {name}, or `{list}` for those that are there"))
+        }
+        _ => Some(format!("`{list}` shows what is there")),
+    }
+}
+
+/// The command that lists things of a kind.
+fn list_command(noun: &str) -> Option<&'static str> {
+    Some(match noun {
+        "project" => "temps projects list",
+        "environment" => "temps environments list",
+        "deployment" => "temps deployments list",
+        "variable" => "temps env list",
+        "user" => "temps users list",
+        "node" => "temps nodes list",
+        "join token" => "temps nodes tokens list",
+        "api key" | "API key" => "temps apikeys list",
         _ => return None,
     })
 }
@@ -457,6 +520,21 @@ impl IntoResponse for ApiError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_there_is_listed_or_made_by_the_next_command() {
+        for (noun, id, hint) in [
+            ("project", "shop", Some("temps projects create shop, or `temps projects list`")),
+            ("project", "shop.git", Some("temps projects create shop, or")),
+            ("project", "No Name", Some("`temps projects list` shows")),
+            ("environment", "x", Some("`temps environments list` shows")),
+            ("blob", "x", None),
+        ] {
+            let told = ApiError::not_found(noun, id).hint();
+            assert!(told.as_deref().unwrap_or_default().starts_with(hint.unwrap_or_default()));
+            assert_eq!(told.is_some(), hint.is_some(), "{noun} {id}: {told:?}");
+        }
+    }
 
     #[test]
     fn a_full_disk_says_so_and_what_frees_it() {

@@ -30,10 +30,10 @@ pub const HEARTBEAT_EVERY: Duration = Duration::from_millis(200);
 /// How long Raft waits for the answer to a heartbeat, before it sends the next one.
 const HEARTBEAT_ANSWER_MS: u64 = 600;
 /// After the longest of these times without a leader, nodes wait once more, each for a time of its own in between, and
-/// vote. So a lost leader is replaced after 1.6 to 2.1 seconds, or, when votes are split, after 2.3 to 3.1. The shortest
-/// is also what the answer to a vote may take.
-const ELECTION_MIN_MS: u64 = 650;
-const ELECTION_MAX_MS: u64 = 1000;
+/// vote. So a lost leader is replaced 1.5 to 2 seconds after it was heard last, or, when votes are split, after 2.2 to 3.
+/// The shortest is also what the answer to a vote may take. Both are as short as the longest round trip allows.
+const ELECTION_MIN_MS: u64 = 620;
+const ELECTION_MAX_MS: u64 = 930;
 /// The longest round trip between nodes that the timings above allow for.
 const ROUND_TRIP_MS: u64 = 500;
 /// How long sending a snapshot to a node, and its installing there, may take.
@@ -56,9 +56,9 @@ pub const PROPOSALS_MAX: usize = 256;
 /// How long a proposal may take before its outcome counts as unknown.
 pub const PROPOSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a proposal waits for a leader before it gives up, having changed nothing.
-pub const LEADER_WAIT: Duration = Duration::from_millis(1800);
+pub const LEADER_WAIT: Duration = Duration::from_millis(1850);
 /// How long the newest state may take.
-pub const READ_TIMEOUT: Duration = Duration::from_millis(1800);
+pub const READ_TIMEOUT: Duration = Duration::from_millis(1850);
 /// How long a leader may hear of no quorum, and a follower of no leader, before they count as without one.
 pub const QUORUM_SILENCE: Duration = Duration::from_millis(1700);
 /// How long whoever found no leader waits before the next try.
@@ -71,6 +71,8 @@ const _: () = assert!(ELECTION_MAX_MS + ELECTION_MIN_MS >= 6 * HEARTBEAT_EVERY.a
 // Over a slow link heartbeats and votes are answered in time, and a lost one is no reason to vote.
 const _: () = assert!(HEARTBEAT_ANSWER_MS >= ROUND_TRIP_MS + 100);
 const _: () = assert!(ELECTION_MIN_MS >= ROUND_TRIP_MS + 100);
+// openraft insists.
+const _: () = assert!(ELECTION_MIN_MS > HEARTBEAT_ANSWER_MS);
 const _: () = assert!(ELECTION_MAX_MS + ELECTION_MIN_MS > 2 * HEARTBEAT_ANSWER_MS);
 // Nodes that begin to vote at the same time must soon draw apart.
 const _: () = assert!(ELECTION_MAX_MS >= ELECTION_MIN_MS + ELECTION_MIN_MS / 2);

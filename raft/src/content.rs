@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use openraft::EntryPayload;
 use serde::{Deserialize, Serialize};
-use temps_state::{Reply, Row, State};
+use temps_state::{Reply, Row, RowError, State};
 
 use crate::types::{Answer, LogEntry, LogId, Payload, SnapshotMeta, StoredMembership};
 
@@ -36,6 +36,18 @@ impl Position {
     }
 }
 
+/// Why an entry cannot be applied. Whoever passed it over would have another state than everybody else.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "log entry {index} cannot be read by this version of Temps ({source}): start the version that \
+     the other nodes run; nothing is lost"
+)]
+pub struct Unreadable {
+    index: u64,
+    #[source]
+    source: RowError,
+}
+
 /// The state and its position.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Content {
@@ -46,26 +58,27 @@ pub struct Content {
 }
 
 impl Content {
-    /// Applies one entry. Total: an entry that cannot be read is refused, on every node alike.
-    pub fn apply(&mut self, entry: LogEntry) -> Answer {
-        self.position.applied = Some(entry.log_id);
-        match entry.payload {
+    /// Applies one entry. One that cannot be read is not passed over: the node must stop.
+    pub fn apply(&mut self, entry: LogEntry) -> Result<Answer, Unreadable> {
+        let answer = match entry.payload {
             EntryPayload::Blank => Ok(Reply::Done),
-            EntryPayload::Normal(payload) => self.apply_command(entry.log_id.index, &payload),
+            EntryPayload::Normal(payload) => self.apply_command(entry.log_id.index, &payload)?,
             EntryPayload::Membership(membership) => {
                 self.position.membership = StoredMembership::new(Some(entry.log_id), membership);
                 Ok(Reply::Done)
             }
-        }
+        };
+        self.position.applied = Some(entry.log_id);
+        Ok(answer)
     }
 
     /// Entries may reach the log in another order than they were stamped in, and clocks differ: here time stands
     /// still rather than go back.
-    fn apply_command(&mut self, index: u64, payload: &Payload) -> Answer {
-        let mut entry = payload.entry()?;
+    fn apply_command(&mut self, index: u64, payload: &Payload) -> Result<Answer, Unreadable> {
+        let mut entry = payload.entry().map_err(|source| Unreadable { index, source })?;
         entry.at = entry.at.max(self.position.at);
         self.position.at = entry.at;
-        self.state.apply(index, entry)
+        Ok(self.state.apply(index, entry))
     }
 }
 
@@ -109,8 +122,7 @@ fn checksum(key: &[u8], value: &[u8]) -> u64 {
 mod tests {
     use super::*;
     use crate::types::LeaderId;
-    use bytes::Bytes;
-    use temps_state::{Actor, Command, Entry, NodeId, Rejected, Settings};
+    use temps_state::{Actor, Command, Entry, FORMAT, NodeId, Settings};
 
     fn entry(index: u64, payload: Payload) -> LogEntry {
         let leader_id = LeaderId { term: 1, node_id: 1 };
@@ -129,19 +141,24 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_that_cannot_be_read_is_refused_and_counted_as_applied() {
-        let mut content = Content::default();
-        let answer = content.apply(entry(7, Payload(Bytes::from_static(b"\xffnonsense"))));
-        assert!(matches!(answer, Err(Rejected::Invalid { .. })));
-        assert_eq!(content.position.index(), 7);
-        assert_eq!(content.state, State::default());
+    fn an_entry_that_cannot_be_read_is_not_passed_over() {
+        let mut newer = command(100).0.to_vec();
+        newer[0] = FORMAT + 1;
+        let unknown = br#"\x01{"command":{"type":"of_a_later_version"}}"#;
+        for octets in [newer, unknown.to_vec(), vec![]] {
+            let mut content = Content::default();
+            let refused = content.apply(entry(7, Payload(octets.into()))).unwrap_err().to_string();
+            assert!(refused.starts_with("log entry 7 cannot be read"), "{refused}");
+            assert_eq!(content, Content::default());
+        }
     }
 
     #[test]
     fn time_in_the_state_never_goes_back() {
         let mut content = Content::default();
-        content.apply(entry(1, command(100))).unwrap();
-        content.apply(entry(2, command(50))).unwrap();
+        for (index, at) in [(1, 100), (2, 50)] {
+            content.apply(entry(index, command(at))).unwrap().unwrap();
+        }
         let times: Vec<i64> = content.state.audit.values().map(|r| r.at.as_second()).collect();
         assert_eq!(times, [100, 100]);
     }

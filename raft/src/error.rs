@@ -4,8 +4,9 @@ use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use temps_state::Rejected;
+use temps_state::{FORMAT, Rejected, TooNew};
 
 use crate::TrustError;
 
@@ -152,6 +153,18 @@ pub enum RaftError {
         #[source]
         source: io::Error,
     },
+    /// The state's store was written by a newer version.
+    #[error(
+        "the state in {} has format {found}, and this version reads formats up to {FORMAT}: start \
+         the version that wrote it, or a newer one",
+        path.display()
+    )]
+    StateFormat {
+        /// Its folder.
+        path: PathBuf,
+        /// The newest format in it.
+        found: u8,
+    },
     /// The log begins after what is known to be applied.
     #[error(
         "the log in {} begins at entry {first}, but state and snapshots reach only to {known}: \
@@ -178,6 +191,12 @@ pub enum RaftError {
     /// Nobody leads although this node is alone.
     #[error("the node could not become the leader of its own cluster in time")]
     NotLeading,
+    /// Something still uses the data folder although the node was told to stop.
+    #[error("the node did not let go of its data folder within {within:?}: end its process")]
+    StopTimeout {
+        /// How long it had.
+        within: Duration,
+    },
     /// The log or the state cannot be written or read any more; nothing may be acknowledged.
     #[error("the node must stop, because its log or state failed: {reason}")]
     Failed {
@@ -222,6 +241,9 @@ pub enum ProposeError {
         /// How long it may be.
         max: usize,
     },
+    /// Not every node could read the change yet. The proposal is in no log.
+    #[error(transparent)]
+    TooNew(#[from] TooNew),
     /// The disk has no room for the change. The proposal is in no log.
     #[error(
         "the disk with the data folder is full: {} MiB are free, and a change needs {} MiB",

@@ -77,7 +77,7 @@ impl Folder {
         }
         let written = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
         written.map_err(RaftError::file("write", &path))?;
-        Ok(FolderLock { _file: Arc::new(file) })
+        Ok(FolderLock { _held: Arc::new(Held(file)) })
     }
 
     fn locked(&self, file: &mut File) -> RaftError {
@@ -91,7 +91,17 @@ impl Folder {
 /// Held by everything that has files open in the folder; the last one gone frees it.
 #[derive(Clone)]
 pub struct FolderLock {
-    _file: Arc<File>,
+    _held: Arc<Held>,
+}
+
+struct Held(File);
+
+impl Drop for Held {
+    /// Unlocked rather than only closed: a process that is just being started may have a copy of the handle.
+    fn drop(&mut self) {
+        // Where that fails, closing frees it in a moment.
+        let _ = self.0.unlock();
+    }
 }
 
 /// Makes a folder whose name survives a loss of power.

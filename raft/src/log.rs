@@ -8,7 +8,7 @@ use std::fmt::Debug;
 use std::io;
 use std::ops::{Bound, RangeBounds};
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
@@ -36,12 +36,13 @@ const READ_BUFFER_BYTES: usize = 256 * 1024;
 /// The log. Clones share it.
 #[derive(Clone)]
 pub struct Log {
-    shared: Arc<Shared>,
+    /// `None` once it is closed.
+    open: Arc<Mutex<Option<Open>>>,
 }
 
 // Fields drop in order: the folder is free only once the log is closed.
-struct Shared {
-    log: Mutex<RaftLog<Wal>>,
+struct Open {
+    log: RaftLog<Wal>,
     _folder: FolderLock,
 }
 
@@ -51,29 +52,36 @@ impl Log {
         let mut log = RaftLog::open(Arc::new(config(dir)))?;
         log.flush(true, None)?;
         log.wait_worker_idle()?;
-        Ok(Self { shared: Arc::new(Shared { log: Mutex::new(log), _folder: folder }) })
+        Ok(Self { open: Arc::new(Mutex::new(Some(Open { log, _folder: folder }))) })
     }
 
     /// The id of the last entry that was purged.
     pub fn purged(&self) -> io::Result<Option<LogId>> {
-        Ok(self.lock()?.log_state().purged().copied().map(LogId::from))
+        self.with(|log| Ok(log.log_state().purged().copied().map(LogId::from)))
     }
 
     /// The id of the last entry.
     pub fn last(&self) -> io::Result<Option<LogId>> {
-        Ok(self.lock()?.log_state().last().copied().map(LogId::from))
+        self.with(|log| Ok(log.log_state().last().copied().map(LogId::from)))
     }
 
     /// The id of the entry at `index`, if it is there.
     pub fn id_at(&self, index: u64) -> io::Result<Option<LogId>> {
-        let log = self.lock()?;
-        let first = log.read(index, index + 1).next();
-        Ok(first.transpose()?.map(|(id, _)| id.into()))
+        self.with(|log| {
+            let first = log.read(index, index + 1).next();
+            Ok(first.transpose()?.map(|(id, _)| id.into()))
+        })
     }
 
     /// Returns once everything written so far is on disk.
     pub async fn sync(&self) -> io::Result<()> {
         self.write(|_| Ok(())).await
+    }
+
+    /// Lets go of the files, whoever else has the log: from now on every call fails. Blocks until they are synced.
+    pub fn close(&self) {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(open);
     }
 
     /// Makes a change and returns once it is on disk.
@@ -94,12 +102,13 @@ impl Log {
 
     /// Makes a change. Once the writer has failed, every change gets the writer's error.
     fn change(&self, change: impl FnOnce(&mut RaftLog<Wal>) -> io::Result<()>) -> io::Result<()> {
-        let mut log = self.lock()?;
-        change(&mut log).map_err(|error| log.wait_worker_idle().err().unwrap_or(error))
+        self.with(|log| change(log).map_err(|error| log.wait_worker_idle().err().unwrap_or(error)))
     }
 
-    fn lock(&self) -> io::Result<MutexGuard<'_, RaftLog<Wal>>> {
-        self.shared.log.lock().map_err(|_| stopped())
+    fn with<T>(&self, work: impl FnOnce(&mut RaftLog<Wal>) -> io::Result<T>) -> io::Result<T> {
+        let mut open = self.open.lock().map_err(|_| stopped())?;
+        let open = open.as_mut().ok_or_else(closed)?;
+        work(&mut open.log)
     }
 }
 
@@ -117,6 +126,10 @@ fn config(dir: &Path) -> raft_log::Config {
 
 fn stopped() -> io::Error {
     io::Error::other("the log's writer has stopped after an error")
+}
+
+fn closed() -> io::Error {
+    io::Error::other("the log is closed, because the node has stopped")
 }
 
 /// The half-open range of indexes that `range` means.
@@ -140,12 +153,11 @@ impl RaftLogReader<TypeConfig> for Log {
         range: RB,
     ) -> io::Result<Vec<LogEntry>> {
         let (from, to) = bounds(&range);
-        let log = self.lock()?;
-        log.read(from, to).map(|record| record.map(to_entry)).collect()
+        self.with(|log| log.read(from, to).map(|record| record.map(to_entry)).collect())
     }
 
     async fn read_vote(&mut self) -> io::Result<Option<Vote>> {
-        Ok(self.lock()?.log_state().vote().copied().map(Vote::from))
+        self.with(|log| Ok(log.log_state().vote().copied().map(Vote::from)))
     }
 }
 
@@ -179,7 +191,7 @@ impl RaftLogStorage<TypeConfig> for Log {
     }
 
     async fn read_committed(&mut self) -> io::Result<Option<LogId>> {
-        Ok(self.lock()?.log_state().committed().copied().map(LogId::from))
+        self.with(|log| Ok(log.log_state().committed().copied().map(LogId::from)))
     }
 
     async fn append<I>(&mut self, entries: I, callback: IOFlushed<TypeConfig>) -> io::Result<()>

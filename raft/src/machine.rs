@@ -25,15 +25,28 @@ pub struct Machine {
     content: Content,
     store: Store,
     snapshots: Snapshots,
-    applied: watch::Sender<Arc<Applied>>,
+    applied: Arc<watch::Sender<Arc<Applied>>>,
+    _running: Running,
 }
+
+/// What is seen of the machine from outside; the states stay when it is gone.
+pub struct Shown {
+    /// Where its states appear.
+    pub applied: Arc<watch::Sender<Arc<Applied>>>,
+    /// Closed when the machine is gone.
+    pub running: watch::Receiver<()>,
+}
+
+type Running = watch::Sender<()>;
 
 impl Machine {
     /// The machine over what the store held, and where its states appear.
-    pub fn new(opened: Opened, snapshots: Snapshots) -> (Self, watch::Receiver<Arc<Applied>>) {
+    pub fn new(opened: Opened, snapshots: Snapshots) -> (Self, Shown) {
         let Opened { store, content } = opened;
-        let (applied, watching) = watch::channel(Arc::new(published(&content)));
-        (Self { content, store, snapshots, applied }, watching)
+        let applied = Arc::new(watch::Sender::new(Arc::new(published(&content))));
+        let (running, watching) = watch::channel(());
+        let shown = Shown { applied: applied.clone(), running: watching };
+        (Self { content, store, snapshots, applied, _running: running }, shown)
     }
 
     fn publish(&mut self, content: Content) {
@@ -62,7 +75,7 @@ impl RaftStateMachine<TypeConfig> for Machine {
     {
         let (mut next, mut answers) = (self.content.clone(), Vec::new());
         while let Some((entry, responder)) = entries.try_next().await? {
-            let answer = next.apply(entry);
+            let answer = next.apply(entry).map_err(io::Error::other)?;
             answers.extend(responder.map(|responder| (responder, answer)));
         }
         let rows = next.state.changes_since(&self.content.state);

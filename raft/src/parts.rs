@@ -1,20 +1,18 @@
 //! Everything a node opens from its data folder, checked against each other.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use temps_state::ClusterKey;
-use tokio::sync::watch;
 use tracing::info;
 
+use crate::RaftError;
 use crate::content::{Content, Position};
 use crate::folder::{Folder, FolderLock, make_dir};
 use crate::identity::{self, Identity};
 use crate::log::Log;
-use crate::machine::Machine;
+use crate::machine::{Machine, Shown};
 use crate::snapshots::Snapshots;
 use crate::store::{Opened, Store};
-use crate::{Applied, RaftError};
 
 /// What a node is made of.
 pub struct Parts {
@@ -24,7 +22,7 @@ pub struct Parts {
     pub store: Store,
     pub machine: Machine,
     pub snapshots: Snapshots,
-    pub applied: watch::Receiver<Arc<Applied>>,
+    pub shown: Shown,
 }
 
 impl Parts {
@@ -40,8 +38,8 @@ impl Parts {
         let snapshots = Snapshots::open(folder.snapshots())?;
         cover_purged(&folder, &log, &opened, &snapshots)?;
         let store = opened.store.clone();
-        let (machine, applied) = Machine::new(opened, snapshots.clone());
-        Ok(Self { identity, key, log, store, machine, snapshots, applied })
+        let (machine, shown) = Machine::new(opened, snapshots.clone());
+        Ok(Self { identity, key, log, store, machine, snapshots, shown })
     }
 }
 

@@ -80,13 +80,15 @@ impl Image {
 pub struct Snapshots {
     dir: PathBuf,
     newest: Arc<Mutex<Option<Saved>>>,
+    /// Held by whoever writes; whether anybody still may.
+    open: Arc<Mutex<bool>>,
 }
 
 impl Snapshots {
     /// Opens the folder; what a crash left half written goes.
     pub fn open(dir: PathBuf) -> Result<Self, RaftError> {
         make_dir(&dir)?;
-        let snapshots = Self { dir, newest: Arc::default() };
+        let snapshots = Self { dir, newest: Arc::default(), open: Arc::new(Mutex::new(true)) };
         snapshots.remove_halves()?;
         Ok(snapshots)
     }
@@ -100,7 +102,9 @@ impl Snapshots {
 
     /// Writes a snapshot; it is durable on return. Older ones than the kept go.
     pub fn save(&self, content: &Content) -> Result<Saved, RaftError> {
-        self.write(content, &encode(content))
+        let octets = encode(content);
+        let _turn = self.turn()?;
+        self.write(content, &octets)
     }
 
     /// The same, but `None`, and nothing is left of it, when that would not leave the log its room.
@@ -109,6 +113,7 @@ impl Snapshots {
         if !self.has_room(octets.len() as u64) {
             return Ok(None);
         }
+        let _turn = self.turn().map_err(io::Error::other)?;
         match self.write(content, &octets) {
             Ok(saved) => Ok(Some(saved)),
             Err(RaftError::File { source, .. }) if lacks_room(&source) => {
@@ -116,6 +121,20 @@ impl Snapshots {
                 Ok(None)
             }
             Err(error) => Err(io::Error::other(error)),
+        }
+    }
+
+    /// Writes no more files from now on. Blocks while one is being written.
+    pub fn close(&self) {
+        *self.open.lock().unwrap_or_else(PoisonError::into_inner) = false;
+    }
+
+    fn turn(&self) -> Result<MutexGuard<'_, bool>, RaftError> {
+        let turn = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let stopped = || io::Error::other("the node has stopped");
+        match *turn {
+            true => Ok(turn),
+            false => Err(RaftError::file("write to", &self.dir)(stopped())),
         }
     }
 

@@ -5,11 +5,13 @@
 //! does not stop the node: the store stays behind, and is written anew when there is room.
 
 mod rows;
+#[cfg(test)]
+mod tests;
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use temps_state::Row;
@@ -32,17 +34,18 @@ pub struct Store {
     shared: Arc<Shared>,
 }
 
-// Fields drop in order: the folder is free only once the database is closed.
 struct Shared {
-    kept: Mutex<Kept>,
+    /// `None` once it is closed.
+    kept: Mutex<Option<Kept>>,
     dir: PathBuf,
-    _folder: FolderLock,
 }
 
+// Fields drop in order: the folder is free only once the database is closed.
 struct Kept {
     /// What the store holds, or is to hold.
     newest: Content,
     standing: Standing,
+    folder: FolderLock,
 }
 
 /// How the database stands to the newest content.
@@ -70,62 +73,93 @@ impl Store {
         plausible: impl Fn(&Position) -> bool,
     ) -> Result<Opened, RaftError> {
         let (rows, content) = load(dir, plausible)?;
-        let kept = Kept { newest: content.clone(), standing: Standing::Current(rows) };
-        let shared = Shared { kept: Mutex::new(kept), dir: dir.into(), _folder: folder };
+        let kept = Kept { newest: content.clone(), standing: Standing::Current(rows), folder };
+        let shared = Shared { kept: Mutex::new(Some(kept)), dir: dir.into() };
         Ok(Opened { store: Self { shared: Arc::new(shared) }, content })
     }
 
     /// Writes what changed to make `next`. Without room for it the store falls behind; any other error is final.
     pub fn write(&self, rows: &[Row], next: &Content) -> io::Result<()> {
-        let mut kept = self.lock()?;
-        kept.newest = next.clone();
-        let Standing::Current(current) = &mut kept.standing else { return Ok(()) };
-        let written = current.write(rows, &next.position);
-        kept.settle(written)
+        self.with(|kept| {
+            kept.newest = next.clone();
+            let Standing::Current(current) = &mut kept.standing else { return Ok(()) };
+            let written = current.write(rows, &next.position);
+            kept.settle(written)
+        })
     }
 
     /// Replaces everything, as [`write`](Self::write) does a part.
     pub fn replace(&self, content: &Content) -> io::Result<()> {
-        let mut kept = self.lock()?;
-        kept.newest = content.clone();
-        let Standing::Current(current) = &mut kept.standing else { return Ok(()) };
-        let written = current.replace(content);
-        kept.settle(written)
+        self.with(|kept| {
+            kept.newest = content.clone();
+            let Standing::Current(current) = &mut kept.standing else { return Ok(()) };
+            let written = current.replace(content);
+            kept.settle(written)
+        })
     }
 
     /// Makes everything written so far durable; without room the store is behind afterwards. Blocks.
     pub fn sync(&self) -> io::Result<()> {
         self.catch_up()?;
-        let disk = match &self.lock()?.standing {
-            Standing::Current(rows) => rows.disk(),
-            Standing::Behind { .. } | Standing::CatchingUp => return Ok(()),
-        };
+        let disk = self.with(|kept| match &kept.standing {
+            Standing::Current(rows) => Ok(Some(rows.disk())),
+            Standing::Behind { .. } | Standing::CatchingUp => Ok(None),
+        })?;
+        let Some(disk) = disk else { return Ok(()) };
         let synced = disk.sync();
         drop(disk);
-        self.lock()?.settle(synced)
+        self.with(|kept| kept.settle(synced))
+    }
+
+    /// Lets go of the files, whoever else has the store: from now on every call fails. `WouldBlock` where somebody still
+    /// uses them after a while. Blocks.
+    pub fn close(&self) -> io::Result<()> {
+        let kept = self.shared.kept.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(Kept { standing, folder, .. }) = kept else { return Ok(()) };
+        if let Standing::Current(rows) = standing {
+            rows.close();
+        }
+        let freed = rows::await_release(&self.shared.dir);
+        drop(folder);
+        freed
     }
 
     /// Whether the store is behind, and has not tried to catch up for a while.
     pub fn is_due(&self) -> io::Result<bool> {
-        let kept = self.lock()?;
-        Ok(matches!(kept.standing, Standing::Behind { try_at } if try_at <= Instant::now()))
+        self.with(|kept| {
+            Ok(matches!(kept.standing, Standing::Behind { try_at } if try_at <= Instant::now()))
+        })
     }
 
     /// Writes a store that is behind anew if there is room. Others may write meanwhile. Blocks.
     pub fn catch_up(&self) -> io::Result<()> {
-        let Some(content) = self.lock()?.begin() else { return Ok(()) };
-        let created = create(&self.shared.dir, &content);
-        let mut kept = self.lock()?;
-        let caught_up = kept.end(&content, created);
-        if matches!(kept.standing, Standing::Current(_)) {
-            let index = kept.newest.position.index();
-            info!(folder = %self.shared.dir.display(), index, "the state on disk has caught up");
+        // The folder is not free before what is begun here has ended.
+        let begun =
+            self.with(|kept| Ok(kept.begin().map(|content| (content, kept.folder.clone()))));
+        let Some((content, _folder)) = begun? else { return Ok(()) };
+        let mut created = Some(create(&self.shared.dir, &content));
+        let ended = self.with(|kept| {
+            let Some(created) = created.take() else { return Ok(()) };
+            let caught_up = kept.end(&content, created);
+            if matches!(kept.standing, Standing::Current(_)) {
+                let index = kept.newest.position.index();
+                info!(folder = %self.shared.dir.display(), index, "the state on disk has caught up");
+            }
+            caught_up
+        });
+        // The store was closed meanwhile.
+        if let Some(Ok(rows)) = created {
+            rows.close();
         }
-        caught_up
+        ended
     }
 
-    fn lock(&self) -> io::Result<MutexGuard<'_, Kept>> {
-        self.shared.kept.lock().map_err(|_| io::Error::other("the state's store has failed"))
+    fn with<T>(&self, work: impl FnOnce(&mut Kept) -> io::Result<T>) -> io::Result<T> {
+        let failed = |_| io::Error::other("the state's store has failed");
+        let mut kept = self.shared.kept.lock().map_err(failed)?;
+        let closed =
+            || io::Error::other("the state's store is closed, because the node has stopped");
+        work(kept.as_mut().ok_or_else(closed)?)
     }
 }
 
@@ -204,6 +238,9 @@ fn load(dir: &Path, plausible: impl Fn(&Position) -> bool) -> Result<(Rows, Cont
             format!("its last applied entry, {}, is not in the log", content.position.index())
         }
         Err(LoadError::Damaged(damage)) => damage,
+        Err(LoadError::Newer(found)) => {
+            return Err(RaftError::StateFormat { path: dir.into(), found });
+        }
         Err(LoadError::Io(source)) => return Err(RaftError::Store { path: dir.into(), source }),
     };
     let aside = set_aside(dir).map_err(RaftError::file("set aside", dir))?;

@@ -5,7 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 use openraft::type_config::alias;
 use serde::{Deserialize, Serialize};
-use temps_state::{Entry, Rejected, Reply, decode, encode};
+use temps_state::{Entry, Rejected, Reply, RowError, decode};
 
 use crate::machine::Machine;
 
@@ -32,22 +32,24 @@ pub type SnapshotMeta = alias::SnapshotMetaOf<TypeConfig>;
 pub type StoredMembership = alias::StoredMembershipOf<TypeConfig>;
 pub type Vote = alias::VoteOf<TypeConfig>;
 
-/// An encoded [`Entry`]: opaque to Raft, so that a node which does not know a new command still replicates it.
+/// An encoded [`Entry`], opaque to Raft.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Payload(pub Bytes);
 
 impl Payload {
     /// Encodes an entry.
     pub fn of(entry: &Entry) -> Self {
-        Self(encode(entry).into())
+        Self(entry.encode().into())
     }
 
-    /// The entry; refused, on every node alike, when the bytes are not one.
-    pub fn entry(&self) -> Result<Entry, Rejected> {
-        decode(&self.0).map_err(|_| Rejected::Invalid {
-            what: "log entry".into(),
-            why: "this version does not know it".into(),
-        })
+    /// The entry, if this version can read it.
+    pub fn entry(&self) -> Result<Entry, RowError> {
+        decode(&self.0)
+    }
+
+    /// The format that a node must know to read it.
+    pub fn format(&self) -> u32 {
+        self.0.first().copied().unwrap_or_default().into()
     }
 }
 

@@ -82,6 +82,26 @@ async fn three_nodes_agree_whichever_is_asked_and_whichever_dies() {
     a_removed_node_is_refused(&mut places).await;
 }
 
+/// A proposal that finds the leader dead waits for the next one: it was sent to nobody, so its outcome is known.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_dead_leader_leaves_no_outcome_open() {
+    let mut places = cluster_of(3).await;
+    for round in 0..3 {
+        let dead = leader(&places).await;
+        places[dead].stop().await;
+        let asked = places[others(&places, dead)[0]].node().clone();
+        let begun = Instant::now();
+        while let Err(error) = put(&asked, round).await {
+            println!("after {:?}: {error}", begun.elapsed());
+            assert!(matches!(error, ProposeError::NoQuorum), "{error}");
+            assert!(begun.elapsed() < common::PATIENCE, "writes go on");
+        }
+        println!("leader stopped -> next write acknowledged after {:?}", begun.elapsed());
+        places[dead].start().await;
+        asked.read_latest().await.expect("two of three agree");
+    }
+}
+
 async fn a_retry_takes_effect_once(places: &[Place]) {
     let change = Proposal { request: Some("the same one".into()), ..write(500) };
     let first = places[0].node().propose(change.clone()).await.expect("it is taken");

@@ -65,6 +65,7 @@ impl State {
             DrainNode { id } => self.set_draining(id, true),
             UndrainNode { id } => self.set_draining(id, false),
             LabelNode { id, set, unset } => self.label_node(id, set, &unset),
+            UpgradeNode { id, binary } => self.upgrade_node(id, &binary),
             RemoveNode { id } => self.remove_node(id),
             CreateProject { project, production } => self.create_project(project, production),
             ChangeProject { id, change } => self.change_project(id, change),

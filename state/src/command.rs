@@ -64,6 +64,8 @@ pub enum Command {
     UndrainNode { id: NodeId },
     /// Changes a node's labels.
     LabelNode { id: NodeId, set: BTreeMap<String, String>, unset: Vec<String> },
+    /// Says that a node is about to run another program, by its digest; the node does that by itself.
+    UpgradeNode { id: NodeId, binary: String },
     /// Removes a node for ever.
     RemoveNode { id: NodeId },
     /// Creates a project with its production environment.
@@ -135,7 +137,9 @@ impl Command {
     pub fn audit(&self) -> Option<(&'static str, String)> {
         Some(match self {
             Self::CreateProject { project, .. } => ("project.create", project.name.to_string()),
-            Self::ChangeProject { id, .. } => ("project.change", id.to_string()),
+            Self::ChangeProject { id, change } => {
+                ("project.change", format!("{id}: {}", change.fields().join(", ")))
+            }
             Self::DeleteProject { id } => ("project.delete", id.to_string()),
             Self::CreateEnvironment { id, .. } => ("environment.create", id.to_string()),
             Self::DeleteEnvironment { id } => ("environment.delete", id.to_string()),
@@ -161,6 +165,7 @@ impl Command {
             Self::DrainNode { id } => ("node.drain", id.to_string()),
             Self::UndrainNode { id } => ("node.undrain", id.to_string()),
             Self::LabelNode { id, .. } => ("node.label", id.to_string()),
+            Self::UpgradeNode { id, binary } => ("node.upgrade", format!("{id} to {binary}")),
             Self::RemoveNode { id } => ("node.remove", id.to_string()),
             Self::RecordNode { .. }
             | Self::FoundAuthority { .. }

@@ -10,6 +10,7 @@ mod authority;
 mod command;
 mod deployment;
 mod environment;
+mod format;
 mod holder;
 mod id;
 mod join_token;
@@ -39,6 +40,7 @@ pub use environment::{
     ENVIRONMENTS_MAX, Environment, EnvironmentKind, INTERNAL_DOMAIN, PRODUCTION, REPLICAS_MAX,
     VARIABLES_MAX, Variable, host_label,
 };
+pub use format::{Behind, FORMAT, TooNew, admits};
 pub use id::{
     ApiKeyId, DeploymentId, EnvironmentId, Id, IdError, JoinTokenId, NodeId, ProjectId, ReplicaId,
     RequestId, SessionId, UserId,
@@ -48,7 +50,7 @@ pub use name::{NAME_CHARS_MAX, Name, NameError};
 pub use node::{Capacity, LABEL_CHARS_MAX, LABELS_MAX, NODES_MAX, Node, Standing};
 pub use project::{PROJECTS_MAX, Project, ProjectChange, Repository};
 pub use replica::{Intent, Observed, Replica};
-pub use row::{FORMAT, Row, RowError, decode, encode};
+pub use row::{Row, RowError, decode, encode};
 pub use run_config::{CronJob, HealthCheck, Resources, RunConfig};
 pub use secret::{CLUSTER_KEY_LEN, ClusterKey, NONCE_LEN, SealError, Sealed};
 pub use settings::{BuildSettings, EdgeSettings, PREVIEW_DOMAIN_DEFAULT, Settings};

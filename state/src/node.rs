@@ -49,7 +49,7 @@ pub struct Node {
     /// The version of Temps that it runs.
     #[serde(default)]
     pub version: String,
-    /// The newest format of the state that it knows.
+    /// The newest format of the state that it knows; 0 where it told none, see [`Node::knows`].
     #[serde(default)]
     pub format: u32,
     /// The port of its edge for plain HTTP.
@@ -150,6 +150,14 @@ impl State {
         if self.nodes.len() >= NODES_MAX {
             return Err(Rejected::TooMany { noun: "nodes".into(), max: NODES_MAX });
         }
+        if node.knows() < self.format() {
+            let (knows, needed) = (node.knows(), self.format());
+            let why = format!(
+                "it knows format {knows} of the state, and this cluster is at {needed}: install the \
+                 version of Temps that the other nodes have"
+            );
+            return Err(invalid("node", &why));
+        }
         check_labels(&node.labels)?;
         self.use_join_token(token_key, at)?;
         let id = NodeId(index);
@@ -196,6 +204,15 @@ impl State {
             return Err(Rejected::TooMany { noun: "labels".into(), max: LABELS_MAX });
         }
         Ok(Reply::Done)
+    }
+
+    /// Nothing but the audit log tells of it: which version runs says the node itself.
+    pub(crate) fn upgrade_node(&mut self, id: NodeId, binary: &str) -> Result<Reply, Rejected> {
+        let is_digest = binary.len() == 64 && binary.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if !is_digest {
+            return Err(invalid("binary", "it is named by its SHA-256, 64 hexadecimal digits"));
+        }
+        self.node(id).map(|_| Reply::Done)
     }
 
     /// Removes a node with its replicas. Its id is never given again.

@@ -56,6 +56,19 @@ pub struct ProjectChange {
     pub webhook_secret: Option<Sealed>,
 }
 
+impl ProjectChange {
+    /// The names of what it changes, for the audit log.
+    pub fn fields(&self) -> Vec<&'static str> {
+        let named = [
+            ("disabled", self.disabled.is_some()),
+            ("repository", self.repository.is_some()),
+            ("previews", self.previews.is_some()),
+            ("webhook secret", self.webhook_secret.is_some()),
+        ];
+        named.into_iter().filter(|(_, changed)| *changed).map(|(name, _)| name).collect()
+    }
+}
+
 impl Project {
     /// Where the webhook secret of a project is sealed.
     pub fn webhook_secret_place(id: ProjectId) -> String {

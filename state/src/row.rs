@@ -1,12 +1,11 @@
-//! How values become bytes: a format number, then JSON, so that a row written by one version says so to the next.
+//! How values become bytes: a format number, then JSON. The number is the first format that had the value, so that an
+//! equal value gives equal bytes in every version, and one that is too new says so.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{DeploymentId, EnvironmentId, NodeId, VariableName};
-
-/// The format that [`encode`] writes.
-pub const FORMAT: u8 = 1;
+use crate::format::{FIRST, FORMAT};
+use crate::{DeploymentId, Entry, EnvironmentId, NodeId, VariableName};
 
 /// One row of a table, encoded: the unit of storage, of snapshots and of comparison.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +20,7 @@ pub struct Row {
 #[derive(Debug, thiserror::Error)]
 pub enum RowError {
     /// Written by a version of Temps that this one does not know.
-    #[error("format {found} is not known here; this version reads format {FORMAT}")]
+    #[error("it has format {found}, and this version reads formats up to {FORMAT}")]
     Format {
         /// The format number found; 0 for no bytes at all.
         found: u8,
@@ -34,17 +33,28 @@ pub enum RowError {
     Key(String),
 }
 
-/// Encodes a value in the current format.
+/// Encodes a value that the first format had.
 pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
-    let mut bytes = vec![FORMAT];
+    encode_in(FIRST, value)
+}
+
+fn encode_in<T: Serialize>(format: u8, value: &T) -> Vec<u8> {
+    let mut bytes = vec![format];
     serde_json::to_writer(&mut bytes, value).expect("state values have string keys and no I/O");
     bytes
 }
 
-/// Decodes what [`encode`] wrote, in this or an older format.
+impl Entry {
+    /// Encodes the entry in the format that its command needs.
+    pub fn encode(&self) -> Vec<u8> {
+        encode_in(u8::try_from(self.command.format()).unwrap_or(u8::MAX), self)
+    }
+}
+
+/// Decodes what was encoded in this or an older format. Fields that are not known are passed over.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, RowError> {
     match bytes.split_first() {
-        Some((&FORMAT, json)) => Ok(serde_json::from_slice(json)?),
+        Some((FIRST..=FORMAT, json)) => Ok(serde_json::from_slice(json)?),
         Some((&found, _)) => Err(RowError::Format { found }),
         None => Err(RowError::Format { found: 0 }),
     }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::{INTERNAL_DOMAIN, Rejected, Reply, State};
+
 /// The domain under which every environment has a host name when nobody set another: all its names resolve to loopback.
 pub const PREVIEW_DOMAIN_DEFAULT: &str = "localho.st";
 
@@ -88,6 +90,68 @@ impl Default for EdgeSettings {
             connections_per_client_max: 2_000,
             idle_seconds_max: 60,
             upstream_read_seconds_max: 300,
+        }
+    }
+}
+
+impl State {
+    /// The cluster's settings.
+    pub fn settings(&self) -> Settings {
+        self.settings.get(&0).cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn change_settings(&mut self, settings: Settings) -> Result<Reply, Rejected> {
+        settings.check()?;
+        self.settings.insert(0, settings);
+        Ok(Reply::Done)
+    }
+}
+
+impl Settings {
+    /// What can be told of settings by themselves.
+    pub fn check(&self) -> Result<(), Rejected> {
+        let domain = &self.preview_domain;
+        if !is_under(domain, INTERNAL_DOMAIN) {
+            return Ok(());
+        }
+        let why = format!(
+            "`{domain}` is where apps call each other inside the cluster, under names that nobody \
+             outside can look up; choose a domain whose names lead to your nodes, such as \
+             `apps.example.com`"
+        );
+        Err(Rejected::Invalid { what: "preview_domain".into(), why })
+    }
+}
+
+/// Whether a name is a domain or below it.
+fn is_under(name: &str, domain: &str) -> bool {
+    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    let above = name.strip_suffix(domain);
+    above.is_some_and(|above| above.is_empty() || above.ends_with('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_domain_by_which_apps_call_each_other_is_not_for_previews() {
+        let cases = [
+            ("localho.st", true),
+            ("apps.example.com", true),
+            ("internal", true),
+            ("mytemps.internal", true),
+            ("temps.internal.example.com", true),
+            ("temps.internal", false),
+            ("Temps.Internal.", false),
+            ("apps.temps.internal", false),
+            ("a.b.temps.internal", false),
+        ];
+        for (domain, fits) in cases {
+            let settings = Settings { preview_domain: domain.into(), ..Settings::default() };
+            assert_eq!(settings.check().is_ok(), fits, "{domain}");
+            let changed = State::default().change_settings(settings);
+            assert_eq!(changed.is_ok(), fits, "{domain}");
         }
     }
 }

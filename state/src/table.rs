@@ -8,8 +8,8 @@ use serde::de::DeserializeOwned;
 use crate::row::{Key, Row, RowError, decode, encode};
 use crate::{
     Answered, ApiKey, ApiKeyId, AuditRecord, Authority, Deployment, DeploymentId, Environment,
-    EnvironmentId, JoinToken, JoinTokenId, Name, Node, NodeId, Project, ProjectId, Rejected,
-    Replica, ReplicaId, Reply, Session, SessionId, Settings, User, UserId, Variable, VariableName,
+    EnvironmentId, JoinToken, JoinTokenId, Name, Node, NodeId, Project, ProjectId, Replica,
+    ReplicaId, Session, SessionId, Settings, User, UserId, Variable, VariableName,
 };
 
 macro_rules! tables {
@@ -100,16 +100,6 @@ impl State {
     /// A row's tag: changes whenever the row does. The `ETag` of REST.
     pub fn tag(&self, key: &str) -> Option<String> {
         self.encoded(key).map(|bytes| format!("{:016x}", fnv1a(&bytes)))
-    }
-
-    /// The cluster's settings.
-    pub fn settings(&self) -> Settings {
-        self.settings.get(&0).cloned().unwrap_or_default()
-    }
-
-    pub(crate) fn change_settings(&mut self, settings: Settings) -> Result<Reply, Rejected> {
-        self.settings.insert(0, settings);
-        Ok(Reply::Done)
     }
 }
 

@@ -4,7 +4,7 @@ use temps_proto::peer::propose_reply::Outcome;
 use temps_proto::peer::{
     Committed as Done, DiskFull, ProposeReply, TooLarge, Unavailable, Unknown,
 };
-use temps_state::{Rejected, Reply, decode, encode};
+use temps_state::{Rejected, Reply, TooNew, decode, encode};
 
 use crate::{Committed, ProposeError};
 
@@ -15,6 +15,7 @@ pub fn to_reply(outcome: Result<Committed, ProposeError>) -> ProposeReply {
             Outcome::Committed(Done { index, reply: encode(&reply).into() })
         }
         Err(ProposeError::Rejected(why)) => Outcome::Rejected(encode(&why).into()),
+        Err(ProposeError::TooNew(why)) => Outcome::TooNew(encode(&why).into()),
         Err(ProposeError::NoQuorum) => Outcome::Unavailable(Unavailable {}),
         Err(ProposeError::DiskFull { free, needed }) => {
             Outcome::DiskFull(DiskFull { free, needed })
@@ -39,6 +40,10 @@ pub fn from_reply(reply: ProposeReply) -> Result<Committed, ProposeError> {
             Ok(why) => Err(ProposeError::Rejected(why)),
             Err(_) => Err(ProposeError::Timeout),
         },
+        Some(Outcome::TooNew(why)) => match decode::<TooNew>(&why) {
+            Ok(why) => Err(ProposeError::TooNew(why)),
+            Err(_) => Err(ProposeError::Timeout),
+        },
         Some(Outcome::Unavailable(_)) => Err(ProposeError::NoQuorum),
         Some(Outcome::DiskFull(DiskFull { free, needed })) => {
             Err(ProposeError::DiskFull { free, needed })
@@ -53,15 +58,17 @@ pub fn from_reply(reply: ProposeReply) -> Result<Committed, ProposeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use temps_state::NodeId;
+    use temps_state::{Behind, NodeId};
 
     #[test]
     fn an_outcome_comes_through_as_it_was() {
         let reply = Reply::Node { id: NodeId(9) };
         let committed = Committed { index: 7, reply };
         assert_eq!(from_reply(to_reply(Ok(committed.clone()))).unwrap(), committed);
+        let behind = vec![Behind { node: NodeId(3), name: "n".into(), knows: 1 }];
         let cases = [
             ProposeError::Rejected(Rejected::LastAdmin),
+            ProposeError::TooNew(TooNew { needed: 2, behind }),
             ProposeError::NoQuorum,
             ProposeError::Timeout,
             ProposeError::TooLarge { bytes: 5, max: 4 },

@@ -1,5 +1,6 @@
 //! This node's part in the group: what the handle, the services and the leader's duties have in common.
 
+use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -21,6 +22,9 @@ use crate::{Applied, PeerStatus};
 /// How often somebody who waits looks whether the quorum is still there.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
+/// Why a node that was stopped answers nothing.
+pub const STOPPED: &str = "it was told to; another process may have taken its place";
+
 /// This node's part in the group. Clones share it.
 #[derive(Clone)]
 pub struct Group {
@@ -34,6 +38,7 @@ pub struct Group {
     pub(super) proposals: Arc<Semaphore>,
     pub(super) reads: Reads,
     quorum: Arc<watch::Sender<bool>>,
+    stopping: Arc<watch::Sender<bool>>,
 }
 
 impl Group {
@@ -57,6 +62,22 @@ impl Group {
             applied,
             peers,
             quorum: Arc::new(watch::Sender::new(false)),
+            stopping: Arc::new(watch::Sender::new(false)),
+        }
+    }
+
+    /// Takes part no longer; whoever waits for an answer is told so.
+    pub(super) fn leave_off(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    /// Does something unless, or until, this node takes part no longer: `None` then.
+    pub(super) async fn while_running<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let mut stopping = self.stopping.subscribe();
+        tokio::select! {
+            biased;
+            _ = stopping.wait_for(|stopping| *stopping) => None,
+            done = work => Some(done),
         }
     }
 
@@ -131,7 +152,7 @@ impl Group {
     }
 
     /// Whether a quorum answered this leader of late, or a leader called this follower.
-    async fn hears_quorum(&self) -> bool {
+    pub(super) async fn hears_quorum(&self) -> bool {
         let metrics = self.metrics();
         if leads(&metrics) {
             return self.leads_quorum(&metrics);
@@ -141,7 +162,10 @@ impl Group {
 
     /// How long ago a leader called this node, or a vote changed here.
     pub(super) async fn leader_heard(&self) -> Option<Duration> {
-        let heard = self.raft.with_raft_state(|state| state.vote_last_modified()).await;
+        // Raft complains when nobody waits for its answer any more. Those who wait here may be cancelled, so a task does.
+        let raft = self.raft.clone();
+        let asked = async move { raft.with_raft_state(|state| state.vote_last_modified()).await };
+        let heard = tokio::spawn(asked).await.ok()?;
         Some(heard.ok().flatten()?.elapsed())
     }
 }

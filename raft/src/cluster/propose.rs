@@ -3,12 +3,12 @@
 use jiff::Timestamp;
 use openraft::errors::{ClientWriteError, RaftError as OpenraftError};
 use temps_proto::peer::ProposeRequest;
-use temps_state::{Actor, NodeId};
+use temps_state::{NodeId, Rejected, admits};
 use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::forward::from_reply;
-use super::group::{Group, leads, may_retry};
+use super::group::{Group, STOPPED, leads, may_retry};
 use crate::config::{ENTRY_BYTES_MAX, LEADER_WAIT, PROPOSE_TIMEOUT, RETRY_PAUSE};
 use crate::peer::{PeerError, Target};
 use crate::room::ensure_room;
@@ -18,6 +18,11 @@ use crate::{Committed, Proposal, ProposeError};
 impl Group {
     /// Puts a command in the leader's log and answers once it is applied here.
     pub async fn propose(&self, proposal: Proposal) -> Result<Committed, ProposeError> {
+        let proposed = self.while_running(self.try_propose(proposal)).await;
+        proposed.unwrap_or_else(|| Err(ProposeError::Stopped { reason: STOPPED.into() }))
+    }
+
+    async fn try_propose(&self, proposal: Proposal) -> Result<Committed, ProposeError> {
         ensure_room(&self.data_dir, &proposal.actor)?;
         let payload = Payload::of(&proposal.into_entry(Timestamp::now()));
         check_length(&payload)?;
@@ -69,8 +74,13 @@ impl Group {
     /// Another node hands in what it was asked for.
     pub(crate) async fn accept(&self, payload: Payload) -> Result<Committed, ProposeError> {
         check_length(&payload)?;
-        let actor = payload.entry().map_or(Actor::Node { id: self.node }, |entry| entry.actor);
-        ensure_room(&self.data_dir, &actor)?;
+        self.check_leads()?;
+        admits(self.applied().nodes.values(), payload.format())?;
+        // What no node could read would stop them all.
+        let entry = payload
+            .entry()
+            .map_err(|why| Rejected::Invalid { what: "log entry".into(), why: why.to_string() })?;
+        ensure_room(&self.data_dir, &entry.actor)?;
         let end = Instant::now() + PROPOSE_TIMEOUT;
         let _turn = self.turn(end).await?;
         self.write(payload, end).await
@@ -78,13 +88,8 @@ impl Group {
 
     /// Writes it into this node's log, if this node leads and has a quorum.
     async fn write(&self, payload: Payload, end: Instant) -> Result<Committed, ProposeError> {
-        let metrics = self.metrics();
-        if let Err(fatal) = &metrics.running_state {
-            return Err(ProposeError::Stopped { reason: fatal.to_string() });
-        }
-        if !leads(&metrics) || !self.leads_quorum(&metrics) {
-            return Err(ProposeError::NoQuorum);
-        }
+        self.check_leads()?;
+        admits(self.applied().nodes.values(), payload.format())?;
         let written = tokio::select! {
             written = timeout_at(end, self.raft.client_write(payload)) => written,
             () = self.quorum_lost() => return Err(ProposeError::Timeout),
@@ -98,6 +103,15 @@ impl Group {
         }
     }
 
+    fn check_leads(&self) -> Result<(), ProposeError> {
+        let metrics = self.metrics();
+        match &metrics.running_state {
+            Err(fatal) => Err(ProposeError::Stopped { reason: fatal.to_string() }),
+            Ok(()) if leads(&metrics) && self.leads_quorum(&metrics) => Ok(()),
+            Ok(()) => Err(ProposeError::NoQuorum),
+        }
+    }
+
     async fn forward(
         &self,
         leader: NodeId,
@@ -105,6 +119,10 @@ impl Group {
         end: Instant,
     ) -> Result<Committed, ProposeError> {
         let Some(peers) = &self.peers else { return Err(ProposeError::NoQuorum) };
+        // Whoever has not been heard for so long is dead, and not called: nothing is sent, and the next leader can be.
+        if !self.hears_quorum().await {
+            return Err(ProposeError::NoQuorum);
+        }
         let request = ProposeRequest { entry: payload.0 };
         let within = end.saturating_duration_since(Instant::now());
         let to = Target::calls(leader);

@@ -11,7 +11,7 @@ use temps_state::NodeId;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::group::{Group, may_retry};
+use super::group::{Group, STOPPED, may_retry};
 use crate::config::{READ_TIMEOUT, RETRY_PAUSE};
 use crate::peer::{Peers, Target};
 use crate::types::Raft;
@@ -39,6 +39,11 @@ struct Asker {
 impl Group {
     /// A state with everything that anybody was told took effect before this call.
     pub async fn read_latest(&self) -> Result<Arc<Applied>, ReadError> {
+        let read = self.while_running(self.try_read_latest()).await;
+        read.unwrap_or_else(|| Err(stopped(STOPPED)))
+    }
+
+    async fn try_read_latest(&self) -> Result<Arc<Applied>, ReadError> {
         let deadline = Instant::now() + READ_TIMEOUT;
         let asked = timeout_at(deadline, self.reads.ask()).await;
         let index = asked.map_err(|_| ReadError::NoQuorum)??;

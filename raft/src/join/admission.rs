@@ -8,7 +8,7 @@ use temps_proto::join::refused::Why;
 use temps_proto::join::{
     ClockOff, Incompatible, Invalid, JoinRequest, NoQuorum, TokenExpired, TokenUnknown, TokenUsed,
 };
-use temps_state::{Capacity, FORMAT, Node, NodeId, Rejected, State};
+use temps_state::{Capacity, Node, NodeId, Rejected, State};
 
 use super::VERSION;
 use crate::ProposeError;
@@ -16,15 +16,15 @@ use crate::ProposeError;
 /// By how much a joiner's clock may differ.
 pub const CLOCK_OFF_MAX_MS: u64 = 60_000;
 
-/// Checks what can be told before the cluster is asked.
-pub fn check(request: &JoinRequest, now: Timestamp) -> Result<(), Why> {
+/// Checks what can be told before the cluster is asked. Whoever joins must read everything that the cluster may have
+/// written, which is what all its nodes know: `format`, and not what this one knows.
+pub fn check(request: &JoinRequest, format: u32, now: Timestamp) -> Result<(), Why> {
     let theirs_ms = now.as_millisecond();
     if request.clock_ms.abs_diff(theirs_ms) > CLOCK_OFF_MAX_MS {
         return Err(Why::ClockOff(ClockOff { theirs_ms }));
     }
-    if family(&request.version) != family(VERSION) || request.format < u32::from(FORMAT) {
-        let (version, format) = (VERSION.to_owned(), u32::from(FORMAT));
-        return Err(Why::Incompatible(Incompatible { version, format }));
+    if family(&request.version) != family(VERSION) || request.format < format {
+        return Err(Why::Incompatible(Incompatible { version: VERSION.into(), format }));
     }
     Ok(())
 }
@@ -118,7 +118,7 @@ pub fn invalid(why: String) -> Why {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use temps_state::JoinToken;
+    use temps_state::{FORMAT, JoinToken};
 
     fn request() -> JoinRequest {
         JoinRequest {
@@ -135,28 +135,30 @@ mod tests {
         let now = |ms| Timestamp::from_millisecond(ms).unwrap();
         for (at, fits) in [(1_000_000, true), (940_000, true), (939_999, false), (1_060_001, false)]
         {
-            assert_eq!(check(&request(), now(at)).is_ok(), fits, "{at}");
+            assert_eq!(check(&request(), 1, now(at)).is_ok(), fits, "{at}");
         }
         let broken = JoinRequest { clock_ms: i64::MIN, ..request() };
-        assert!(matches!(check(&broken, now(0)), Err(Why::ClockOff(_))));
+        assert!(matches!(check(&broken, 1, now(0)), Err(Why::ClockOff(_))));
     }
 
     #[test]
     fn versions_of_one_family_that_know_the_format_work_together() {
         let now = Timestamp::from_millisecond(1_000_000).unwrap();
         let (major, minor) = family(VERSION).unwrap();
-        let format = u32::from(FORMAT);
+        // Version and format of the joiner, and what the cluster's oldest node knows.
         let cases = [
-            (format!("{major}.{minor}.99"), format, true),
-            (VERSION.into(), format + 1, true),
-            (VERSION.into(), format - 1, false),
-            (format!("{major}.{minor}9.0"), format, false),
-            ("99.0.0".into(), format, false),
-            (String::new(), format, false),
+            (format!("{major}.{minor}.99"), 1, 1, true),
+            (VERSION.into(), 2, 1, true),
+            (VERSION.into(), 0, 1, false),
+            (VERSION.into(), 1, 2, false),
+            (VERSION.into(), 2, 2, true),
+            (format!("{major}.{minor}9.0"), 1, 1, false),
+            ("99.0.0".into(), 1, 1, false),
+            (String::new(), 1, 1, false),
         ];
-        for (version, format, fits) in cases {
+        for (version, format, known, fits) in cases {
             let request = JoinRequest { version: version.clone(), format, ..request() };
-            assert_eq!(check(&request, now).is_ok(), fits, "{version} {format}");
+            assert_eq!(check(&request, known, now).is_ok(), fits, "{version} {format} {known}");
         }
     }
 

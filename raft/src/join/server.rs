@@ -75,7 +75,7 @@ impl<P: Proposer> Desk<P> {
         request: JoinRequest,
     ) -> Result<Admitted, Why> {
         let now = Timestamp::now();
-        check(&request, now)?;
+        check(&request, self.trust.applied().format(), now)?;
         let key = requested_key(&request.signing_request).map_err(unusable)?;
         // Whoever gets an id must get a certificate, too.
         let (signer, authority) = (self.trust.signer(), self.trust.authority());

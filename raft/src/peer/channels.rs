@@ -93,6 +93,11 @@ impl Peers {
         &self.heard
     }
 
+    /// Ends the connections; whoever calls afterwards makes new ones.
+    pub fn hang_up(&self) {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// Makes one call.
     pub async fn call<T, F>(
         self: &Arc<Self>,

@@ -1,6 +1,8 @@
 //! Calls between members: the port they come in by, and the channels they go out by.
 
+mod bounds;
 mod channels;
+mod connection;
 mod error;
 mod port;
 mod server;

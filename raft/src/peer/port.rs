@@ -1,33 +1,22 @@
-//! The port that other nodes call: connections in, with a bound on each of their stages.
+//! The port that other nodes call: connections come in, and show who they are.
 
-use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio::time::{Sleep, sleep, timeout};
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
-use tonic::transport::server::Connected;
 use tracing::{debug, warn};
 
 use super::ALPN;
-use crate::trust::{Caller, PeerIdentity, Trust, peer_of};
+use super::bounds::Bounds;
+use super::connection::Connection;
+use crate::trust::{Caller, Trust, peer_of};
 
-/// How many connections there may be.
-const CONNECTIONS_MAX: usize = 2048;
-/// How many of them may be in their handshake: from addresses of nodes, and from all others. So strangers that never end
-/// theirs keep no node out.
-const HANDSHAKES_MAX: usize = 64;
-/// How many of them may be of whoever shows a join token, and how long each may last.
-const JOINERS_MAX: usize = 16;
-const JOINER_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(3);
 /// How many connections may wait for the server to take them.
@@ -39,29 +28,6 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub struct Port {
     listener: TcpListener,
     address: SocketAddr,
-}
-
-/// A connection whose other end is known.
-pub struct Connection {
-    stream: TlsStream<TcpStream>,
-    caller: Caller,
-    end: Option<Pin<Box<Sleep>>>,
-    _counted: Counted,
-}
-
-/// What a connection takes of the bounds, for as long as it lasts.
-struct Counted {
-    _connection: OwnedSemaphorePermit,
-    _joiner: Option<OwnedSemaphorePermit>,
-}
-
-/// How many more of everything there may be. Clones share it.
-#[derive(Clone)]
-struct Bounds {
-    connections: Arc<Semaphore>,
-    nodes: Arc<Semaphore>,
-    others: Arc<Semaphore>,
-    joiners: Arc<Semaphore>,
 }
 
 impl Port {
@@ -86,8 +52,7 @@ impl Port {
         let bounds = Bounds::new();
         while !connections.is_closed() {
             let Some((stream, remote)) = self.next().await else { continue };
-            let handshakes = bounds.handshakes(is_of_node(remote, &trust));
-            let (Some(counted), Some(turn)) = (take(&bounds.connections), take(handshakes)) else {
+            let Some((counted, turn)) = bounds.take(is_of_node(remote, &trust)) else {
                 debug!(%remote, "too many connections to the peer port");
                 continue;
             };
@@ -113,44 +78,6 @@ impl Port {
             }
         }
     }
-}
-
-impl Bounds {
-    fn new() -> Self {
-        let room = |max| Arc::new(Semaphore::new(max));
-        Self {
-            connections: room(CONNECTIONS_MAX),
-            nodes: room(HANDSHAKES_MAX),
-            others: room(HANDSHAKES_MAX),
-            joiners: room(JOINERS_MAX),
-        }
-    }
-
-    fn handshakes(&self, of_node: bool) -> &Arc<Semaphore> {
-        if of_node { &self.nodes } else { &self.others }
-    }
-
-    /// A joiner has less time and room than a node.
-    fn admit(
-        &self,
-        stream: TlsStream<TcpStream>,
-        caller: Caller,
-        connection: OwnedSemaphorePermit,
-    ) -> Option<Connection> {
-        let is_joiner = matches!(caller.identity, PeerIdentity::Token(_));
-        let joiner = is_joiner.then(|| take(&self.joiners));
-        if let Some(None) = joiner {
-            debug!(remote = %caller.remote, "too many machines join at once");
-            return None;
-        }
-        let end = is_joiner.then(|| Box::pin(sleep(JOINER_TIMEOUT)));
-        let counted = Counted { _connection: connection, _joiner: joiner.flatten() };
-        Some(Connection { stream, caller, end, _counted: counted })
-    }
-}
-
-fn take(from: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
-    from.clone().try_acquire_owned().ok()
 }
 
 /// Whether a connection comes from where a node is. That lets nobody in; it only decides whom it can crowd out.
@@ -189,45 +116,4 @@ async fn handshake(
     let certificates = stream.get_ref().1.peer_certificates().unwrap_or_default();
     let identity = peer_of(certificates).ok_or(io::ErrorKind::PermissionDenied)?;
     Ok((stream, Caller { identity, remote, local }))
-}
-
-impl Connected for Connection {
-    type ConnectInfo = Caller;
-
-    fn connect_info(&self) -> Caller {
-        self.caller.clone()
-    }
-}
-
-impl AsyncRead for Connection {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        if let Some(end) = &mut self.end
-            && end.as_mut().poll(cx).is_ready()
-        {
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-        }
-        Pin::new(&mut self.stream).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Connection {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use sled::{Batch, Db, Mode};
-use temps_state::Row;
+use temps_state::{FORMAT, Row, RowError};
 
 use crate::content::{Content, Position, Tally};
 use crate::folder::{make_dir, sync_dir};
@@ -53,6 +53,8 @@ pub struct Disk {
 pub enum LoadError {
     /// Its rows are not what was written.
     Damaged(String),
+    /// They are, by a version that this one is too old for; the newest format among them.
+    Newer(u8),
     /// The disk refuses; the rows may be fine.
     Io(io::Error),
 }
@@ -153,6 +155,11 @@ pub fn empty(dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Returns once nobody has the database open any more: `WouldBlock` if that takes long.
+pub fn await_release(dir: &Path) -> io::Result<()> {
+    released(&dir.join(FILE)).map(drop)
+}
+
 /// The database's file, if there is one, locked as sled locks it.
 fn released(path: &Path) -> io::Result<Option<File>> {
     let file = match File::open(path) {
@@ -234,6 +241,7 @@ fn is_locked(error: &sled::Error) -> bool {
 
 fn read_all(db: &Db) -> Result<(Content, Tally), LoadError> {
     let (mut content, mut tally, mut found) = (Content::default(), Tally::default(), None);
+    let mut newer = None;
     for row in db.iter() {
         let (key, value) = row?;
         if key == SUMMARY {
@@ -242,12 +250,15 @@ fn read_all(db: &Db) -> Result<(Content, Tally), LoadError> {
         }
         tally.add(&key, &value);
         let text = str::from_utf8(&key).map_err(damaged)?;
-        content.state.restore(text, &value).map_err(damaged)?;
+        match content.state.restore(text, &value) {
+            Err(RowError::Format { found }) if found > FORMAT => newer = newer.max(Some(found)),
+            restored => restored.map_err(damaged)?,
+        }
     }
     match found {
         Some(summary) if summary.tally == tally => {
             content.position = summary.position;
-            Ok((content, tally))
+            newer.map_or(Ok((content, tally)), |found| Err(LoadError::Newer(found)))
         }
         None if tally == Tally::default() => Ok((content, tally)),
         _ => Err(LoadError::Damaged("its rows are not those that were written".into())),
@@ -276,6 +287,7 @@ impl From<LoadError> for io::Error {
         match error {
             LoadError::Io(error) => error,
             LoadError::Damaged(damage) => Self::other(damage),
+            LoadError::Newer(found) => Self::other(RowError::Format { found }),
         }
     }
 }

@@ -59,6 +59,14 @@ impl Place {
         self.cluster = Some(started.expect("the node starts"));
     }
 
+    /// Puts a successor in the node's place, in the same folder and on the same port; both are to be dropped by somebody.
+    pub async fn succeed(&mut self) -> Cluster {
+        let former = self.cluster.take().expect("the node runs");
+        former.stop().await.expect("the node stops");
+        self.start().await;
+        former
+    }
+
     /// Tells the cluster what the node is, as nodes do when they start.
     pub async fn report(&self) {
         let key = self.node().fingerprint().unwrap();

@@ -9,11 +9,14 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
+use futures::{StreamExt, stream};
 use temps_raft::{Cluster, Committed, Config, Proposal, ProposeError, fresh_id};
 use temps_state::{Actor, Command, NodeId, Role, State, User};
 
 /// How long anything here may take.
 pub const PATIENCE: Duration = Duration::from_secs(20);
+/// How many entries of a churn are under way: few enough that none waits for long on a slow machine.
+const CHURNED_AT_ONCE: usize = 256;
 
 pub async fn start(dir: &Path) -> Cluster {
     Cluster::start(Config { data_dir: dir.into(), peer: None }).await.expect("the node starts")
@@ -69,13 +72,11 @@ async fn churn_results(cluster: &Cluster, entries: u64) -> Vec<Result<Committed,
         builds: true,
         ..temps_state::Node::new(NodeId(1), format!("node{number}"), jiff::Timestamp::now())
     };
-    let mut under_way = tokio::task::JoinSet::new();
-    for number in 0..entries {
-        let (cluster, actor) = (cluster.clone(), Actor::Node { id: NodeId(1) });
-        let proposal = Proposal::new(actor, node(number).into());
-        under_way.spawn(async move { cluster.propose(proposal).await });
-    }
-    under_way.join_all().await
+    let proposals = (0..entries).map(|number| {
+        let proposal = Proposal::new(Actor::Node { id: NodeId(1) }, node(number).into());
+        cluster.propose(proposal)
+    });
+    stream::iter(proposals).buffer_unordered(CHURNED_AT_ONCE).collect().await
 }
 
 /// Waits for a condition.

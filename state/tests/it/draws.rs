@@ -200,6 +200,10 @@ pub fn command(state: &State, index: u64, (kind, a, b): Draw) -> Command {
             unset: vec!["disk".into()],
         },
         38 if b % 2 == 0 => Command::RemoveNode { id: nodes().unwrap_or(NodeId(9)) },
+        38 => Command::UpgradeNode {
+            id: nodes().unwrap_or(NodeId(9)),
+            binary: if b % 3 == 0 { "new".into() } else { "0f".repeat(32) },
+        },
         39 => {
             let to = pick(state.nodes.keys().copied(), b).unwrap_or(NodeId(9));
             Command::MoveReplica { id: replicas(), to, replacement: fresh(index) }

@@ -44,6 +44,18 @@ fn joining_again_with_the_same_key_takes_no_use() {
 }
 
 #[test]
+fn a_node_that_could_not_read_the_state_is_not_admitted() {
+    let mut state = founded();
+    ask(&mut state, 3, Command::RecordNode { node: Node { format: 2, ..node(1) } }).expect("it is");
+    assert!(matches!(admit(&mut state, 4, "aa"), Err(Rejected::Invalid { .. })));
+    let token_key = join_token(2, 0).key;
+    let newer = Node { key: "bb".into(), format: 3, ..node(0) };
+    let admitted = ask(&mut state, 5, Command::AdmitNode { token_key, node: newer });
+    assert_eq!(admitted, Ok(Reply::Node { id: NodeId(5) }));
+    assert_eq!(state.format(), 2);
+}
+
+#[test]
 fn a_token_ends() {
     let mut state = founded();
     let late = 102;

@@ -1,0 +1,114 @@
+//! A node that stopped leaves everything to its successor, though it lives on and answers what it knew.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod common;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use common::ground::{Place, cluster_of, leader};
+use common::{churn, numbers, put, start, until};
+use temps_raft::{Cluster, ProposeError, ReadError};
+
+/// Within which time a stopped node must refuse, and a node must stop.
+const AT_ONCE: Duration = Duration::from_millis(100);
+const SOON: Duration = Duration::from_secs(2);
+
+/// What this process has open below a folder.
+fn open_below(dir: &Path) -> Vec<String> {
+    let handles = std::fs::read_dir("/proc/self/fd").unwrap();
+    let files = handles.filter_map(|handle| std::fs::read_link(handle.unwrap().path()).ok());
+    let below = files.filter(|file| file.starts_with(dir));
+    below.map(|file| file.display().to_string()).collect()
+}
+
+/// A node that has left off says so at once, and has not failed.
+async fn refuses(former: &Cluster) {
+    let begun = Instant::now();
+    let refused = put(former, 90).await;
+    assert!(matches!(refused, Err(ProposeError::Stopped { .. })), "{refused:?}");
+    let refused = former.read_latest().await;
+    assert!(matches!(refused, Err(ReadError::Stopped { .. })), "{refused:?}");
+    assert!(begun.elapsed() < AT_ONCE, "{:?}", begun.elapsed());
+    assert!(!*former.leading().borrow());
+    let failed = tokio::time::timeout(AT_ONCE, former.failed()).await;
+    assert!(failed.is_err(), "{failed:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn each_node_of_three_is_succeeded_in_its_own_process() {
+    let mut places = cluster_of(3).await;
+    put(places[0].node(), 1).await.unwrap();
+    for place in &places {
+        place.node().read_latest().await.unwrap();
+    }
+    let leads = leader(&places).await;
+    for at in [(leads + 1) % 3, (leads + 2) % 3, leads] {
+        let number = 2 + at as u64;
+        let (former, successor) = succeed(&mut places, at).await;
+        put(&successor, number).await.expect("the successor takes part");
+        let seen = successor.read_latest().await.expect("the successor reads");
+        assert!(numbers(&seen).contains(&number));
+        assert!(!numbers(&former.state()).contains(&number), "the former stays as it was");
+    }
+    for place in &places {
+        let has_all = || [1, 2, 3, 4].iter().all(|n| numbers(&place.node().state()).contains(n));
+        until("all is everywhere", has_all).await;
+    }
+}
+
+/// Writes one after the other; says why it could not go on.
+async fn write_until_refused(cluster: Cluster, from: u64) -> ProposeError {
+    for number in from.. {
+        if let Err(error) = put(&cluster, number).await {
+            return error;
+        }
+    }
+    unreachable!("the numbers do not end")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_alone_is_succeeded_after_much_work() {
+    let dir = tempfile::tempdir().unwrap();
+    let former = start(dir.path()).await;
+    put(&former, 1).await.unwrap();
+    // Enough that a snapshot is on its way.
+    churn(&former, 4_100).await;
+    let clone = former.clone();
+    let stopped = tokio::join!(former.stop(), clone.stop());
+    assert!(stopped.0.is_ok() && stopped.1.is_ok(), "{stopped:?}");
+    assert_eq!(open_below(dir.path()), Vec::<String>::new());
+    let successor = start(dir.path()).await;
+    refuses(&former).await;
+    assert_eq!(successor.state().state, former.state().state);
+    put(&successor, 2).await.expect("it leads itself");
+    successor.stop().await.unwrap();
+}
+
+/// Stops one node while everything that it handed out lives, and starts its successor.
+async fn succeed(places: &mut [Place], at: usize) -> (Cluster, Cluster) {
+    let (kept, peers) = (places[at].node().clone(), places[at].node().peers().unwrap());
+    let (mut watching, other) = (kept.watch(), places[(at + 1) % 3].id);
+    let under_way = tokio::spawn(write_until_refused(kept.clone(), 1000 * (1 + at as u64)));
+    let begun = Instant::now();
+    kept.stop().await.unwrap();
+    let took = begun.elapsed();
+    println!("node {} stopped in {took:?}", places[at].id);
+    assert!(took < SOON, "{took:?}");
+    assert_eq!(open_below(&places[at].dir()), Vec::<String>::new());
+    let under_way = tokio::time::timeout(AT_ONCE, under_way).await.unwrap().unwrap();
+    assert!(matches!(under_way, ProposeError::Stopped { .. }), "{under_way}");
+
+    let former = places[at].succeed().await;
+    refuses(&former).await;
+    assert!(numbers(&former.state()).contains(&1));
+    assert_eq!(former.status().members.len(), 3);
+    assert!(peers.address(other).is_some());
+    assert!(peers.server(&[b"t"]).alpn_protocols.contains(&b"t".to_vec()));
+    watching.mark_unchanged();
+    let told = tokio::time::timeout(AT_ONCE, watching.changed()).await;
+    assert!(told.is_err(), "nothing changes, and the watch stays: {told:?}");
+    former.stop().await.expect("stopping again is harmless");
+    (former, places[at].node().clone())
+}
