@@ -1,7 +1,8 @@
 //! Log lines: those that builds write, and those that containers write.
 
+mod far;
+
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use axum::extract::{Path, Query, State};
 use axum::http::request::Parts;
@@ -12,14 +13,15 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use temps_builder::LogLine;
 use temps_scheduler::{LogQuery, ReplicaLine};
-use temps_state::{DeploymentId, NodeId, Replica, ReplicaId};
+use temps_state::{DeploymentId, EnvironmentId, Replica, ReplicaId};
 use tokio_util::sync::CancellationToken;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::auth::MayRead;
 use crate::consistency::Seen;
 use crate::context::{Context, Shared};
-use crate::relay::{self, is_elsewhere};
+use crate::logs::far::Whose;
+use crate::relay::{Relayed, is_elsewhere};
 use crate::{ApiError, ids, streams};
 
 /// The last lines shown when the client does not say how many.
@@ -123,68 +125,39 @@ pub(crate) async fn containers(
     Seen(state): Seen,
 ) -> Result<Response, ApiError> {
     let (_, environment) = ids::place(&state, &path)?;
-    let replicas = match &query.replica {
-        Some(replica) => vec![ids::replica(&state, environment, replica)?],
-        None => {
-            environment.current.iter().flat_map(|current| state.replicas_of(*current)).collect()
-        }
-    };
     let tail = query.tail.unwrap_or(TAIL_DEFAULT).min(TAIL_MAX);
     let slot = context.stream_slot()?;
     let asked = LogQuery { follow: query.follow, tail, since: query.since };
-    let (far, near): (Vec<_>, Vec<_>) =
-        replicas.into_iter().partition(|r| r.node != context.cluster.node_id());
-    let near: Vec<ReplicaId> = near.into_iter().map(|replica| replica.id).collect();
-    let mut sources = Vec::new();
-    if !near.is_empty() || far.is_empty() {
-        let lines = context.scheduler.logs(near, asked).await?;
-        sources.push(lines.map(ContainerLine::from).boxed());
-    }
-    for (node, replicas) in by_node(far) {
-        if is_elsewhere(&context, &parts, node) {
-            sources.push(far_lines(context.clone(), node, replicas, parts.clone()).boxed());
+    let lines = match &query.replica {
+        Some(replica) => {
+            let replica = ids::replica(&state, environment, replica)?;
+            of_replica(&context, &parts, environment.id, replica, asked).await?
         }
-    }
-    Ok(streams::answer(&parts.headers, slot, stream::select_all(sources)))
-}
-
-fn by_node(replicas: Vec<&Replica>) -> BTreeMap<NodeId, Vec<ReplicaId>> {
-    let mut nodes: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for replica in replicas {
-        nodes.entry(replica.node).or_default().push(replica.id);
-    }
-    nodes
-}
-
-/// What replicas of another node write, and what is missing of that.
-fn far_lines(
-    context: Shared,
-    node: NodeId,
-    replicas: Vec<ReplicaId>,
-    parts: Parts,
-) -> impl Stream<Item = ContainerLine> + Send + 'static {
-    let lines = async move {
-        match relay::lines::<ContainerLine>(&context, node, parts).await {
-            Err(error) => stream::iter(missing(&replicas, &error.to_string())).boxed(),
-            Ok(lines) => {
-                let broke = format!("the connection to node {node} broke");
-                let lines = lines.map(move |line| match line {
-                    Ok(line) => vec![line],
-                    Err(_) => missing(&replicas, &broke),
-                });
-                lines.flat_map(stream::iter).boxed()
+        None => {
+            let near = context.scheduler.environment_logs(environment.id, asked).await?;
+            let near = near.map(ContainerLine::from).boxed();
+            let whose = Whose { environment: environment.id, replica: None };
+            match parts.extensions.get::<Relayed>() {
+                Some(Relayed) => near,
+                None => stream::select(near, far::all(&context, &parts, whose, asked)).boxed(),
             }
         }
     };
-    stream::once(lines).flatten()
+    Ok(streams::answer(&parts.headers, slot, lines))
 }
 
-fn missing(replicas: &[ReplicaId], why: &str) -> Vec<ContainerLine> {
-    let line = |replica: &ReplicaId| ContainerLine {
-        at: Timestamp::now(),
-        replica: *replica,
-        stream: "temps".into(),
-        text: format!("lines are missing here: {why}"),
-    };
-    replicas.iter().map(line).collect()
+/// What one replica writes, wherever it is.
+async fn of_replica(
+    context: &Shared,
+    parts: &Parts,
+    environment: EnvironmentId,
+    replica: &Replica,
+    asked: LogQuery,
+) -> Result<BoxStream<'static, ContainerLine>, ApiError> {
+    if is_elsewhere(context, parts, replica.node) {
+        let whose = Whose { environment, replica: Some(replica.id) };
+        return Ok(far::of_node(context, parts, replica.node, whose, asked).boxed());
+    }
+    let lines = context.scheduler.logs(vec![replica.id], asked).await?;
+    Ok(lines.map(ContainerLine::from).boxed())
 }

@@ -225,8 +225,8 @@ impl Blobs {
     }
 }
 
-/// The digest of a file's octets.
-pub(crate) fn digest_of(path: &Path) -> io::Result<BlobDigest> {
+/// The digest of a file's octets. Blocks.
+pub fn digest_of(path: &Path) -> io::Result<BlobDigest> {
     let mut hash = Sha256::new();
     let mut file = File::open(path)?;
     let mut buffer = vec![0; 256 << 10];

@@ -1,33 +1,24 @@
 //! The handle: one call from a request to an artifact.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod build;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use bollard::Docker;
-use temps_presets::{AppConfig, CA_SECRET, Output, Recipe, VARIABLES_SECRET};
-use temps_state::{Artifact, Built, NodeId, Revision, Source, State};
+use temps_state::{Built, NodeId, State};
 use tokio_util::sync::CancellationToken;
 
-use crate::base_images::{BASE_IMAGES_MAX, BaseImages};
+use self::build::Build;
+use crate::base_images::BaseImages;
 use crate::blobs::write_error;
-use crate::caps::Caps;
-use crate::checkout::Wanted;
-use crate::garbage::{self, GRACE_SECONDS, Garbage, Needed};
-use crate::image_build::ImageBuild;
-use crate::image_folder::ImageFolder;
+use crate::garbage::{Garbage, Grace, Kept, Needed};
 use crate::masked_log::MaskedLog;
-use crate::older_words::{self, Rewritten};
-use crate::recipe::{ImagePlan, SourcePlan};
-use crate::session::{BuildSecrets, shell_file};
-use crate::source_folder::{self, GitSource, SourceFolder};
-use crate::static_site::{self, Served};
 use crate::variables_digest::DigestKey;
 use crate::{
     BlobDigest, Blobs, BuildError, BuildLogs, BuildRequest, Engine, OwnRegistry, Peers, Tags,
-    Uploads, dockerfile, frontend, label, pull, step,
+    Uploads, garbage, step,
 };
 
 /// Builds on this node; cheap to clone.
@@ -172,274 +163,35 @@ impl Builder {
         &self.inner.logs
     }
 
-    /// Removes images, static sites, blobs and logs of this node that no deployment of the state needs here.
+    /// Removes images, static sites, blobs and logs of this node that no deployment of the state needs here, and names
+    /// of images that a push which was cut off has left.
     pub async fn collect_garbage(&self, state: &State, me: NodeId) -> Result<(), BuildError> {
-        self.collect_older_than(state, me, Duration::from_secs(GRACE_SECONDS)).await
+        let collected = self.collect_gone(state, me, &Needed::default()).await;
+        collected.and(self.drop_passing_names().await)
     }
 
-    pub(crate) async fn collect_older_than(
+    /// As [`collect_garbage`](Self::collect_garbage), where `gone` is known to be forgotten and may be younger.
+    pub async fn collect_gone(
         &self,
         state: &State,
         me: NodeId,
-        grace: Duration,
+        gone: &Needed,
     ) -> Result<(), BuildError> {
+        let grace = Grace::default();
         let needed = Needed::of(state);
         let Inner { data_dir, engine, blobs, tags, .. } = &*self.inner;
-        for (folder, needed) in [("static", &needed.sites), ("logs", &needed.logs)] {
-            garbage::sweep(&data_dir.join(folder), needed, grace);
-        }
-        garbage::sweep(&blobs.parts(), &BTreeSet::new(), grace);
-        Garbage { blobs, tags, grace }.sweep(&needed, state, me).map_err(write_error)?;
+        let sites = Kept { needed: &needed.sites, gone: &gone.sites, grace };
+        let logs = Kept { needed: &needed.logs, gone: &gone.logs, grace };
+        let images = Kept { needed: &needed.images, gone: &gone.images, grace };
+        garbage::sweep(&data_dir.join("static"), &sites);
+        garbage::sweep(&data_dir.join("logs"), &logs);
+        garbage::sweep_parts(&blobs.parts(), grace.unknown);
+        let garbage = Garbage { blobs, tags, grace, gone };
+        garbage.sweep(&needed, state, me).map_err(write_error)?;
         let docker = engine.docker().await?;
-        garbage::sweep_pulled(&docker, &data_dir.join("pulled"), &needed.images, grace).await?;
+        garbage::sweep_pulled(&docker, &data_dir.join("pulled"), &images).await?;
         let data_dir = data_dir.display().to_string();
-        garbage::sweep_exports(&docker, &data_dir, grace).await?;
-        garbage::sweep_images(&docker, &data_dir, &needed.images, grace).await
-    }
-}
-
-/// One build under way.
-struct Build<'a> {
-    inner: &'a Inner,
-    builder: &'a Builder,
-    request: &'a BuildRequest,
-    log: &'a MaskedLog,
-}
-
-impl Build<'_> {
-    async fn run(&self) -> Result<Built, BuildError> {
-        if let Source::Image { reference } = &self.request.source {
-            return self.told(step::BUILD, self.ready_image(reference)).await;
-        }
-        let prefix = format!("{}-", self.request.deployment);
-        let work = tempfile::Builder::new().prefix(&prefix).tempdir_in(self.folder("work"));
-        let work = work.map_err(|source| BuildError::Write { what: "the work folder", source })?;
-        let source = self.told(step::SOURCE, self.fetch(work.path())).await?;
-        let plan = self.told(step::DETECT, async { self.detect(&source) }).await?;
-        let variables = self.inner.key.digest(&self.request.variables);
-        match plan.image(&source.root, variables)? {
-            Some(image) => self.build_image(&plan, image, source.revision, work.path()).await,
-            None => self.publish_source(&plan, source).await,
-        }
-    }
-
-    /// Runs a step and tells how it ended.
-    async fn told<T>(
-        &self,
-        step: &str,
-        work: impl Future<Output = Result<T, BuildError>>,
-    ) -> Result<T, BuildError> {
-        let begun = Instant::now();
-        let result = work.await;
-        match &result {
-            Ok(_) => self.log.done(step, begun),
-            Err(error) => self.log.write(step, &format!("failed: {}", error.message())),
-        }
-        result
-    }
-
-    async fn fetch(&self, work: &Path) -> Result<SourceFolder, BuildError> {
-        match &self.request.source {
-            Source::Upload { digest } => {
-                self.builder.obtain_upload(digest, &self.request.nodes).await?;
-                source_folder::unpack(&self.inner.uploads, digest, work, self.log).await
-            }
-            Source::Git { url, branch, commit, directory } => {
-                let git = GitSource {
-                    url,
-                    wanted: Wanted::read(branch.as_deref(), commit.as_deref()),
-                    directory,
-                    deploy_key: self.request.deploy_key.as_deref(),
-                    known_hosts: &self.inner.data_dir.join("known_hosts"),
-                };
-                git.check_out(work, self.log).await
-            }
-            Source::Image { .. } | Source::Artifact { .. } => Err(BuildError::NothingToBuild),
-        }
-    }
-
-    fn detect(&self, source: &SourceFolder) -> Result<SourcePlan, BuildError> {
-        let plan = SourcePlan::read(&source.root)?;
-        let Recipe { preset, because, warnings, .. } = &plan.recipe;
-        self.log.write(step::DETECT, &format!("preset {preset}: {because}"));
-        for warning in warnings {
-            self.log.write(step::DETECT, &format!("warning: {warning}"));
-        }
-        Ok(plan)
-    }
-
-    async fn ready_image(&self, reference: &str) -> Result<Built, BuildError> {
-        let docker = self.inner.engine.docker().await?;
-        let image = pull::ready_image(&docker, reference, self.log).await?;
-        self.log.write(step::BUILD, &format!("image {}", image.id));
-        let config = AppConfig::default().run_config(&Recipe::image(reference), image.port);
-        let artifact = Artifact::Image { id: image.id };
-        Ok(Built { artifact, config, revision: self.request.revision.clone() })
-    }
-
-    async fn build_image(
-        &self,
-        plan: &SourcePlan,
-        image: ImagePlan,
-        revision: Option<Revision>,
-        work: &Path,
-    ) -> Result<Built, BuildError> {
-        let docker = self.inner.engine.docker().await?;
-        let id = self.told(step::BUILD, self.solve(&docker, image)).await?;
-        let (artifact, port) = match &plan.recipe.output {
-            Output::Image => {
-                let port = pull::find(&docker, &id).await?.and_then(|image| image.port);
-                self.log.write(step::PUBLISH, &format!("image {} ({id})", self.tag()));
-                (Artifact::Image { id }, port)
-            }
-            Output::Static { directory, single_page } => {
-                let files = self.publish_image(&docker, &id, directory, work);
-                let digest = self.told(step::PUBLISH, files).await;
-                garbage::remove_image(&docker, &self.tag()).await?;
-                (Artifact::Static { digest: digest?, single_page: *single_page }, None)
-            }
-        };
-        let config = plan.config.run_config(&plan.recipe, port);
-        Ok(Built { artifact, config, revision: revision.or(self.request.revision.clone()) })
-    }
-
-    async fn solve(&self, docker: &Docker, image: ImagePlan) -> Result<String, BuildError> {
-        let info = docker.info().await;
-        let info =
-            info.map_err(|source| BuildError::Engine { doing: "describe itself", source })?;
-        let limits = &self.request.limits;
-        let natural = |n: Option<i64>| n.and_then(|n| u64::try_from(n).ok()).unwrap_or_default();
-        self.ready_base_images(docker, &image).await;
-        let (path, text) = image.dockerfile;
-        let text = frontend::readable(docker, text, self.log).await;
-        let rewritten =
-            self.in_known_words(&info.server_version.unwrap_or_default(), text, &image.args);
-        let build = ImageBuild {
-            engine: &self.inner.engine,
-            engine_root: info.docker_root_dir.unwrap_or_default().into(),
-            log: self.log,
-            deployment: self.request.deployment,
-            context: image.context,
-            ignore: image.ignore,
-            dockerfile: (path, rewritten.dockerfile),
-            files: rewritten.files,
-            target: image.target,
-            args: image.args,
-            labels: self.labels(),
-            tag: self.tag(),
-            secrets: BuildSecrets::default()
-                .with(VARIABLES_SECRET, shell_file(&self.request.variables))
-                .with(CA_SECRET, limits.ca_certificates.clone()),
-            caps: Caps::of(limits, natural(info.ncpu), natural(info.mem_total)),
-        };
-        build.run().await
-    }
-
-    /// Has the base images made that are not here, before the engine is sent anything. What cannot be made is left to
-    /// the engine: it pulls it, or says why it cannot.
-    async fn ready_base_images(&self, docker: &Docker, image: &ImagePlan) {
-        let base_images = &self.builder.base_images;
-        if !base_images.are_made() {
-            return;
-        }
-        let names = dockerfile::images(&image.dockerfile.1, &image.args);
-        for name in names.iter().take(BASE_IMAGES_MAX) {
-            if let Ok(None) = pull::find(docker, name).await {
-                base_images.make(name, self.log).await;
-            }
-        }
-    }
-
-    fn in_known_words(
-        &self,
-        engine_version: &str,
-        text: String,
-        args: &BTreeMap<String, String>,
-    ) -> Rewritten {
-        let lacks = older_words::lacks_them(engine_version);
-        match lacks.then(|| older_words::in_older_words(&text, args)).flatten() {
-            Some(rewritten) => {
-                let told = format!(
-                    "Docker {engine_version} knows neither here-documents nor `COPY --link` by itself: they are \
-                     written in its words"
-                );
-                self.log.write(step::BUILD, &told);
-                rewritten
-            }
-            None => Rewritten { dockerfile: text, files: Vec::new() },
-        }
-    }
-
-    async fn publish_image(
-        &self,
-        docker: &Docker,
-        image: &str,
-        directory: &str,
-        work: &Path,
-    ) -> Result<String, BuildError> {
-        let deployment = self.request.deployment;
-        let folder = ImageFolder { docker, image, deployment, directory };
-        let files = folder.copy(work).await?;
-        self.publish(files, Served::All, directory).await
-    }
-
-    async fn publish_source(
-        &self,
-        plan: &SourcePlan,
-        source: SourceFolder,
-    ) -> Result<Built, BuildError> {
-        let Output::Static { directory, single_page } = &plan.recipe.output else {
-            return Err(BuildError::NothingToBuild);
-        };
-        let folder = crate::checkout::app_folder(&source.root, directory);
-        let publish = async { self.publish(folder?, Served::Visible, directory).await };
-        let digest = self.told(step::PUBLISH, publish).await?;
-        Ok(Built {
-            artifact: Artifact::Static { digest, single_page: *single_page },
-            config: plan.config.run_config(&plan.recipe, None),
-            revision: source.revision.or(self.request.revision.clone()),
-        })
-    }
-
-    async fn publish(
-        &self,
-        files: PathBuf,
-        served: Served,
-        directory: &str,
-    ) -> Result<String, BuildError> {
-        let sites = self.folder("static");
-        let writing =
-            tokio::task::spawn_blocking(move || static_site::publish(&files, &sites, served));
-        let written = writing.await.map_err(|panic| BuildError::Write {
-            what: "the static site",
-            source: io::Error::other(panic),
-        })?;
-        match written {
-            Err(BuildError::OutputEmpty { .. }) => {
-                Err(BuildError::OutputEmpty { directory: directory.into() })
-            }
-            written => written.inspect(|digest| {
-                self.log.write(step::PUBLISH, &format!("static site {digest}"));
-            }),
-        }
-    }
-
-    fn folder(&self, name: &str) -> PathBuf {
-        self.inner.data_dir.join(name)
-    }
-
-    fn tag(&self) -> String {
-        format!("temps/{}:{}", self.request.project, self.request.deployment)
-    }
-
-    fn labels(&self) -> BTreeMap<String, String> {
-        [
-            (label::MANAGED, "true".to_owned()),
-            (label::DATA_DIR, self.inner.data_dir.display().to_string()),
-            (label::PROJECT, self.request.project.to_string()),
-            (label::DEPLOYMENT, self.request.deployment.to_string()),
-        ]
-        .map(|(key, value)| (key.to_owned(), value))
-        .into()
+        garbage::sweep_exports(&docker, &data_dir, grace.unknown).await?;
+        garbage::sweep_images(&docker, &data_dir, &images).await
     }
 }

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use temps_state::{Artifact, Deployment, DeploymentId, NodeId, Standing, State};
+use temps_state::{
+    Artifact, Deployment, DeploymentId, NodeId, Observed, Phase, Replica, Standing, State,
+};
 
 use crate::Needed;
 
@@ -22,13 +24,9 @@ pub struct Copy {
 /// The copies that a node should have: those it is believed to hold, and those that too few others hold.
 pub fn wanted(state: &State, me: NodeId) -> Vec<Copy> {
     let needed = Needed::of(state);
-    let is_needed = |artifact: &Artifact| match artifact {
-        Artifact::Image { id } => needed.images.contains(id),
-        Artifact::Static { digest, .. } => needed.sites.contains(digest),
-    };
     let mut copies = Vec::new();
     for deployment in state.deployments.values() {
-        let Some(artifact) = deployment.artifact.as_ref().filter(|a| is_needed(a)) else {
+        let Some(artifact) = deployment.artifact.as_ref().filter(|a| needed.has(a)) else {
             continue;
         };
         let held = deployment.holders.contains(&me);
@@ -39,19 +37,55 @@ pub fn wanted(state: &State, me: NodeId) -> Vec<Copy> {
     copies
 }
 
-/// The nodes that should get a copy now: all for a site, which every edge serves; for an image as many as are missing.
+/// The nodes that should get a copy now: all for a site, which every edge serves; for an image as many as are missing,
+/// those first that run it.
 fn takers(state: &State, deployment: &Deployment, artifact: &Artifact) -> Vec<NodeId> {
     let without = state.ready_nodes().map(|node| node.id);
     let without = without.filter(|id| !deployment.holders.contains(id));
     match artifact {
         Artifact::Static { .. } => without.collect(),
         Artifact::Image { id } => {
+            let missing = IMAGE_COPIES.saturating_sub(lasting(state, deployment));
+            if missing == 0 || is_about_to_be_placed(state, deployment) {
+                return vec![];
+            }
+            let runners = runners(state, deployment.id);
             let mut ranked: Vec<NodeId> = without.collect();
-            ranked.sort_by_key(|node| (rank(id, *node), *node));
-            ranked.truncate(IMAGE_COPIES.saturating_sub(lasting(state, deployment)));
+            ranked.sort_by_key(|node| (!runners.contains(node), rank(id, *node), *node));
+            ranked.truncate(missing);
             ranked
         }
     }
+}
+
+/// The nodes that have replicas of a deployment which are not down: their engines need the image in any case, and what
+/// an engine gets from its node's registry is a copy at the same time.
+fn runners(state: &State, deployment: DeploymentId) -> BTreeSet<NodeId> {
+    let runs = |replica: &&Replica| !matches!(replica.observed, Observed::Down { .. });
+    state.replicas_of(deployment).filter(runs).map(|replica| replica.node).collect()
+}
+
+/// Whether it will be known in a moment which nodes run a deployment.
+fn is_about_to_be_placed(state: &State, deployment: &Deployment) -> bool {
+    let environment = state.environments.get(&deployment.environment);
+    deployment.phase == Phase::Starting
+        && environment.is_some_and(|environment| environment.replicas > 0)
+        && state.replicas_of(deployment.id).next().is_none()
+}
+
+/// The deployments whose artifact is needed and would be lost with a node: nobody else who is there to stay has it. While
+/// there is one, the node must not be called safe to stop.
+pub fn only_here(state: &State, node: NodeId) -> Vec<DeploymentId> {
+    let needed = Needed::of(state);
+    let elsewhere = |deployment: &Deployment| {
+        let mut others = state.ready_nodes().filter(|other| other.id != node);
+        others.any(|other| deployment.holders.contains(&other.id))
+    };
+    let held = state.deployments.values().filter(|d| d.holders.contains(&node));
+    held.filter(|d| d.artifact.as_ref().is_some_and(|artifact| needed.has(artifact)))
+        .filter(|deployment| !elsewhere(deployment))
+        .map(|deployment| deployment.id)
+        .collect()
 }
 
 /// How many holders are there to stay.

@@ -169,6 +169,7 @@ impl BuildError {
             ) => Code::ConfigInvalid,
             Self::Detect(_) => Code::PresetNotFound,
             Self::EngineUnavailable(_) | Self::EngineLost { .. } => Code::EngineUnavailable,
+            Self::Engine { source, .. } if !is_answer(source) => Code::EngineUnavailable,
             Self::DockerfileMissing { .. }
             | Self::DockerfileInvalid { .. }
             | Self::StepFailed { .. }
@@ -208,6 +209,12 @@ impl BuildError {
         }
         false
     }
+}
+
+/// Whether the engine answered, if only to refuse.
+fn is_answer(error: &bollard::errors::Error) -> bool {
+    use bollard::errors::Error;
+    matches!(error, Error::DockerResponseServerError { .. } | Error::DockerStreamError { .. })
 }
 
 /// Whether a program's message tells of a full disk.

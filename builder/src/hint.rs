@@ -59,7 +59,12 @@ fn branch_hint(branches: &[String]) -> String {
 }
 
 fn fixed(error: &BuildError) -> &'static str {
-    match error {
+    of_source(error).unwrap_or_else(|| of_build(error))
+}
+
+/// What to do about a source that could not be had, or that nobody knows how to build.
+fn of_source(error: &BuildError) -> Option<&'static str> {
+    Some(match error {
         BuildError::RepositoryNotFound { .. } => {
             "Check the URL. A private repository needs a deploy key in the project's settings, or \
              a token in the URL."
@@ -90,6 +95,13 @@ fn fixed(error: &BuildError) -> &'static str {
         BuildError::Detect(_) => {
             "Add a Dockerfile, or name a preset in temps.json: {\"preset\": \"…\"}."
         }
+        _ => return None,
+    })
+}
+
+/// What to do about anything later.
+fn of_build(error: &BuildError) -> &'static str {
+    match error {
         BuildError::EngineUnavailable(_) | BuildError::EngineLost { .. } => {
             "Start the container engine on the node (`systemctl start docker`) and deploy again."
         }

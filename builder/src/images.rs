@@ -179,6 +179,19 @@ impl Builder {
         }
     }
 
+    /// Takes away the names that a push or a pull which was cut off has left in the engine. One that is under way ends
+    /// before, and leaves none.
+    pub(crate) async fn drop_passing_names(&self) -> Result<(), BuildError> {
+        let Some(registry) = self.registry() else { return Ok(()) };
+        let docker = self.engine().docker().await?;
+        for (image, repository) in registry.passing(&docker).await? {
+            let _no_pull = self.blobs().flights().lock(&format!("pull {image}")).await;
+            let _no_push = self.blobs().flights().lock(&format!("push {image}")).await;
+            registry.drop_passing(&docker, &repository, &image).await?;
+        }
+        Ok(())
+    }
+
     /// The manifest of a tag that is here; of a built image with all its blobs, whatever its project is called now.
     fn manifest(&self, repository: &str, tag: &str) -> Option<Vec<u8>> {
         let built = repository.starts_with(BUILT);

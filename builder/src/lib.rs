@@ -51,14 +51,14 @@ mod verdict;
 
 pub use archive::{ArchiveError, DEPTH_MAX, ENTRIES_MAX, UNPACKED_BYTES_MAX};
 pub use base_images::{BASE_IMAGES_MAX, BaseImages};
-pub use blobs::{BLOB_BYTES_MAX, BlobDigest, Blobs, PARTS_MAX};
+pub use blobs::{BLOB_BYTES_MAX, BlobDigest, Blobs, PARTS_MAX, digest_of};
 pub use build_log::{BuildLogs, LINE_BYTES_MAX, LINES_MAX, LOGS_OPEN_MAX, LogLine};
 pub use build_request::BuildRequest;
 pub use builder::Builder;
 pub use engine::{ENGINE_GREETING_SECONDS_MAX, ENGINE_TIMEOUT_SECONDS, Engine, EngineUnavailable};
 pub use error::BuildError;
 pub use frontend::REGISTRY_SECONDS_MAX;
-pub use garbage::{GRACE_SECONDS, Needed, RETIRED_KEPT};
+pub use garbage::{GONE_GRACE_SECONDS, GRACE_SECONDS, Needed, RETIRED_KEPT};
 pub use git::GIT_SECONDS_MAX;
 pub use masked_log::{MASK, MASKED_CHARS_MIN};
 pub use obtain::{PEER_ANSWER_SECONDS_MAX, PEER_STALLED_SECONDS_MAX, ROUNDS_MAX};

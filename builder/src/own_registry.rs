@@ -8,7 +8,7 @@ use bollard::Docker;
 use bollard::auth::DockerCredentials;
 use bollard::errors::Error;
 use bollard::query_parameters::{
-    CreateImageOptionsBuilder, PushImageOptionsBuilder, TagImageOptionsBuilder,
+    CreateImageOptionsBuilder, ListImagesOptions, PushImageOptionsBuilder, TagImageOptionsBuilder,
 };
 use futures::{Stream, StreamExt};
 use tokio::time::timeout;
@@ -62,6 +62,48 @@ impl OwnRegistry {
         keep_named(docker, repository, image, &self.name("")).await?;
         garbage::remove_image(docker, &format!("{name}:{tag}")).await?;
         pushed
+    }
+
+    /// The images that have a name for the way to this registry or from it, and the repository of each.
+    pub(crate) async fn passing(
+        &self,
+        docker: &Docker,
+    ) -> Result<Vec<(BlobDigest, String)>, BuildError> {
+        let images = docker.list_images(None::<ListImagesOptions>).await;
+        let images =
+            images.map_err(|source| BuildError::Engine { doing: "list images", source })?;
+        let passing = images.iter().filter_map(|image| {
+            let repository = image.repo_tags.iter().find_map(|name| self.repository_of(name))?;
+            Some((BlobDigest::read(&image.id)?, repository.to_owned()))
+        });
+        Ok(passing.collect())
+    }
+
+    /// Takes such names away from an image, which keeps another one.
+    pub(crate) async fn drop_passing(
+        &self,
+        docker: &Docker,
+        repository: &str,
+        image: &BlobDigest,
+    ) -> Result<(), BuildError> {
+        let Some(names) = garbage::names_of(docker, &image.to_string()).await? else {
+            return Ok(());
+        };
+        let passing: Vec<&String> =
+            names.iter().filter(|name| self.repository_of(name).is_some()).collect();
+        if !passing.is_empty() {
+            keep_named(docker, repository, image, &self.name("")).await?;
+        }
+        for name in passing {
+            garbage::remove_image(docker, name).await?;
+        }
+        Ok(())
+    }
+
+    /// The repository in a name of this registry's built images.
+    fn repository_of<'n>(&self, name: &'n str) -> Option<&'n str> {
+        let (repository, _tag) = name.strip_prefix(&self.name(""))?.rsplit_once(':')?;
+        repository.starts_with(BUILT).then_some(repository)
     }
 
     /// Has the engine pull an image, and gives it the name that a build would have given it.
@@ -167,5 +209,49 @@ fn refused(image: &str, doing: &'static str, error: Error) -> BuildError {
     match says_disk_full(&detail) {
         true => BuildError::EngineDiskFull { detail },
         false => BuildError::ImageMissing { image: image.into(), detail },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+    use crate::{Builder, Engine};
+
+    /// Runs the engine's own client.
+    fn docker(script: &str) -> String {
+        let output = Command::new("sh").args(["-c", script]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap().trim().into()
+    }
+
+    #[tokio::test]
+    async fn names_that_a_push_left_behind_go_and_the_image_stays() {
+        let id = docker(&format!(
+            "tar c --files-from /dev/null | docker import -c 'LABEL passing={}' -",
+            std::process::id()
+        ));
+        let repository = format!("temps/passing-{}", std::process::id());
+        let (ours, others) = ("127.0.0.1:1", "127.0.0.1:11");
+        let hex = id.strip_prefix("sha256:").unwrap();
+        for registry in [ours, others] {
+            docker(&format!("docker tag {id} {registry}/{repository}:{hex}"));
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let engine = Engine::on_socket("/var/run/docker.sock");
+        let registry = OwnRegistry::new(ours.parse().unwrap(), "secret".into());
+        let builder = Builder::open(folder.path(), engine).unwrap().with_registry(registry);
+        let names = || {
+            let format = "{{join .RepoTags \" \"}}";
+            docker(&format!("docker inspect -f '{format}' {id}"))
+        };
+        let foreign = format!("{others}/{repository}:{hex}");
+
+        builder.drop_passing_names().await.unwrap();
+        assert_eq!(names(), foreign);
+        docker(&format!("docker tag {id} {ours}/{repository}:{hex}; docker rmi {foreign}"));
+        builder.drop_passing_names().await.unwrap();
+        assert_eq!(names(), format!("{repository}:{hex}"));
+        docker(&format!("docker rmi {repository}:{hex}"));
     }
 }

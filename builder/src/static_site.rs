@@ -82,6 +82,10 @@ pub(crate) fn publish(folder: &Path, sites: &Path, served: Served) -> Result<Str
     if !target.join(MANIFEST).is_file() {
         place(draft, &target).map_err(write)?;
         crate::disk::sync_folder(sites).map_err(write)?;
+    } else {
+        // What was there already must look as young as it is: the state may not know yet that it is needed again.
+        let folder = fs::File::open(&target).map_err(write)?;
+        folder.set_modified(std::time::SystemTime::now()).map_err(write)?;
     }
     Ok(digest)
 }

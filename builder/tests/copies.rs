@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
-use temps_builder::copies::{IMAGE_COPIES, candidates, wanted};
+use proptest::strategy::ValueTree;
+use temps_builder::copies::{IMAGE_COPIES, candidates, only_here, wanted};
 use temps_state::{
-    Actor, Artifact, Deployment, DeploymentId, EnvironmentId, Id, Node, NodeId, Phase, ProjectId,
-    Source, Standing, State,
+    Actor, Artifact, Deployment, DeploymentId, EnvironmentId, Failure, FailureCode, Id, Intent,
+    Node, NodeId, Observed, Phase, ProjectId, Replica, ReplicaId, Source, Standing, State,
 };
 
 fn node(id: u64) -> impl Strategy<Value = Node> {
@@ -84,11 +85,100 @@ fn make(state: &mut State) -> usize {
     made
 }
 
+fn replica(n: u64, node: u64, observed: Observed) -> Replica {
+    Replica {
+        id: ReplicaId::from_parts(n, 0),
+        deployment: DeploymentId::from_parts(0, 0),
+        environment: EnvironmentId::from_parts(0, 1),
+        node: NodeId(node),
+        created_at: Timestamp::UNIX_EPOCH,
+        intent: Intent::Serve,
+        observed,
+    }
+}
+
+/// Six ready nodes, and one deployment of an image that the first has.
+fn one_image() -> State {
+    let mut state = State::default();
+    for id in 1..7 {
+        let node = Node::new(NodeId(id), format!("n{id}"), Timestamp::UNIX_EPOCH);
+        state.nodes.insert(node.id, node);
+    }
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let mut deployment = deployment(0).new_tree(&mut runner).unwrap().current();
+    deployment.phase = Phase::Starting;
+    deployment.artifact = Some(Artifact::Image { id: format!("sha256:{:064}", 1) });
+    deployment.holders = [NodeId(1)].into();
+    state.deployments.insert(deployment.id, deployment);
+    state
+}
+
+fn takers(state: &State) -> Vec<u64> {
+    let takes = |id: &u64| wanted(state, NodeId(*id)).iter().any(|copy| !copy.held);
+    (1..7).filter(takes).collect()
+}
+
+#[test]
+fn the_copy_is_taken_where_a_replica_runs() {
+    let mut state = one_image();
+    let by_rank = takers(&state);
+    assert_eq!(by_rank.len(), 1);
+    for runs in 2..7 {
+        let replica = replica(1, runs, Observed::Pending);
+        state.replicas.insert(replica.id, replica);
+        assert_eq!(takers(&state), [runs], "it gets the image in any case");
+    }
+    let failure = Failure {
+        code: FailureCode::DiskFull,
+        message: String::new(),
+        hint: String::new(),
+        log_tail: vec![],
+    };
+    let down = replica(1, 2, Observed::Down { failure });
+    state.replicas.insert(down.id, down);
+    assert_eq!(takers(&state), by_rank, "who cannot run it may not be able to keep it either");
+}
+
+#[test]
+fn who_holds_the_only_copy_is_known() {
+    let mut state = one_image();
+    let id = *state.deployments.keys().next().unwrap();
+    let hold = |state: &mut State, node: u64| {
+        state.deployments.get_mut(&id).unwrap().holders.insert(NodeId(node));
+    };
+    state.nodes.get_mut(&NodeId(1)).unwrap().standing = Standing::Draining;
+    assert_eq!((only_here(&state, NodeId(1)), only_here(&state, NodeId(2))), (vec![id], vec![]));
+    hold(&mut state, 2);
+    assert_eq!(only_here(&state, NodeId(1)), []);
+    for change in [
+        |node: &mut Node| node.standing = Standing::Draining,
+        |node: &mut Node| node.lost_since = Some(Timestamp::UNIX_EPOCH),
+    ] {
+        let mut state = state.clone();
+        change(state.nodes.get_mut(&NodeId(2)).unwrap());
+        assert_eq!(only_here(&state, NodeId(1)), [id], "the other one does not stay");
+    }
+    state.deployments.get_mut(&id).unwrap().holders = [NodeId(1)].into();
+    state.deployments.get_mut(&id).unwrap().phase = Phase::Cancelled { reason: String::new() };
+    assert_eq!(only_here(&state, NodeId(1)), [], "nobody needs it");
+}
+
 fn ready_holders(state: &State, deployment: &Deployment) -> usize {
     state.ready_nodes().filter(|node| deployment.holders.contains(&node.id)).count()
 }
 
 proptest! {
+    #[test]
+    fn a_node_that_drains_has_the_only_copy_of_nothing_once_all_copies_are_made(mut state in state()) {
+        make(&mut state);
+        if state.ready_nodes().next().is_some() {
+            let draining = state.nodes.values().filter(|node| !node.takes_replicas());
+            for node in draining {
+                prop_assert_eq!(only_here(&state, node.id), vec![]);
+            }
+        }
+    }
+
     #[test]
     fn one_round_makes_all_copies_and_not_one_too_many(mut state in state()) {
         let before = state.clone();

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use futures::stream::{self, StreamExt};
 use jiff::{SignedDuration, Timestamp};
 use temps_raft::{Cluster, Config, Proposal, fresh_id};
+use temps_scheduler::faults::Faults;
 use temps_scheduler::{leader, rollout};
 use temps_state::*;
 
@@ -27,14 +28,15 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     admit_and_build(&cluster).await;
 
     let total = APPS * REPLICAS_OF_AN_APP as usize;
+    let mut faults = Faults::default();
     let began = Instant::now();
-    let commands = rollout::next(&cluster.state(), Timestamp::now(), &mut fresh_id);
+    let commands = rollout::next(&cluster.state(), &faults, Timestamp::now(), &mut fresh_id);
     let pure = began.elapsed();
     assert_eq!(placements(&commands), total);
 
     let began = Instant::now();
     while cluster.state().replicas.len() < total {
-        leader::roll_out(&cluster).await;
+        leader::roll_out(&cluster, &mut faults).await;
     }
     print(total, "pure", pure);
     print(total, "committed", began.elapsed());

@@ -7,7 +7,7 @@ use std::time::Duration;
 use temps_builder::Builder;
 use temps_builder::copies::{Copy, wanted};
 use temps_raft::{Applied, Cluster};
-use temps_state::{Command, DeploymentId, Phase};
+use temps_state::{Command, DeploymentId};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -77,7 +77,7 @@ impl Copies {
 }
 
 fn is_awaited(state: &Applied, id: DeploymentId) -> bool {
-    state.deployments.get(&id).is_some_and(|deployment| deployment.phase == Phase::Starting)
+    state.deployments.get(&id).is_some_and(|deployment| deployment.phase.is_under_way())
 }
 
 /// Has the copy made, or finds out that it is there; tells for how long it may be left alone then.

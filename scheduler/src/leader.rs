@@ -9,6 +9,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::cron::Clock;
+use crate::faults::Faults;
 use crate::proposer::propose;
 use crate::rollout;
 
@@ -22,16 +23,16 @@ pub async fn lead(cluster: Cluster, edge: Option<SocketAddr>, cancel: Cancellati
     let (mut leading, mut changes) = (cluster.leading(), cluster.watch());
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut clock = None;
+    let (mut clock, mut faults) = (None, Faults::default());
     loop {
         let leads = *leading.borrow_and_update();
         changes.mark_unchanged();
         if leads {
             let clock = clock.get_or_insert_with(|| Clock::new(Timestamp::now(), edge));
             clock.ring(&cluster, Timestamp::now(), &cancel);
-            roll_out(&cluster).await;
+            roll_out(&cluster, &mut faults).await;
         } else {
-            clock = None;
+            (clock, faults) = (None, Faults::default());
         }
         tokio::select! {
             () = cancel.cancelled() => return,
@@ -43,9 +44,11 @@ pub async fn lead(cluster: Cluster, edge: Option<SocketAddr>, cancel: Cancellati
 }
 
 /// Proposes until there is nothing left to propose or something could not be; the next activation is the retry.
-pub async fn roll_out(cluster: &Cluster) {
+pub async fn roll_out(cluster: &Cluster, faults: &mut Faults) {
     for _ in 0..ROUNDS_MAX {
-        let commands = rollout::next(&cluster.state(), Timestamp::now(), &mut fresh_id);
+        let (state, now) = (cluster.state(), Timestamp::now());
+        faults.look(&state, now);
+        let commands = rollout::next(&state, faults, now, &mut fresh_id);
         if commands.is_empty() {
             return;
         }

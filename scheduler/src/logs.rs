@@ -1,5 +1,7 @@
 //! The logs of replicas, merged: first what there is, in order of time, then what comes.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bollard::query_parameters::LogsOptionsBuilder;
@@ -7,8 +9,9 @@ use futures::future::join_all;
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt};
 use jiff::Timestamp;
-use temps_raft::Cluster;
-use temps_state::ReplicaId;
+use temps_raft::{Applied, Cluster};
+use temps_state::{EnvironmentId, NodeId, ReplicaId, State};
+use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::log_line::ReplicaLine;
@@ -54,6 +57,72 @@ pub async fn lines(
         })
         .collect();
     stream::iter(last(past.concat(), query.tail)).chain(stream::select_all(followers))
+}
+
+/// The lines of this node's replicas of what is live in an environment. A follower goes on with those that are placed
+/// here later, and ends when the environment is gone.
+pub async fn environment_lines(
+    runtime: Runtime,
+    cluster: Cluster,
+    environment: EnvironmentId,
+    query: LogQuery,
+) -> impl Stream<Item = ReplicaLine> + Send + 'static {
+    let began = Timestamp::now();
+    let me = cluster.node_id();
+    let changes = cluster.watch();
+    let here = here(&cluster.state(), me, environment).unwrap_or_default();
+    let lines = lines(runtime.clone(), cluster.clone(), here.clone(), query).await;
+    let come = arrivals(changes, me, environment, here.into_iter().collect());
+    let come = come.map(move |replica| {
+        follow(Follower {
+            runtime: runtime.clone(),
+            cluster: cluster.clone(),
+            replica,
+            seen: began,
+        })
+    });
+    // Only a follower waits for arrivals.
+    let come = stream::iter(query.follow.then_some(come)).flatten();
+    let lines = stream::once(std::future::ready(lines.boxed()));
+    stream::select(lines, come).flatten_unordered(None)
+}
+
+/// A node's replicas of what is live in an environment; `None` when that is gone.
+fn here(state: &State, me: NodeId, environment: EnvironmentId) -> Option<Vec<ReplicaId>> {
+    let current = state.environments.get(&environment)?.current;
+    let replicas = current.into_iter().flat_map(|current| state.replicas_of(current));
+    Some(replicas.filter(|replica| replica.node == me).map(|replica| replica.id).collect())
+}
+
+/// Whether other nodes have replicas of what is live in an environment, and this one has none.
+pub fn is_elsewhere_only(state: &State, me: NodeId, environment: EnvironmentId) -> bool {
+    let current = state.environments.get(&environment).and_then(|environment| environment.current);
+    let mut nodes = current.into_iter().flat_map(|current| state.replicas_of(current));
+    let first = nodes.next().map(|replica| replica.node);
+    first.is_some_and(|first| first != me) && nodes.all(|replica| replica.node != me)
+}
+
+/// The replicas that come to be here and live, each once; ends when the environment is gone.
+fn arrivals(
+    changes: watch::Receiver<Arc<Applied>>,
+    me: NodeId,
+    environment: EnvironmentId,
+    known: BTreeSet<ReplicaId>,
+) -> impl Stream<Item = ReplicaId> + Send + 'static {
+    let start = (changes, known);
+    let arrivals = stream::unfold(start, move |(mut changes, mut known)| async move {
+        loop {
+            let state = changes.borrow_and_update().clone();
+            let mut new = here(&state, me, environment)?;
+            new.retain(|id| known.insert(*id));
+            if !new.is_empty() {
+                known.retain(|id| state.replicas.contains_key(id));
+                return Some((stream::iter(new), (changes, known)));
+            }
+            changes.changed().await.ok()?;
+        }
+    });
+    arrivals.flatten()
 }
 
 /// The newest lines of all, oldest first.

@@ -45,6 +45,18 @@ impl Memory {
         ended.at.checked_add(restart_delay(self.failures)).ok()
     }
 
+    /// Why the engine was not there, when it has been missed as often as it may be.
+    pub fn engine_failure(&self) -> Option<&Failure> {
+        let failure = &self.ended.as_ref().filter(|_| !self.may_recover())?.failure;
+        Some(failure).filter(|_| self.misses_engine())
+    }
+
+    /// Whether it was for want of an engine that the last run ended or did not begin.
+    pub fn misses_engine(&self) -> bool {
+        let code = self.ended.as_ref().map(|ended| ended.failure.code);
+        code == Some(FailureCode::EngineUnavailable)
+    }
+
     /// Whether a further try may help a deployment that has never been live: what ended once may have been unlucky, and
     /// an engine may come back.
     pub fn may_recover(&self) -> bool {

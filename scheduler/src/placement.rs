@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use temps_state::{Deployment, DeploymentId, Intent, Node, NodeId, Replica, Resources, State};
 
+use crate::faults::Faults;
+
 /// How many times a node's memory its replicas' limits may add up to. A limit is what a replica may use at worst, not
 /// what it uses, and frozen replicas use next to nothing.
 pub const MEMORY_OVERCOMMIT: u64 = 4;
@@ -42,6 +44,7 @@ impl Needs {
 /// What each node has promised to its replicas. Placements made from one ledger never promise the same room twice.
 pub struct Ledger<'a> {
     accounts: BTreeMap<NodeId, Account<'a>>,
+    faults: Option<&'a Faults>,
 }
 
 /// One node, and what its replicas may use together, by the limits they were given.
@@ -62,11 +65,16 @@ impl<'a> Ledger<'a> {
             siblings: BTreeMap::new(),
         };
         let accounts = state.nodes.iter().map(|(id, node)| (*id, account(node))).collect();
-        let mut ledger = Self { accounts };
+        let mut ledger = Self { accounts, faults: None };
         for replica in state.replicas.values() {
             ledger.enter(replica, resources(state, replica));
         }
         ledger
+    }
+
+    /// The same ledger, knowing which nodes had better not be chosen.
+    pub fn shunning(self, faults: &'a Faults) -> Self {
+        Self { faults: Some(faults), ..self }
     }
 
     fn enter(&mut self, replica: &Replica, uses: Resources) {
@@ -79,21 +87,40 @@ impl<'a> Ledger<'a> {
     }
 
     /// The nodes that `count` more replicas of a deployment go to, as far as there is room; what is returned is promised.
+    /// Shunned nodes come last.
     pub fn place(&mut self, deployment: DeploymentId, needs: &Needs, count: usize) -> Vec<NodeId> {
-        (0..count).map_while(|_| self.place_one(deployment, needs)).collect()
+        (0..count).map_while(|_| self.place_one(deployment, needs, true)).collect()
     }
 
-    fn place_one(&mut self, deployment: DeploymentId, needs: &Needs) -> Option<NodeId> {
+    /// As [`place`](Self::place), and never on a shunned node.
+    pub fn place_well(
+        &mut self,
+        deployment: DeploymentId,
+        needs: &Needs,
+        count: usize,
+    ) -> Vec<NodeId> {
+        (0..count).map_while(|_| self.place_one(deployment, needs, false)).collect()
+    }
+
+    fn place_one(
+        &mut self,
+        deployment: DeploymentId,
+        needs: &Needs,
+        even_shunned: bool,
+    ) -> Option<NodeId> {
+        let faults = self.faults;
+        let shunned = |node| faults.is_some_and(|faults| faults.shuns(node, deployment));
         let fits = |account: &&mut Account| {
             account.node.takes_replicas()
                 && needs.suits(account.node)
                 && account.has_room(needs.resources)
+                && (even_shunned || !shunned(account.node.id))
         };
         let best = self
             .accounts
             .values_mut()
             .filter(fits)
-            .min_by_key(|account| account.crowding(deployment))?;
+            .min_by_key(|account| (shunned(account.node.id), account.crowding(deployment)))?;
         best.promise(deployment, needs.resources);
         Some(best.node.id)
     }

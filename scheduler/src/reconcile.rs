@@ -4,7 +4,7 @@
 //! activation compares what is wanted with what is there, and is the retry of what failed before.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ use crate::memory::Memory;
 use crate::plan::{Action, find, plan};
 use crate::prober::{Prober, Target};
 use crate::proposer::propose;
-use crate::report::{endpoints, reports, reports_without_engine, residents};
+use crate::report::{endpoints, reports, reports_without_engine, residents, wants_engine};
 use crate::runtime::Runtime;
 use crate::scheduler::{LocalEndpoints, Residents};
 use crate::spec::Site;
@@ -37,7 +37,7 @@ const TICK_UNSETTLED: Duration = Duration::from_secs(1);
 /// The least time between two activations, so that a burst of changes costs one.
 const SPACING: Duration = Duration::from_millis(10);
 /// How many containers are acted on at once; and as many again are removed, which may take long.
-const ACTIONS_AT_ONCE_MAX: usize = 8;
+pub const ACTIONS_AT_ONCE_MAX: usize = 8;
 
 /// The loop's own data; nobody else has a hand on it.
 pub struct Reconciler {
@@ -123,6 +123,7 @@ impl Reconciler {
     fn settle(&mut self, state: &Arc<Applied>, containers: &[Container]) {
         if std::mem::take(&mut self.engine_away) {
             tracing::info!("the container engine answers again");
+            self.memory.retain(|_, memory| !memory.misses_engine());
         }
         self.watch_health(state, containers);
         let me = self.site.cluster.node_id();
@@ -141,21 +142,37 @@ impl Reconciler {
         if !std::mem::replace(&mut self.engine_away, true) {
             tracing::warn!(%error, "the container engine is away");
         }
+        self.ask_unseen(state);
         self.probers.values().for_each(Prober::poke);
         let (me, now) = (self.site.cluster.node_id(), Timestamp::now());
-        let waits = |replica: &&Replica| {
-            replica.intent == Intent::Serve
-                && matches!(replica.observed, Observed::Pending | Observed::Starting)
-        };
+        let verdicts = self.verdicts();
+        let waits = |replica: &&Replica| wants_engine(replica, verdicts.get(&replica.id));
         for replica in state.replicas_on(me).filter(waits) {
             let memory = self.memory.entry(replica.id).or_default();
             if memory.start_due().is_none_or(|due| due <= now) {
                 memory.fail(now, error.failure(vec![]));
             }
         }
-        for (id, observed) in reports_without_engine(state, me, &self.memory, &self.verdicts()) {
+        for (id, observed) in reports_without_engine(state, me, &self.memory, &verdicts) {
             self.report(id, observed);
         }
+    }
+
+    /// Whether what was healthy when this process started still is can be found out without the engine.
+    fn ask_unseen(&mut self, state: &State) {
+        for replica in state.replicas_on(self.site.cluster.node_id()) {
+            let endpoint =
+                replica.serving_endpoint().filter(|_| !self.probers.contains_key(&replica.id));
+            let unseen = |endpoint: SocketAddr| target(state, replica, "", endpoint.ip());
+            if let Some(target) = endpoint.and_then(unseen) {
+                self.ask(replica.id, target, true);
+            }
+        }
+    }
+
+    fn ask(&mut self, id: ReplicaId, target: Target, healthy: bool) {
+        let prober = Prober::start(target, healthy, self.runtime.clone(), self.wake.clone());
+        self.probers.insert(id, prober);
     }
 
     /// What is not wanted to serve begins afresh when it is again.
@@ -178,7 +195,7 @@ impl Reconciler {
             }
             let target = running
                 .filter(|_| replica.intent != Intent::Keep)
-                .and_then(|container| target(state, replica, container));
+                .and_then(|container| target(state, replica, &container.id, container.address?));
             let Some(target) = target else {
                 self.probers.remove(&replica.id);
                 continue;
@@ -186,8 +203,7 @@ impl Reconciler {
             if self.probers.get(&replica.id).is_none_or(|prober| !prober.asks(&target)) {
                 let known = Observed::Healthy { endpoint: target.endpoint };
                 let healthy = replica.observed == known;
-                let (runtime, wake) = (self.runtime.clone(), self.wake.clone());
-                self.probers.insert(replica.id, Prober::start(target, healthy, runtime, wake));
+                self.ask(replica.id, target, healthy);
             }
         }
     }
@@ -276,10 +292,9 @@ fn tell<T: PartialEq>(whom: &watch::Sender<Arc<T>>, now: T) {
     });
 }
 
-fn target(state: &State, replica: &Replica, container: &Container) -> Option<Target> {
+fn target(state: &State, replica: &Replica, container: &str, address: IpAddr) -> Option<Target> {
     let deployment = state.deployments.get(&replica.deployment)?;
     let config = deployment.config.as_ref()?;
-    let address = container.address?;
     // A port that was taken because nobody named one is in the state.
     let port = match &replica.observed {
         Observed::Healthy { endpoint } if config.port_assumed && endpoint.ip() == address => {
@@ -290,7 +305,7 @@ fn target(state: &State, replica: &Replica, container: &Container) -> Option<Tar
     let endpoint = SocketAddr::new(address, port);
     let host = state.environments.get(&replica.environment).and_then(|e| state.host_of(e));
     Some(Target {
-        container: container.id.clone(),
+        container: container.into(),
         endpoint,
         port_assumed: config.port_assumed,
         check: config.health.clone(),

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
-use temps_state::{Intent, NodeId, Observed, Phase, ProjectId, Replica, ReplicaId, State};
+use temps_state::{
+    FailureCode, Intent, NodeId, Observed, Phase, ProjectId, Replica, ReplicaId, State,
+};
 
 use crate::container::{Container, Role, Status};
 use crate::health::Verdict;
@@ -89,8 +91,13 @@ fn running(
 
 /// Of a container that does not run: why, when that is known. No edge may keep its address.
 fn at_rest(state: &State, replica: &Replica, memory: Option<&Memory>) -> Option<Observed> {
-    let was_healthy = matches!(replica.observed, Observed::Healthy { .. });
-    let forget = was_healthy.then_some(Observed::Pending);
+    let outdated = match &replica.observed {
+        Observed::Healthy { .. } => true,
+        // The engine was asked just now, and answers.
+        Observed::Down { failure } => failure.code == FailureCode::EngineUnavailable,
+        _ => false,
+    };
+    let forget = outdated.then_some(Observed::Pending);
     let ended = memory.and_then(|memory| Some((memory, memory.ended.as_ref()?)));
     match ended {
         Some((memory, ended)) if replica.intent == Intent::Serve => {
@@ -103,24 +110,37 @@ fn at_rest(state: &State, replica: &Replica, memory: Option<&Memory>) -> Option<
     }
 }
 
-/// What can be told while the engine is away: what probes find, and that new replicas cannot start. What runs is
-/// believed to run on.
+/// Whether a replica does not serve, and needs an engine to do so.
+pub fn wants_engine(replica: &Replica, verdict: Option<&Verdict>) -> bool {
+    let answers = match verdict {
+        Some(Verdict::Healthy { .. }) => true,
+        Some(Verdict::Unhealthy { .. }) => false,
+        None | Some(Verdict::Unknown) => replica.endpoint().is_some(),
+    };
+    replica.intent == Intent::Serve && !answers
+}
+
+/// What can be told while the engine is away: what probes find, and, once that has lasted, that what does not answer
+/// cannot be started either. What was healthy is believed to be until a probe says otherwise.
 pub fn reports_without_engine(
     state: &State,
     me: NodeId,
     memory: &BTreeMap<ReplicaId, Memory>,
     verdicts: &BTreeMap<ReplicaId, Verdict>,
 ) -> Vec<(ReplicaId, Observed)> {
-    let seen = |replica: &Replica| match verdicts.get(&replica.id) {
-        Some(Verdict::Unhealthy { failure }) => {
-            Some(Observed::Unhealthy { failure: failure.clone() })
+    let seen = |replica: &Replica| {
+        let verdict = verdicts.get(&replica.id);
+        if let Some(Verdict::Healthy { endpoint }) = verdict {
+            return Some(Observed::Healthy { endpoint: *endpoint });
         }
-        Some(Verdict::Healthy { endpoint }) => Some(Observed::Healthy { endpoint: *endpoint }),
-        _ if matches!(replica.observed, Observed::Pending | Observed::Starting) => {
-            let memory = memory.get(&replica.id).filter(|memory| !memory.may_recover())?;
-            Some(Observed::Down { failure: memory.ended.as_ref()?.failure.clone() })
+        let memory = memory.get(&replica.id).filter(|_| wants_engine(replica, verdict));
+        match (memory.and_then(Memory::engine_failure), verdict) {
+            (Some(failure), _) => Some(Observed::Down { failure: failure.clone() }),
+            (None, Some(Verdict::Unhealthy { failure })) => {
+                Some(Observed::Unhealthy { failure: failure.clone() })
+            }
+            _ => None,
         }
-        _ => None,
     };
     state
         .replicas_on(me)

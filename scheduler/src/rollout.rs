@@ -13,6 +13,7 @@ use temps_state::{
     Phase, Replica, ReplicaId, RunConfig, Source, State,
 };
 
+use crate::faults::{Faults, is_of_node};
 use crate::placement::{Ledger, Needs};
 
 /// How much longer than its limit a build may be under way before the leader gives it up: its node should have said so.
@@ -26,18 +27,23 @@ pub const PREPARER_LOST_MAX: Duration = Duration::from_secs(30);
 /// How long a switch to a static site waits for the nodes that do not have its files yet.
 pub const SITE_WAIT_MAX: Duration = Duration::from_secs(10);
 
-/// The commands to propose now, in this order. `fresh` makes the ids of new replicas.
-pub fn next(state: &State, now: Timestamp, fresh: &mut dyn FnMut() -> ReplicaId) -> Vec<Command> {
+/// The commands to propose now, in this order. `faults` has looked at this state; `fresh` makes the ids of new replicas.
+pub fn next(
+    state: &State,
+    faults: &Faults,
+    now: Timestamp,
+    fresh: &mut dyn FnMut() -> ReplicaId,
+) -> Vec<Command> {
     let mut replicas: BTreeMap<_, Vec<&Replica>> = BTreeMap::new();
     for replica in state.replicas.values() {
         replicas.entry(replica.deployment).or_default().push(replica);
     }
-    let mut ledger = Ledger::of(state);
+    let mut ledger = Ledger::of(state).shunning(faults);
     let mut commands = ended_drains(state, now);
-    commands.extend(builds::next(state, &ledger));
+    commands.extend(builds::next(state, faults, &ledger));
     for deployment in state.deployments.values() {
         let own = replicas.get(&deployment.id).map_or(&[][..], Vec::as_slice);
-        let situation = Situation { state, now, deployment, replicas: own };
+        let situation = Situation { state, faults, now, deployment, replicas: own };
         commands.extend(step(&situation, &mut ledger, fresh));
     }
     // A switch takes another deployment out of service, for which something may be proposed as well: that goes first.
@@ -48,6 +54,7 @@ pub fn next(state: &State, now: Timestamp, fresh: &mut dyn FnMut() -> ReplicaId)
 /// What one deployment's next step depends on.
 struct Situation<'a> {
     state: &'a State,
+    faults: &'a Faults,
     now: Timestamp,
     deployment: &'a Deployment,
     replicas: &'a [&'a Replica],
@@ -136,8 +143,8 @@ impl Situation<'_> {
         if matches!(self.deployment.artifact, Some(Artifact::Static { .. })) {
             return self.site_is_there().then(|| self.switch(config)).into_iter().collect();
         }
-        if let Some(failure) = self.steady().find_map(failure_of) {
-            return vec![self.fail(failure.clone())];
+        if let Some(verdict) = self.failing(ledger, fresh) {
+            return verdict;
         }
         let healthy = self.steady().filter(|replica| replica.serving_endpoint().is_some()).count();
         if healthy >= self.wanted() {
@@ -151,9 +158,24 @@ impl Situation<'_> {
         if !placed.is_empty() {
             return placed.into_commands(self.deployment.id);
         }
-        let limit = Duration::from_secs(config.health.deadline_seconds.into()) + START_GRACE;
-        let late = self.late(limit, FailureCode::Unhealthy, "the start of the replicas");
+        let late =
+            self.late(start_limit(config), FailureCode::Unhealthy, "the start of the replicas");
         late.into_iter().collect()
+    }
+
+    /// What follows when a replica on its way to live has failed: an app's failure is the deployment's, but what its
+    /// node has failed at is tried on another one, in the time that there is.
+    fn failing(&self, ledger: &mut Ledger, fresh: Fresh) -> Option<Vec<Command>> {
+        let failed = |of_node: bool| {
+            let mut steady =
+                self.steady().filter(move |replica| is_of_node(self.state, replica) == of_node);
+            steady.find_map(failure_of).map(|failure| vec![self.fail(failure.clone())])
+        };
+        let moved = || {
+            let in_time = !self.has_been_for(start_limit(self.deployment.config.as_ref()?));
+            in_time.then(|| self.moved_off(ledger, fresh)).filter(|moves| !moves.is_empty())
+        };
+        failed(false).or_else(moved).or_else(|| failed(true))
     }
 
     /// Every edge should have a site's files before its route points at them.
@@ -178,6 +200,11 @@ impl Situation<'_> {
         let drain = Duration::from_secs(config.drain_seconds.into());
         self.now.checked_add(drain).unwrap_or(self.now)
     }
+}
+
+/// How long the start of a deployment's replicas may take.
+fn start_limit(config: &RunConfig) -> Duration {
+    Duration::from_secs(config.health.deadline_seconds.into()) + START_GRACE
 }
 
 fn failure_of(replica: &Replica) -> Option<&Failure> {

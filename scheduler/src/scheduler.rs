@@ -5,23 +5,24 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use futures::Stream;
+use futures::{Stream, StreamExt, TryStreamExt, stream};
 use temps_builder::{Builder, Engine};
 use temps_raft::Cluster;
-use temps_state::{ProjectId, ReplicaId};
+use temps_state::{EnvironmentId, ProjectId, ReplicaId};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::container::Role;
 use crate::exec::{self, ExecRequest, ExecSession};
 use crate::log_line::ReplicaLine;
 use crate::logs::{self, LogQuery};
 use crate::network::Network;
-use crate::reconcile::Reconciler;
+use crate::reconcile::{ACTIONS_AT_ONCE_MAX, Reconciler};
 use crate::runtime::Runtime;
 use crate::spec::Site;
 use crate::stats::{self, Stats};
-use crate::{SchedulerError, build_loop, copies, leader, prepare};
+use crate::{SchedulerError, build_loop, copies, leader, leftovers, prepare};
 
 /// What the scheduler needs to be told.
 #[derive(Debug, Clone)]
@@ -82,6 +83,7 @@ impl Scheduler {
             Reconciler::new(site.clone(), runtime.clone(), builder.clone(), tell, tell_residents);
         tasks.spawn(reconciler.run(cancel.clone()));
         tasks.spawn(copies::run(cluster.clone(), builder.clone(), cancel.clone()));
+        tasks.spawn(leftovers::run(cluster.clone(), builder.clone(), cancel.clone()));
         tasks.spawn(build_loop::run(cluster.clone(), builder.clone(), cancel.clone()));
         tasks.spawn(prepare::run(site, runtime.clone(), builder, cancel.clone()));
         tasks.close();
@@ -111,6 +113,20 @@ impl Scheduler {
         Ok(logs::lines(self.runtime.clone(), self.cluster.clone(), replicas, query).await)
     }
 
+    /// The lines of this node's replicas of what is live in an environment, merged. A follower takes up those that come
+    /// later as well, and ends with the environment.
+    pub async fn environment_logs(
+        &self,
+        environment: EnvironmentId,
+        query: LogQuery,
+    ) -> Result<impl Stream<Item = ReplicaLine> + Send + 'static + use<>, SchedulerError> {
+        let (runtime, cluster) = (self.runtime.clone(), self.cluster.clone());
+        if !logs::is_elsewhere_only(&cluster.state(), cluster.node_id(), environment) {
+            runtime.docker().await?;
+        }
+        Ok(logs::environment_lines(runtime, cluster, environment, query).await)
+    }
+
     /// Runs a command in a replica of this node.
     pub async fn exec(
         &self,
@@ -131,6 +147,17 @@ impl Scheduler {
     pub async fn stop(&self) {
         self.cancel.cancel();
         self.tasks.wait().await;
+    }
+
+    /// Ends all loops, then stops and removes all containers of this node, frozen ones too: for a node that its cluster
+    /// has removed, whose data folder is of no more use. Each has ten seconds to end; tells how many there were.
+    pub async fn clear(&self) -> Result<usize, SchedulerError> {
+        self.stop().await;
+        let containers = self.runtime.list().await?.into_iter();
+        let own = containers.filter(|container| container.role != Role::Foreign);
+        let removals = own.map(|container| async move { self.runtime.remove(&container.id).await });
+        let removed = stream::iter(removals).buffer_unordered(ACTIONS_AT_ONCE_MAX);
+        removed.try_fold(0, async |count, ()| Ok(count + 1)).await
     }
 
     fn check_is_here(&self, id: ReplicaId) -> Result<(), SchedulerError> {

@@ -1,5 +1,6 @@
 //! What keeps a node from going, and what its going costs. Pure.
 
+use temps_builder::copies;
 use temps_raft::WouldLoseQuorum;
 use temps_state::{Intent, Node, NodeId, Phase, Standing, State};
 
@@ -16,9 +17,13 @@ pub(super) fn blocked_by(state: &State, node: &Node, leader: Option<NodeId>) -> 
     let replicas = busy_replicas(state, node.id);
     let builds = state.deployments.values();
     let builds = builds.filter(|d| d.phase == Phase::Building { on: node.id }).count();
+    let versions = copies::only_here(state, node.id).len();
     let reasons = [
         (replicas > 0).then(|| format!("{} to move{elsewhere}", counted(replicas, "replica"))),
         (builds > 0).then(|| format!("{} to end", counted(builds, "build"))),
+        (versions > 0).then(|| {
+            format!("the only copy of {} to hand on{elsewhere}", counted(versions, "version"))
+        }),
         (leader == Some(node.id)).then(|| "the lead to hand over".into()),
     ];
     reasons.into_iter().flatten().collect()
@@ -45,16 +50,26 @@ pub(super) fn loss(
     }
 }
 
-/// What stops with the node.
+/// What stops with the node, and what is lost.
 pub(super) fn warning(state: &State, node: &Node) -> Option<String> {
     let replicas = busy_replicas(state, node.id);
-    (replicas > 0 && node.is_reachable()).then(|| {
+    let versions = copies::only_here(state, node.id).len();
+    let ran = (replicas > 0 && node.is_reachable()).then(|| {
         format!(
             "{} still ran on it, which start elsewhere now: drain a node first to move them \
              without a gap",
             counted(replicas, "replica")
         )
-    })
+    });
+    let lost = (versions > 0).then(|| {
+        format!(
+            "it had the only copy of {}, which may not start anywhere else: deploy again what is \
+             missing",
+            counted(versions, "version")
+        )
+    });
+    let warnings: Vec<String> = ran.into_iter().chain(lost).collect();
+    (!warnings.is_empty()).then(|| warnings.join("; "))
 }
 
 fn counted(number: usize, noun: &str) -> String {
@@ -64,6 +79,9 @@ fn counted(number: usize, noun: &str) -> String {
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
+    use temps_state::{
+        Actor, Artifact, Deployment, DeploymentId, EnvironmentId, Id, ProjectId, Source,
+    };
 
     use super::*;
 
@@ -76,6 +94,47 @@ mod tests {
         node.standing = Standing::Draining;
         assert_eq!(blocked_by(&state, &node, Some(node.id)), ["the lead to hand over"]);
         assert!(blocked_by(&state, &node, Some(NodeId(2))).is_empty());
+    }
+
+    /// Two nodes; the first drains, and has the only copy of what is live.
+    fn last_copy() -> (State, Deployment) {
+        let mut state = State::default();
+        for id in [1, 2].map(NodeId) {
+            state.nodes.insert(id, Node::new(id, format!("n{id}"), Timestamp::UNIX_EPOCH));
+        }
+        let deployment = Deployment {
+            id: DeploymentId::from_parts(1, 1),
+            number: 1,
+            project: ProjectId::from_parts(1, 1),
+            environment: EnvironmentId::from_parts(1, 1),
+            source: Source::Upload { digest: String::new() },
+            revision: None,
+            created_by: Actor::Node { id: NodeId(1) },
+            created_at: Timestamp::UNIX_EPOCH,
+            phase: Phase::Live,
+            history: vec![],
+            config: None,
+            artifact: Some(Artifact::Image { id: "sha256:00".into() }),
+            variables: Default::default(),
+            built_on: None,
+            architecture: None,
+            holders: [NodeId(1)].into(),
+        };
+        (state, deployment)
+    }
+
+    #[test]
+    fn a_node_with_the_last_copy_of_a_version_is_not_safe_to_stop() {
+        let (mut state, deployment) = last_copy();
+        let node = Node { standing: Standing::Draining, ..state.nodes[&NodeId(1)].clone() };
+        let id = deployment.id;
+        state.deployments.insert(id, deployment);
+        assert_eq!(blocked_by(&state, &node, None), ["the only copy of 1 version to hand on"]);
+        assert!(warning(&state, &node).is_some_and(|warning| warning.contains("only copy")));
+        if let Some(deployment) = state.deployments.get_mut(&id) {
+            deployment.holders.insert(NodeId(2));
+        }
+        assert_eq!((blocked_by(&state, &node, None), warning(&state, &node)), (vec![], None));
     }
 
     #[test]

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use temps_state::{Artifact, NodeId, State};
 
-use super::Needed;
+use super::{Grace, Needed};
 use crate::tags::BUILT;
 use crate::{BlobDigest, Blobs, Tag, Tags};
 
@@ -14,7 +14,9 @@ use crate::{BlobDigest, Blobs, Tag, Tags};
 pub(crate) struct Garbage<'a> {
     pub(crate) blobs: &'a Blobs,
     pub(crate) tags: &'a Tags,
-    pub(crate) grace: Duration,
+    pub(crate) grace: Grace,
+    /// What is known to be forgotten.
+    pub(crate) gone: &'a Needed,
 }
 
 impl Garbage<'_> {
@@ -24,15 +26,19 @@ impl Garbage<'_> {
         let kept = kept(needed, state, me);
         let mut reached: BTreeSet<BlobDigest> =
             needed.uploads.iter().filter_map(|digest| BlobDigest::read(digest)).collect();
+        // What was only of use for what is forgotten.
+        let mut loose: BTreeSet<BlobDigest> =
+            self.gone.uploads.iter().filter_map(|digest| BlobDigest::read(digest)).collect();
         for tag in self.tags.list()? {
             if self.is_needless(&tag, &kept) {
+                self.blobs.reach(&tag.manifest, &mut loose);
                 self.tags.remove(&tag.repository, &tag.tag)?;
             } else {
                 self.blobs.reach(&tag.manifest, &mut reached);
             }
         }
         for (digest, at) in self.blobs.list()? {
-            if !reached.contains(&digest) && self.is_old(at) {
+            if !reached.contains(&digest) && self.is_old(at, loose.contains(&digest)) {
                 self.blobs.remove(&digest)?;
             }
         }
@@ -41,11 +47,13 @@ impl Garbage<'_> {
 
     fn is_needless(&self, tag: &Tag, kept: &BTreeSet<&str>) -> bool {
         let built = tag.repository.starts_with(BUILT);
-        built && !kept.contains(tag.tag.as_str()) && self.is_old(tag.set_at)
+        let is_gone = self.gone.images.contains(&format!("sha256:{}", tag.tag));
+        built && !kept.contains(tag.tag.as_str()) && self.is_old(tag.set_at, is_gone)
     }
 
-    fn is_old(&self, at: SystemTime) -> bool {
-        at.elapsed().is_ok_and(|age| age >= self.grace)
+    fn is_old(&self, at: SystemTime, is_gone: bool) -> bool {
+        let grace = if is_gone { self.grace.gone } else { self.grace.unknown };
+        at.elapsed().is_ok_and(|age| age >= grace)
     }
 }
 
@@ -61,6 +69,8 @@ fn kept<'a>(needed: &Needed, state: &'a State, me: NodeId) -> BTreeSet<&'a str> 
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use serde_json::json;
 
     use super::super::tests::{deployment, image};
@@ -107,19 +117,29 @@ mod tests {
         let queued = deployment(9, Phase::Queued, source, image(9));
         state.deployments.insert(queued.id, queued);
         let needed = Needed::of(&state);
-        let sweep =
-            |grace| Garbage { blobs: &blobs, tags: &tags, grace }.sweep(&needed, &state, ME);
+        let none = Needed::default();
+        let sweep = |unknown, gone: &Needed| {
+            let grace = Grace { unknown, gone: Duration::ZERO };
+            Garbage { blobs: &blobs, tags: &tags, grace, gone }.sweep(&needed, &state, ME)
+        };
         let there = |digest: &BlobDigest| blobs.has(digest);
         let kept = || built.iter().map(|(_, layer)| there(layer)).collect::<Vec<_>>();
 
-        sweep(Duration::from_secs(60)).unwrap();
+        let minute = Duration::from_secs(60);
+        sweep(minute, &none).unwrap();
         assert!(kept().iter().all(|kept| *kept) && there(&stray), "they are young");
-        sweep(Duration::ZERO).unwrap();
+        let deleted = [&built[0].0, &built[3].0].map(Clone::clone).into();
+        let gone =
+            Needed { images: deleted, uploads: [upload.hex().into()].into(), ..none.clone() };
+        sweep(minute, &gone).unwrap();
+        assert_eq!(kept(), [true, true, true, false], "only what is gone, and not needed");
+        assert!(there(&upload) && there(&stray));
+        sweep(Duration::ZERO, &none).unwrap();
         assert_eq!(kept(), [true, false, false, false]);
         assert!(there(&pushed) && there(&upload) && !there(&stray));
         assert_eq!(tags.of("temps/web").len(), 1);
         tags.remove("team/app", "1").unwrap();
-        sweep(Duration::ZERO).unwrap();
+        sweep(Duration::ZERO, &none).unwrap();
         assert!(!there(&pushed));
     }
 }

@@ -1,17 +1,21 @@
 //! Which node builds what.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use temps_state::{Command, Deployment, Node, NodeId, Phase, Source, State};
 
+use crate::faults::Faults;
 use crate::placement::Ledger;
 
 /// Gives deployments that wait for a builder to the least busy nodes that build, oldest first, as many at once as the
-/// settings allow. A deployment whose builder is lost waits again.
-pub fn next(state: &State, ledger: &Ledger) -> Vec<Command> {
+/// settings allow; to nodes that can run nothing only when there is no other. A deployment whose builder is lost waits
+/// again.
+pub fn next(state: &State, faults: &Faults, ledger: &Ledger) -> Vec<Command> {
     let mut free = free_slots(state);
     let waiting = state.deployments.values().filter(|deployment| waits(state, deployment));
-    waiting.map_while(|deployment| start_build(deployment, &mut free, ledger)).collect()
+    let busyness = |node: NodeId| (faults.is_faulty(node), ledger.busyness(node), node);
+    waiting.map_while(|deployment| start_build(deployment, &mut free, busyness)).collect()
 }
 
 /// How many more builds each node may run.
@@ -40,10 +44,11 @@ fn waits(state: &State, deployment: &Deployment) -> bool {
 fn start_build(
     deployment: &Deployment,
     free: &mut BTreeMap<NodeId, usize>,
-    ledger: &Ledger,
+    busyness: impl Fn(NodeId) -> (bool, u64, NodeId),
 ) -> Option<Command> {
     let idlest = |(id, slots): &(&NodeId, &mut usize)| {
-        (std::cmp::Reverse(**slots), ledger.busyness(**id), **id)
+        let (is_faulty, busyness, id) = busyness(**id);
+        (is_faulty, Reverse(**slots), busyness, id)
     };
     let (on, slots) = free.iter_mut().filter(|(_, slots)| **slots > 0).min_by_key(idlest)?;
     *slots -= 1;

@@ -2,12 +2,13 @@
 //!
 //! Of the replicas that should serve, the *steady* ones are on nodes that are reachable and not draining; the *leaving*
 //! ones are on draining nodes, and serve until others do; the *stranded* ones are on lost nodes, and are moved as soon as
-//! there is a place. Where there is none they stay, because their node may come back.
+//! there is a place. Where there is none they stay, because their node may come back. Steady ones that are down for their
+//! node's fault move too, once that has lasted, and only to nodes that are not known to have one.
 
 use std::cmp::Reverse;
 
 use temps_state::{
-    Artifact, Command, DeploymentId, Intent, Node, NodeId, Replica, ReplicaId, Standing,
+    Artifact, Command, DeploymentId, Intent, Node, NodeId, Observed, Replica, ReplicaId, Standing,
 };
 
 use super::{Fresh, Situation};
@@ -92,11 +93,31 @@ impl Situation<'_> {
         Placed { moved, added: places.map(|node| (fresh(), node)).collect() }
     }
 
-    /// While nobody who has the image is there, a replica could start nowhere else; where it is it may come back.
+    /// Takes steady replicas off nodes at whose fault they have been down for long enough. The row of the old one goes
+    /// with the same command, so that no two incarnations are ever routed.
+    pub fn moved_off(&self, ledger: &mut Ledger, fresh: Fresh) -> Vec<Command> {
+        let overdue = |replica: &&Replica| self.faults.is_overdue(self.state, replica, self.now);
+        let overdue: Vec<&Replica> = self.steady().filter(overdue).collect();
+        if overdue.is_empty() || !self.image_can_be_had() {
+            return vec![];
+        }
+        let needs = Needs::of(self.deployment);
+        let places = ledger.place_well(self.deployment.id, &needs, overdue.len());
+        let moved = overdue.into_iter().zip(places);
+        moved
+            .map(|(replica, to)| Command::MoveReplica { id: replica.id, to, replacement: fresh() })
+            .collect()
+    }
+
+    /// While nobody who has the image is there, a replica could start nowhere else; where it is it may come back. The
+    /// engine of a node that has run a replica has it, too.
     pub fn image_can_be_had(&self) -> bool {
         let holders = &self.deployment.holders;
         let is_there = |id: &NodeId| self.node(*id).is_some_and(Node::is_reachable);
-        holders.is_empty() || holders.iter().any(is_there)
+        let mut ran = self.replicas.iter().filter(|replica| has_run(replica));
+        holders.is_empty()
+            || holders.iter().any(is_there)
+            || ran.any(|replica| is_there(&replica.node))
     }
 
     /// A live deployment follows its environment's scale, and its replicas leave nodes that are lost or draining.
@@ -110,7 +131,8 @@ impl Situation<'_> {
         if !placed.is_empty() {
             return placed.into_commands(self.deployment.id);
         }
-        self.surplus().map(|replica| self.drain(replica)).collect()
+        let drains: Vec<Command> = self.surplus().map(|replica| self.drain(replica)).collect();
+        if drains.is_empty() { self.moved_off(ledger, fresh) } else { drains }
     }
 
     /// What is there beyond what is wanted: leaving ones as far as healthy others take their place, then the worst.
@@ -134,6 +156,15 @@ impl Situation<'_> {
         };
         Command::DrainReplica { id: replica.id, until }
     }
+}
+
+/// Whether a replica's container has been there, as far as its row tells.
+fn has_run(replica: &Replica) -> bool {
+    let ran = matches!(
+        replica.observed,
+        Observed::Starting | Observed::Healthy { .. } | Observed::Unhealthy { .. }
+    );
+    ran || replica.intent == Intent::Keep
 }
 
 fn is_healthy(replica: &Replica) -> bool {

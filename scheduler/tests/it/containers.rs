@@ -261,6 +261,37 @@ async fn logs_are_merged_and_followed_through_a_restart_of_the_container() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_environment_is_followed_from_version_to_version() {
+    let home = Home::new(SOCKET).await;
+    let query = |follow| LogQuery { follow, tail: 100, since: None };
+    let lines = home.scheduler.environment_logs(home.environment, query(true)).await;
+    let mut lines = std::pin::pin!(lines.expect("the engine is there"));
+    let mut seen = Vec::new();
+    for _ in 0..2 {
+        let replica = home.until_live(home.deploy(serve()).await).await;
+        let line = lines.by_ref().filter(|line| std::future::ready(line.replica == replica.id));
+        let first = async { std::pin::pin!(line).next().await };
+        let first = tokio::time::timeout(std::time::Duration::from_secs(30), first).await;
+        let first = first.expect("it is followed").expect("it goes on");
+        assert_eq!(first.text, "listening on 3000");
+        seen.push(replica.id);
+    }
+    let past = home.scheduler.environment_logs(home.environment, query(false)).await;
+    let past: Vec<_> = past.expect("the engine is there").collect().await;
+    assert!(!past.is_empty() && past.iter().all(|line| line.replica == seen[1]), "{past:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_leaves_takes_its_containers_away_also_frozen_ones() {
+    let home = Home::new(SOCKET).await;
+    let kept = home.until_live(home.deploy(serve()).await).await;
+    let live = home.until_live(home.deploy(serve()).await).await;
+    eventually("frozen", || home.inspect(kept.id, "{{.State.Status}}") == "paused").await;
+    assert_eq!(home.scheduler.clear().await.expect("the engine is there"), 2);
+    assert_eq!([kept.id, live.id].map(|id| home.inspect(id, "{{.Id}}")), ["", ""]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn commands_before_a_deploy_run_once_and_hold_it_back_when_they_fail() {
     let mut home = Home::new(SOCKET).await;
     home.image = docker(&["image", "inspect", "--format", "{{.Id}}", "debian:bookworm-slim"]);

@@ -17,17 +17,22 @@ fn answers(home: &Home, replica: ReplicaId) -> bool {
     endpoint.is_some_and(|endpoint| TcpStream::connect(endpoint).is_ok())
 }
 
+/// Whether a replica is down because its node's engine is.
+fn is_away(seen: &Observed) -> bool {
+    matches!(seen, Observed::Down { failure } if failure.code == FailureCode::EngineUnavailable)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_ran_runs_again_and_what_was_frozen_waits_for_its_rollback() {
     let mut engine = Dockerd::start();
-    let home = Home::new(&engine.socket()).await;
+    let mut home = Home::new(&engine.socket()).await;
     let first = home.deploy(serve()).await;
     let kept = home.until_live(first).await;
     let live = home.until_live(home.deploy(serve()).await).await;
     eventually("it is frozen", || home.inspect(kept.id, "{{.State.Status}}") == "paused").await;
 
     engine.stop();
-    home.until_observed(live.id, |seen| !matches!(seen, Observed::Healthy { .. })).await;
+    home.until_observed(live.id, is_away).await;
     engine.start_again();
     eventually("it answers again", || answers(&home, live.id)).await;
     assert_eq!(home.inspect(kept.id, "{{.State.Status}}"), "exited");
@@ -35,4 +40,9 @@ async fn what_ran_runs_again_and_what_was_frozen_waits_for_its_rollback() {
     home.propose(Command::RollBack { environment: home.environment, to: first }).await;
     let back = home.until_live(first).await;
     assert!(answers(&home, back.id));
+
+    home.restart_after(|| engine.stop()).await;
+    home.until_observed(back.id, is_away).await;
+    engine.start_again();
+    eventually("it answers once more", || answers(&home, back.id)).await;
 }

@@ -4,6 +4,7 @@ mod common;
 mod containers;
 mod cron;
 mod engine_restart;
+mod faults;
 mod placement;
 mod plan;
 mod repair;

@@ -184,6 +184,31 @@ fn without_an_engine_what_runs_is_left_alone_and_what_is_new_fails_in_time() {
 }
 
 #[test]
+fn without_an_engine_what_stops_to_answer_is_unhealthy_first_and_down_in_time() {
+    let (mut world, replica) = world(true, &Intent::Serve);
+    world.observe(replica, healthy());
+    let verdict = Verdict::Unhealthy { failure: failure(FailureCode::PortClosed) };
+    let verdicts = BTreeMap::from([(replica, verdict)]);
+    let away = failure(FailureCode::EngineUnavailable);
+    let told = |world: &World, failures| {
+        let ended = Some(Ended { at: world.now, failure: away.clone() });
+        let memory = BTreeMap::from([(replica, Memory { failures, started: None, ended })]);
+        reports_without_engine(&world.state, ME, &memory, &verdicts)
+    };
+    let unhealthy = Observed::Unhealthy { failure: failure(FailureCode::PortClosed) };
+    assert_eq!(told(&world, 4), [(replica, unhealthy)]);
+    let down = Observed::Down { failure: away.clone() };
+    assert_eq!(told(&world, 5), [(replica, down.clone())]);
+    // Also what ended by itself just before.
+    world.observe(replica, self::down());
+    assert_eq!(told(&world, 5), [(replica, down.clone())]);
+    // The engine is there again, and has not been asked to start it yet.
+    world.observe(replica, down);
+    let back = reports(&world.state, ME, &[], &BTreeMap::new(), &BTreeMap::new());
+    assert_eq!(back, [(replica, Observed::Pending)]);
+}
+
+#[test]
 fn a_replica_that_drains_or_is_kept_is_never_known_at_an_address_it_left() {
     let until = jiff::Timestamp::MAX;
     let (mut world, replica) = world(true, &Intent::Drain { until });

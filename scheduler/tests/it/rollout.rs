@@ -252,7 +252,9 @@ impl History {
             }
             Happens::See(i, how) => {
                 if let Some(id) = nth(world.state.replicas.keys(), *i) {
-                    let seen = [healthy(), Observed::Starting, down(), healthy(), healthy()];
+                    let absent =
+                        Observed::Down { failure: failure(FailureCode::EngineUnavailable) };
+                    let seen = [healthy(), Observed::Starting, down(), absent, healthy()];
                     world.observe(id, seen[usize::from(*how) % seen.len()].clone());
                 }
             }
@@ -291,6 +293,13 @@ impl History {
                 let serving = state.replicas_of(*id).filter(|r| r.serving_endpoint().is_some());
                 let is_static = matches!(deployment.artifact, Some(Artifact::Static { .. }));
                 assert!(is_static || serving.count() >= wanted, "switched too early");
+            }
+            Command::MoveReplica { id, to, .. } => {
+                let (replica, faults) = (&state.replicas[id], &self.world.faults);
+                let lost = !state.nodes[&replica.node].is_reachable();
+                let fault = faults.is_overdue(state, replica, self.world.now);
+                assert!(lost || fault, "moved without cause: {replica:?}");
+                assert!(lost || !faults.shuns(*to, replica.deployment), "from bad to worse");
             }
             Command::FailDeployment { id, .. } => {
                 assert!(state.environments.values().all(|e| e.current != Some(*id)));

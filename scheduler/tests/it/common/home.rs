@@ -120,7 +120,13 @@ impl Home {
 
     /// Ends the scheduler and starts it again, as a restart of the node does.
     pub async fn restart(&mut self) {
+        self.restart_after(|| {}).await;
+    }
+
+    /// As [`restart`](Self::restart), with something happening while it is away.
+    pub async fn restart_after(&mut self, happens: impl FnOnce()) {
         self.scheduler.stop().await;
+        happens();
         let data_dir = self.folder.path().join("data");
         self.scheduler = start(&self.cluster, &self.builder, &self.engine, &data_dir);
     }

@@ -7,12 +7,14 @@ pub mod home;
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
+use temps_scheduler::faults::Faults;
 use temps_scheduler::rollout;
 use temps_state::*;
 
 pub struct World {
     pub state: State,
     pub now: Timestamp,
+    pub faults: Faults,
     index: u64,
 }
 
@@ -20,7 +22,7 @@ impl World {
     /// A cluster of that many nodes, 4 GiB each, with one project.
     pub fn new(nodes: u64) -> Self {
         let now = Timestamp::from_second(1_700_000_000).expect("a plausible time");
-        let mut world = Self { state: State::default(), now, index: 0 };
+        let mut world = Self { state: State::default(), now, faults: Faults::default(), index: 0 };
         for id in 1..=nodes {
             world.add(node(id));
         }
@@ -91,7 +93,9 @@ impl World {
     pub fn next(&mut self) -> Vec<Command> {
         let state = self.state.clone();
         let now = self.now;
-        rollout::next(&state, now, &mut || self.fresh())
+        self.faults.look(&state, now);
+        let faults = self.faults.clone();
+        rollout::next(&state, &faults, now, &mut || self.fresh())
     }
 
     /// Lets the leader do all it wants to; returns what that was.

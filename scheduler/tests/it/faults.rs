@@ -1,0 +1,236 @@
+//! What the leader does when a node that is there cannot run what is placed on it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::common::*;
+use proptest::prelude::*;
+use temps_scheduler::faults::{NODE_FAULT_PATIENCE, NODE_SHUNNED_FOR};
+use temps_state::*;
+
+const CODES: [FailureCode; 6] = [
+    FailureCode::EngineUnavailable,
+    FailureCode::DiskFull,
+    FailureCode::ImageNotFound,
+    FailureCode::StartFailed,
+    FailureCode::Internal,
+    FailureCode::Exited,
+];
+
+fn down_by(code: FailureCode) -> Observed {
+    Observed::Down { failure: failure(code) }
+}
+
+/// Nodes that all have the image, and a deployment with that many replicas, on its way or live.
+fn world(nodes: u64, replicas: u32, live: bool) -> (World, DeploymentId) {
+    let mut world = World::new(nodes);
+    let production = world.production();
+    world.apply(Command::SetReplicas { id: production, replicas });
+    let id = world.deploy(production, upload());
+    world.lead();
+    world.finish_builds(&image());
+    world.lead();
+    for node in (1..=nodes).map(NodeId) {
+        world.apply(Command::HoldArtifact { id, node });
+    }
+    if live {
+        world.heal();
+        world.lead();
+    }
+    (world, id)
+}
+
+fn moves(commands: &[Command]) -> Vec<(ReplicaId, NodeId)> {
+    let moved = |command: &Command| match command {
+        Command::MoveReplica { id, to, .. } => Some((*id, *to)),
+        _ => None,
+    };
+    commands.iter().filter_map(moved).collect()
+}
+
+#[test]
+fn a_live_replica_leaves_a_node_at_fault_after_the_patience_and_not_before() {
+    for code in CODES {
+        let (mut world, id) = world(3, 1, true);
+        let replica = world.replicas(id)[0].clone();
+        world.observe(replica.id, down_by(code));
+        assert_eq!(world.lead(), [], "{code:?}");
+        world.pass(NODE_FAULT_PATIENCE.as_secs() - 1);
+        assert_eq!(world.lead(), [], "{code:?}");
+        world.pass(1);
+        let done = world.lead();
+        let expected = usize::from(code != FailureCode::Exited);
+        assert_eq!((moves(&done).len(), done.len()), (expected, expected), "{code:?}: {done:?}");
+        let now = world.replicas(id);
+        assert_eq!(now.len(), 1, "there is never a second one of a singleton");
+        assert_eq!(now[0].node != replica.node, expected == 1);
+    }
+}
+
+#[test]
+fn who_recovers_in_time_stays_and_is_trusted_again() {
+    let (mut world, id) = world(2, 1, true);
+    let replica = world.replicas(id)[0].clone();
+    world.observe(replica.id, down_by(FailureCode::EngineUnavailable));
+    world.lead();
+    assert!(world.faults.is_faulty(replica.node));
+    world.pass(5);
+    world.observe(replica.id, Observed::Pending);
+    world.pass(10);
+    assert_eq!(world.lead(), []);
+    assert!(world.faults.is_faulty(replica.node));
+    world.heal();
+    assert_eq!(world.lead(), []);
+    assert!(!world.faults.is_faulty(replica.node));
+}
+
+#[test]
+fn a_new_version_is_tried_elsewhere_at_once_and_fails_when_no_node_can() {
+    let (mut world, id) = world(2, 1, false);
+    let first = world.replicas(id)[0].clone();
+    world.observe(first.id, down_by(FailureCode::DiskFull));
+    assert_eq!(moves(&world.lead()).len(), 1);
+    let second = world.replicas(id)[0].clone();
+    assert_ne!(first.node, second.node);
+    world.observe(second.id, down_by(FailureCode::EngineUnavailable));
+    world.lead();
+    let failed = Phase::Failed { failure: failure(FailureCode::EngineUnavailable) };
+    assert_eq!(world.state.deployments[&id].phase, failed);
+}
+
+#[test]
+fn a_new_version_whose_app_fails_is_not_tried_elsewhere() {
+    for code in [FailureCode::Exited, FailureCode::StartFailed] {
+        let (mut world, id) = world(2, 1, false);
+        world.observe(world.replicas(id)[0].id, down_by(code));
+        let done = world.lead();
+        assert!(matches!(done[..], [Command::FailDeployment { .. }]), "{done:?}");
+    }
+}
+
+#[test]
+fn new_replicas_and_builds_go_to_a_node_at_fault_last() {
+    let (mut world, id) = world(2, 1, true);
+    let faulty = world.replicas(id)[0].clone();
+    world.observe(faulty.id, down_by(FailureCode::EngineUnavailable));
+    world.lead();
+    world.pass(NODE_FAULT_PATIENCE.as_secs());
+    world.lead();
+    world.heal();
+    let production = world.production();
+    world.apply(Command::SetReplicas { id: production, replicas: 2 });
+    world.lead();
+    assert!(world.replicas(id).iter().all(|replica| replica.node != faulty.node));
+    let next = world.deploy(production, upload());
+    world.lead();
+    let phase = world.state.deployments[&next].phase.clone();
+    assert!(matches!(phase, Phase::Building { on } if on != faulty.node));
+    let good = world.replicas(id)[0].node;
+    world.apply(Command::DrainNode { id: good });
+    world.lead();
+    assert!(world.replicas(id).iter().any(|replica| replica.node == faulty.node));
+}
+
+#[test]
+fn nothing_moves_where_nobody_who_has_the_image_is_there() {
+    let (mut world, id) = world(3, 1, true);
+    let replica = world.replicas(id)[0].clone();
+    for node in [1, 2, 3].map(NodeId) {
+        world.apply(Command::ReleaseArtifact { id, node });
+    }
+    let holder = [1, 2, 3].map(NodeId).into_iter().find(|node| *node != replica.node);
+    let holder = holder.expect("there are others");
+    world.apply(Command::HoldArtifact { id, node: holder });
+    world.apply(Command::LoseNode { id: holder });
+    world.observe(replica.id, down_by(FailureCode::ImageNotFound));
+    world.pass(60);
+    assert_eq!(world.lead(), []);
+}
+
+#[test]
+fn an_engine_that_runs_a_replica_has_its_image_even_if_nobody_holds_it() {
+    let (mut world, id) = world(3, 2, true);
+    let replicas = world.replicas(id);
+    for node in [1, 2, 3].map(NodeId) {
+        world.apply(Command::ReleaseArtifact { id, node });
+    }
+    world.apply(Command::HoldArtifact { id, node: replicas[0].node });
+    world.apply(Command::LoseNode { id: replicas[0].node });
+    assert_eq!(moves(&world.lead()).len(), 1);
+}
+
+/// How a node treats what is placed on it.
+#[derive(Debug, Clone, Copy)]
+enum Manner {
+    Runs,
+    Fails(FailureCode),
+}
+
+fn manner() -> impl Strategy<Value = Manner> {
+    prop_oneof![
+        2 => Just(Manner::Runs),
+        1 => proptest::sample::select(&CODES[..3]).prop_map(Manner::Fails),
+    ]
+}
+
+/// Every node tells how its replicas are.
+fn tell(world: &mut World, manners: &BTreeMap<NodeId, Manner>, app: Option<FailureCode>) {
+    let replicas: Vec<Replica> = world.state.replicas.values().cloned().collect();
+    for replica in replicas.into_iter().filter(|r| r.intent == Intent::Serve) {
+        let observed = match (manners[&replica.node], app) {
+            (Manner::Fails(code), _) | (Manner::Runs, Some(code)) => down_by(code),
+            (Manner::Runs, None) => healthy(),
+        };
+        world.observe(replica.id, observed);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    #[test]
+    fn replicas_leave_bad_nodes_once_and_then_rest(
+        manners in proptest::collection::vec(manner(), 1..6),
+        replicas in 1..6_u32,
+    ) {
+        let (mut world, id) = world(manners.len() as u64, replicas, true);
+        let manners: BTreeMap<NodeId, Manner> = (1..).map(NodeId).zip(manners).collect();
+        let good: BTreeSet<NodeId> =
+            manners.iter().filter(|(_, m)| matches!(m, Manner::Runs)).map(|(n, _)| *n).collect();
+        let mut visits: BTreeMap<NodeId, usize> = BTreeMap::new();
+        let rest = NODE_SHUNNED_FOR.as_secs() / 2;
+        for second in 0..rest {
+            tell(&mut world, &manners, None);
+            let done = world.lead();
+            for (_, to) in moves(&done) {
+                *visits.entry(to).or_default() += 1;
+            }
+            prop_assert!(second < 120 || done.is_empty(), "no rest: {:?}", done);
+            prop_assert_eq!(world.replicas(id).len(), replicas as usize);
+            world.pass(1);
+        }
+        for (node, visits) in visits {
+            prop_assert!(good.contains(&node) || visits <= replicas as usize);
+        }
+        let is_well = |replica: &Replica| good.contains(&replica.node);
+        prop_assert!(good.is_empty() || world.replicas(id).iter().all(is_well));
+    }
+
+    #[test]
+    fn what_fails_by_itself_never_wanders(
+        codes in proptest::collection::vec(proptest::sample::select(vec![
+            FailureCode::Exited, FailureCode::PortClosed, FailureCode::Unhealthy,
+        ]), 1..40),
+        replicas in 1..4_u32,
+    ) {
+        let (mut world, id) = world(3, replicas, true);
+        let manners = (1..=3).map(|id| (NodeId(id), Manner::Runs)).collect();
+        let before: Vec<ReplicaId> = world.replicas(id).iter().map(|r| r.id).collect();
+        for code in codes {
+            tell(&mut world, &manners, Some(code));
+            prop_assert_eq!(world.lead(), vec![]);
+            world.pass(NODE_FAULT_PATIENCE.as_secs());
+        }
+        let after: Vec<ReplicaId> = world.replicas(id).iter().map(|r| r.id).collect();
+        prop_assert_eq!(before, after);
+    }
+}
