@@ -4,7 +4,7 @@
 set -euo pipefail
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-FOLDER=${TEMPS_CLUSTER_DIR:-/var/lib/temps-cluster}
+FOLDER=$(realpath -m "${TEMPS_CLUSTER_DIR:-/var/lib/temps-cluster}")
 # What the nodes' engines hold from the start, and where that is kept; kept elsewhere, it outlives `down`.
 read -ra IMAGES <<<"${TEMPS_CLUSTER_IMAGES-node:22-slim debian:bookworm-slim}"
 IMAGE_STORE=${TEMPS_IMAGE_STORE:-$FOLDER/images}
@@ -35,6 +35,7 @@ Usage: deploy/cluster.sh up [N]            a cluster of N nodes (3), each on a m
        deploy/cluster.sh stop I            lets node I drain and end
        deploy/cluster.sh start I           starts node I again
        deploy/cluster.sh pause I, resume I
+       deploy/cluster.sh pid I             the number of node I's process, as this machine counts
        deploy/cluster.sh join I PEER TOKEN starts node I on an empty folder as a member of the peer's cluster
        deploy/cluster.sh off I             machine I loses power: its node, engine and containers are gone at once
        deploy/cluster.sh on I              it boots again, and its node starts
@@ -46,15 +47,53 @@ Options of `up`: --first   node 1 founds a cluster; the other machines are bare
                  --alone   every node founds a cluster of its own and nobody joins
                  --bare    only the machines: no node is started
 Environment: TEMPS_CLUSTER_DIR     where everything lives (/var/lib/temps-cluster)
-             TEMPS_BIN             a finished binary: nothing is built
+             TEMPS_BIN             a finished binary: nothing is built; every node has its own copy, n1/temps and so on
              TEMPS_CLUSTER_IMAGES  the images that every node has from the start
 TEXT
 }
 
 # --- nodes on machines -----------------------------------------------------------------------------------------------
 
-# spawn FOLDER COMMAND…: as node.sh has it, but in the machine.
+# What node.sh has for a node of this host, for one on a machine of its own.
+
+# spawn FOLDER COMMAND…
 spawn() { NO_COLOR=1 machine_spawn "${1##*/n}" "$1/node.pid" "$1/node.log" "${@:2}"; }
+
+# node_binary FOLDER: a file of its own, for an upgrade replaces the one that a node was started from.
+node_binary() { printf '%s/temps\n' "$1"; }
+
+# node_pids FOLDER: the newest last. An upgrade starts a process beside the other, from a file in the data folder, and
+# tells no pid file.
+node_pids() {
+    local init pid
+    init=$(init_pid "${1##*/n}") || return 0
+    for pid in $(pgrep --ns "$init" --nslist pid .); do
+        [[ $(readlink "/proc/$pid/exe") != "$1"/* ]] || printf '%s\n' "$pid"
+    done
+}
+
+# node_pid FOLDER: of the process that is the node, even while the one before it finishes what is under way.
+node_pid() { node_pids "$1" | tail -n 1 | grep .; }
+
+node_runs() { node_pid "$1" >/dev/null; }
+
+node_is_gone() { ! node_runs "$1"; }
+
+stop_node() {
+    local pid
+    pid=$(node_pid "$1") || return 0
+    kill "$pid"
+    wait_until "$STOP_SECONDS" node_is_gone "$1" || kill_node "$1"
+}
+
+# kill_node FOLDER: every process of it, should there be two.
+kill_node() {
+    local pids
+    mapfile -t pids < <(node_pids "$1")
+    ((${#pids[@]} > 0)) || die "the node in $1 does not run" "$0 status"
+    kill -9 "${pids[@]}"
+    wait_until 10 node_is_gone "$1"
+}
 
 # node_folder I
 node_folder() { printf '%s/n%s\n' "$FOLDER" "$1"; }
@@ -63,6 +102,7 @@ prepare_machine() {
     local folder ip
     folder=$(node_folder "$1") ip=$(ip_of "$1")
     keep_addresses "$folder" "$ip:80" "$ip:443" "$ip:3000" "$ip:$PEER_PORT"
+    ln "$TEMPS_BIN" "$(node_binary "$folder")" 2>/dev/null || cp "$TEMPS_BIN" "$(node_binary "$folder")"
     [[ -z ${2:-} ]] || give_images "$1" "$2"
 }
 
@@ -99,14 +139,11 @@ start_nodes() {
     for ((i = 2; i <= $1; i++)); do step "node $i joins" join_node "$i"; done
 }
 
-# signal I NAME: to the node's process.
-signal() { kill "-$2" "$(cat "$(node_folder "$1")/node.pid")"; }
-
-kill_node() {
-    local pid
-    pid=$(cat "$(node_folder "$1")/node.pid")
-    kill -9 "$pid"
-    wait_until 10 pid_is_gone "$pid"
+# signal I NAME: to the node's processes.
+signal() {
+    local pids
+    mapfile -t pids < <(node_pids "$(node_folder "$1")")
+    kill "-$2" "${pids[@]}"
 }
 
 start_again() {
@@ -216,7 +253,7 @@ guard() {
 }
 
 # memory_of FOLDER: what the node's process has for itself, in MB.
-memory_of() { awk '/^Pss:/ { printf "%d MB\n", $2 / 1024 }' "/proc/$(<"$1/node.pid")/smaps_rollup" 2>/dev/null; }
+memory_of() { awk '/^Pss:/ { printf "%d MB\n", $2 / 1024 }' "/proc/$(node_pid "$1")/smaps_rollup" 2>/dev/null; }
 
 node_state() {
     if ! machine_runs "$1"; then
@@ -285,10 +322,11 @@ down) need_root; down ;;
 guard) need_root; guard ;;
 status) on_cluster; status ;;
 temps) on_cluster; through_any_node "$@" ;;
-kill) on_machine "$@"; kill_node "$1" ;;
+kill) on_machine "$@"; kill_node "$(node_folder "$1")" ;;
 stop) on_machine "$@"; stop_node "$(node_folder "$1")" ;;
 start) on_machine "$@"; start_again "$1" ;;
 join) on_machine "$@"; join_with "$@" ;;
+pid) on_machine "$@"; node_pid "$(node_folder "$1")" ;;
 pause) on_machine "$@"; signal "$1" STOP ;;
 resume) on_machine "$@"; signal "$1" CONT ;;
 off) on_machine "$@"; power_off "$1" ;;

@@ -9,11 +9,15 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 BINARY=${1:-${CARGO_TARGET_DIR:-$HERE/../target}/release/temps}
 SETTINGS=/etc/temps/temps.env
+# A folder of its own: the node may write there, and replaces the program when it is upgraded.
+PROGRAM=/usr/local/lib/temps/temps
 
-# The program is replaced in one step, so that a start in between finds the old one or the new one.
+# Both are replaced in one step, so that a start in between finds the old one or the new one.
 put_program() {
-    install -m 755 "$BINARY" /usr/local/bin/temps.new
-    mv /usr/local/bin/temps.new /usr/local/bin/temps
+    install -D -m 755 "$BINARY" "$PROGRAM.new"
+    mv "$PROGRAM.new" "$PROGRAM"
+    ln -sf "$PROGRAM" /usr/local/bin/temps.new
+    mv -T /usr/local/bin/temps.new /usr/local/bin/temps
 }
 
 put_settings() {
@@ -31,7 +35,7 @@ need_root
 [[ -x $BINARY ]] || die "there is no program at $BINARY" 'cargo build --release --locked -p temps; or name it: deploy/install.sh PATH'
 [[ -d /run/systemd/system ]] || die 'systemd does not run here' 'deploy/quickstart.sh starts a node without it'
 need_docker_engine
-step 'install /usr/local/bin/temps' put_program
+step "install $PROGRAM" put_program
 step "keep settings in $SETTINGS" put_settings
 step 'install temps.service' put_unit
 STEP_HINT='journalctl -u temps -n 50' step 'start the node' systemctl restart temps.service

@@ -14,7 +14,21 @@ STOP_SECONDS=40
 # process_name BINARY: what the kernel calls its processes.
 process_name() { basename "$1" | cut -c1-15; }
 
-node_runs() { pid_runs "$1/node.pid" "$(process_name "$TEMPS_BIN")"; }
+# node_binary FOLDER: what the node is started from.
+node_binary() { printf '%s\n' "$TEMPS_BIN"; }
+
+# follow_upgrades FOLDER: an upgrade starts a process beside the one of the pid file; the data folder's lock names it.
+follow_upgrades() {
+    local pid
+    pid=$(cat "$1/data/lock" 2>/dev/null) || return 0
+    [[ $(tr '\0' ' ' 2>/dev/null <"/proc/${pid:-none}/cmdline") == *" --data-dir $1/data "* ]] || return 0
+    printf '%s\n' "$pid" >"$1/node.pid"
+}
+
+node_runs() {
+    follow_upgrades "$1"
+    pid_runs "$1/node.pid" "$(process_name "$TEMPS_BIN")"
+}
 
 # node_is_outdated FOLDER: the binary has been built anew since the node started.
 node_is_outdated() { [[ $(readlink "/proc/$(<"$1/node.pid")/exe") != "$(readlink -f "$TEMPS_BIN")" ]]; }
@@ -59,7 +73,7 @@ launch_node() {
     fi
     (($# > 0)) || set -- serve
     while read -r flag address; do flags+=("--$flag" "$address"); done <"$folder/addresses"
-    spawn "$folder" "$TEMPS_BIN" "$@" --data-dir "$folder/data" "${flags[@]}" \
+    spawn "$folder" "$(node_binary "$folder")" "$@" --data-dir "$folder/data" "${flags[@]}" \
         --base-images "$(dirname "${BASH_SOURCE[0]}")/base-images.sh"
 }
 
@@ -83,7 +97,10 @@ start_node() {
 # By its pid alone: until it runs the binary, the process has another name.
 node_is_ready_or_dead() { node_is_ready "$1" || pid_is_gone "$(<"$1/node.pid")"; }
 
-stop_node() { stop_pid "$1/node.pid" "$(process_name "$TEMPS_BIN")" "$STOP_SECONDS"; }
+stop_node() {
+    follow_upgrades "$1"
+    stop_pid "$1/node.pid" "$(process_name "$TEMPS_BIN")" "$STOP_SECONDS"
+}
 
 # client FOLDER COMMAND…: the CLI against this node, with this folder's login.
 client() {

@@ -19,10 +19,12 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod app;
 mod client;
 mod error;
 mod ground;
 mod guard;
+mod members;
 mod node;
 mod report;
 mod script;
@@ -30,12 +32,13 @@ mod traffic;
 mod wait;
 mod writes;
 
+pub use app::App;
 pub use client::{Answer, Client};
 pub use error::GroundError;
 pub use ground::{Ground, Options, Start};
-pub use node::Node;
+pub use node::{Memory, Node};
 pub use report::{Failure, Report, Tally};
 pub use script::binary_has;
 pub use traffic::Traffic;
-pub use wait::until;
+pub use wait::{RECOVERY, until};
 pub use writes::{Writes, Written};

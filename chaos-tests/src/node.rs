@@ -13,6 +13,25 @@ const API_PORT: u16 = 3000;
 /// Where nodes reach each other.
 const PEER_PORT: u16 = 7900;
 
+/// What a process uses, in KiB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Memory {
+    /// All that it has mapped and touched (RSS).
+    pub resident: u64,
+    /// The same, but what it shares with others only in part (PSS).
+    pub proportional: u64,
+}
+
+impl Memory {
+    fn read(maps: &str) -> Option<Self> {
+        let size = |name: &str| {
+            let line = maps.lines().find_map(|line| line.strip_prefix(name))?;
+            line.trim().strip_suffix("kB")?.trim().parse().ok()
+        };
+        Some(Self { resident: size("Rss:")?, proportional: size("Pss:")? })
+    }
+}
+
 /// A node on its machine.
 #[derive(Debug, Clone, Copy)]
 pub struct Node<'a> {
@@ -62,13 +81,16 @@ impl Node<'_> {
         all[all.len().saturating_sub(lines)..].join("\n")
     }
 
-    /// The memory its process has for itself (PSS), in KiB; none when it does not run.
-    #[must_use]
-    pub fn memory_kib(&self) -> Option<u64> {
-        let pid = fs::read_to_string(self.folder().join("node.pid")).ok()?;
-        let maps = fs::read_to_string(format!("/proc/{}/smaps_rollup", pid.trim())).ok()?;
-        let line = maps.lines().find_map(|line| line.strip_prefix("Pss:"))?;
-        line.trim().strip_suffix("kB")?.trim().parse().ok()
+    /// The memory that its process uses.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub async fn memory(&self) -> Result<Memory, GroundError> {
+        let pid = self.script.run(&["pid", &self.number.to_string()]).await?;
+        let path = PathBuf::from(format!("/proc/{}/smaps_rollup", pid.trim()));
+        let maps = fs::read_to_string(&path)
+            .map_err(|source| GroundError::Folder { path: path.clone(), source })?;
+        Memory::read(&maps).ok_or(GroundError::Malformed { path, wanted: "a size", found: maps })
     }
 
     /// Ends its process at once; its containers run on.
@@ -132,8 +154,31 @@ impl Node<'_> {
     /// # Errors
     /// When the folder cannot be removed.
     pub fn wipe(&self) -> Result<(), GroundError> {
-        let path = self.folder().join("data");
-        fs::remove_dir_all(&path).map_err(|source| GroundError::Folder { path, source })
+        self.remove(&["data"])
+    }
+
+    /// Removes all images and containers of its machine, which must be off.
+    ///
+    /// # Errors
+    /// When the folder cannot be removed.
+    pub fn wipe_engine(&self) -> Result<(), GroundError> {
+        self.remove(&["docker"])
+    }
+
+    /// Removes what it has stored of images and static sites; it must not run.
+    ///
+    /// # Errors
+    /// When a folder cannot be removed.
+    pub fn wipe_blobs(&self) -> Result<(), GroundError> {
+        self.remove(&["data/blobs", "data/registry", "data/pulled", "data/static"])
+    }
+
+    fn remove(&self, folders: &[&str]) -> Result<(), GroundError> {
+        for path in folders.iter().map(|name| self.folder().join(name)).filter(|path| path.exists())
+        {
+            fs::remove_dir_all(&path).map_err(|source| GroundError::Folder { path, source })?;
+        }
+        Ok(())
     }
 
     /// Joins the cluster that this peer belongs to, with a token; returns when the node is ready.
@@ -147,5 +192,18 @@ impl Node<'_> {
 
     async fn call(&self, command: &str) -> Result<(), GroundError> {
         self.script.run(&[command, &self.number.to_string()]).await.map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_read_from_the_kernels_sums() {
+        let maps = "55a0-7ffe ---p 00000000 00:00 0 [rollup]\nRss:   90112 kB\nPss:   30000 kB\n";
+        let memory = Memory { resident: 90_112, proportional: 30_000 };
+        assert_eq!(Memory::read(maps), Some(memory));
+        assert_eq!(Memory::read("Rss: 1 kB\n"), None);
     }
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 /// Failures that are kept in full for each edge; more are only counted.
 const FAILURES_KEPT: usize = 20;
+/// What counts as late.
+const LATE: Duration = Duration::from_secs(1);
 /// Different bodies that are told apart for each edge.
 const BODIES_KEPT: usize = 16;
 
@@ -31,6 +33,10 @@ pub struct Tally {
     pub failures: Vec<Failure>,
     /// The longest that a success took.
     pub slowest: Duration,
+    /// When that one was sent, since the traffic began.
+    pub slowest_sent: Duration,
+    /// Successes that took over a second.
+    pub late: u64,
     /// How often each answer came.
     pub bodies: BTreeMap<String, u64>,
 }
@@ -43,14 +49,17 @@ impl Tally {
         outcome: Result<String, String>,
     ) {
         match outcome {
-            Ok(body) => self.count_ok(took, body),
+            Ok(body) => self.count_ok(sent, took, body),
             Err(what) => self.count_failed(Failure { sent, took, what }),
         }
     }
 
-    fn count_ok(&mut self, took: Duration, body: String) {
+    fn count_ok(&mut self, sent: Duration, took: Duration, body: String) {
         self.ok += 1;
-        self.slowest = self.slowest.max(took);
+        self.late += u64::from(took > LATE);
+        if took > self.slowest {
+            (self.slowest, self.slowest_sent) = (took, sent);
+        }
         if self.bodies.len() < BODIES_KEPT || self.bodies.contains_key(&body) {
             *self.bodies.entry(body).or_default() += 1;
         }
@@ -78,6 +87,18 @@ impl Report {
         self.edges.values().map(|tally| tally.ok).sum()
     }
 
+    /// Successes that took over a second.
+    #[must_use]
+    pub fn late(&self) -> u64 {
+        self.edges.values().map(|tally| tally.late).sum()
+    }
+
+    /// The longest that a success took.
+    #[must_use]
+    pub fn slowest(&self) -> Duration {
+        self.edges.values().map(|tally| tally.slowest).max().unwrap_or_default()
+    }
+
     /// Requests that were not.
     #[must_use]
     pub fn failed(&self) -> u64 {
@@ -90,8 +111,8 @@ impl fmt::Display for Report {
         for (node, tally) in &self.edges {
             writeln!(
                 f,
-                "edge {node}: {} ok, {} failed, slowest {:?}",
-                tally.ok, tally.failed, tally.slowest
+                "edge {node}: {} ok, {} failed, {} late, slowest {:.3?} at {:.3?}",
+                tally.ok, tally.failed, tally.late, tally.slowest, tally.slowest_sent
             )?;
             for Failure { sent, took, what } in &tally.failures {
                 writeln!(f, "  at {sent:?}, after {took:?}: {what}")?;
@@ -114,6 +135,8 @@ mod tests {
         }
         assert_eq!((tally.ok, tally.failed), (1000, 1000));
         assert_eq!((tally.bodies.len(), tally.failures.len()), (BODIES_KEPT, FAILURES_KEPT));
-        assert_eq!(tally.slowest, Duration::from_millis(999));
+        assert_eq!((tally.slowest, tally.late), (Duration::from_millis(999), 0));
+        tally.count(LATE, Duration::from_secs(2), Ok("late".into()));
+        assert_eq!((tally.slowest, tally.slowest_sent, tally.late), (2 * LATE, LATE, 1));
     }
 }

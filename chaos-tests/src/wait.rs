@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use crate::GroundError;
 
+/// How long a cluster may take to be whole again after a fault.
+pub const RECOVERY: Duration = Duration::from_secs(60);
 /// How long one look at a condition is from the next.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(25);
 

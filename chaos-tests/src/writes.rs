@@ -14,6 +14,9 @@ const TRY_LIMIT: Duration = Duration::from_secs(1);
 /// How long it waits before it tries the same change at another node.
 const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 
+/// How long it waits before the next change, so that it measures the cluster and does not fill it.
+const BETWEEN_CHANGES: Duration = Duration::from_millis(10);
+
 /// What was written.
 #[derive(Debug, Clone, Default)]
 pub struct Written {
@@ -77,6 +80,7 @@ impl Writer {
             last = Instant::now();
             written.acknowledged.push(name);
             count.send_replace(written.acknowledged.len());
+            tokio::time::sleep(BETWEEN_CHANGES).await;
         }
         written
     }

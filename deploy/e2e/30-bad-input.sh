@@ -105,6 +105,26 @@ nothing_to_build() {
     refused preset_not_found '' "$FOLDER"
 }
 
+# Nothing is made for what cannot be deployed.
+wrong_arguments() {
+    exits_with 2 temps deploy --project fresh --git 'ext::sh -c id'
+    exits_with 2 temps deploy --project fresh --git "file://$STORY_FOLDER/nowhere" --branch 'a..b'
+    exits_with 2 temps deploy --project fresh --git "file://$STORY_FOLDER/nowhere" --commit HEAD
+    exits_with 2 temps deploy --project fresh --image 'UPPER CASE'
+    exits_with 1 temps deploy "$STORY_FOLDER/apps/app" --project fresh --environment nowhere
+    exits_with 1 temps projects show fresh
+}
+
+wrong_start() {
+    local folder=$STORY_FOLDER/never
+    exits_with 2 env TEMPS_ADMIN_EMAIL=nobody "$TEMPS_BIN" serve --data-dir "$folder"
+    exits_with 2 env TEMPS_ADMIN_PASSWORD=short "$TEMPS_BIN" serve --data-dir "$folder"
+    [[ ! -e $folder ]]
+    : >"$STORY_FOLDER/file"
+    exits_with 2 "$TEMPS_BIN" serve --data-dir "$STORY_FOLDER/file" 2>"$STORY_FOLDER/complaint"
+    has 'it is a file' <"$STORY_FOLDER/complaint"
+}
+
 missing_image() { refused image_not_found no-such-image --image localhost:1/no-such-image:1; }
 
 # None of the failed versions left a container or a phase that goes on.
@@ -120,6 +140,10 @@ without_engine() {
     folder engine
     answers app good
     refused engine_unavailable no-such-socket "$FOLDER"
+    temps status >"$STORY_FOLDER/status"
+    has 'ready, no engine' <"$STORY_FOLDER/status"
+    has no-such-socket <"$STORY_FOLDER/status"
+    curl -fsS "$(api_url "$NODE")/readyz" | field '.warnings[0]' | has 'container engine'
     restart_node
     answers app good
     deploys_app app good
@@ -183,6 +207,8 @@ check 'a configuration with a wrong key' wrong_key
 check 'a configuration with a wrong value' wrong_value
 check 'a folder that says nothing about its build' nothing_to_build
 check 'an image that does not exist' missing_image
+check 'arguments that nothing can be deployed from' wrong_arguments
+check 'a node that is started with wrong settings' wrong_start
 check 'no container and no unfinished deployment is left' nothing_is_left
 check 'no container engine' without_engine
 step 'mount a small disk' new_node_on_small_disk

@@ -83,6 +83,31 @@ executes() {
     is "$(temps exec --project app -- sh -c 'echo out; echo err >&2' 2>/dev/null)" out
     is "$(printf 'through a pipe' | temps exec -i --project app -- cat)" 'through a pipe'
     [[ $(temps exec --project app -- id -u) =~ ^[0-9]+$ ]]
+    temps exec --project app -- no-such-program 2>"$STORY_FOLDER/complaint" && return 1
+    has 'no such program in the container: no-such-program' <"$STORY_FOLDER/complaint"
+}
+
+refuses_reserved_variables() {
+    exits_with 1 temps env set PORT=5000 --project app 2>"$STORY_FOLDER/complaint"
+    has 'temps.json' <"$STORY_FOLDER/complaint"
+    printf 'PORT=5000\nBESIDE=yes\n' | temps env import - --project app 2>"$STORY_FOLDER/complaint"
+    has 'PORT is left out' <"$STORY_FOLDER/complaint"
+    is "$(temps env list --project app --json | field '[.items[].name] | any(. == "PORT")' || true)" false
+    temps env unset BESIDE --project app
+}
+
+static_sites_have_no_replicas() {
+    deploys static-site
+    exits_with 1 temps scale 2 --project static-site 2>"$STORY_FOLDER/complaint"
+    has 'static site' <"$STORY_FOLDER/complaint"
+}
+
+# The first address is nobody's; the second node of the list is this one.
+falls_over_to_another_node() {
+    local url
+    url=$(api_url "$NODE")
+    temps projects list --url "http://127.0.0.1:1,$url" 2>"$STORY_FOLDER/complaint" | has app
+    has "asking $url" <"$STORY_FOLDER/complaint"
 }
 
 shows_logs() {
@@ -275,6 +300,7 @@ has_documents() {
     url=$(api_url "$NODE")
     curl -fsS "$url/api-docs/openapi.json" | field '.openapi | startswith("3.1")'
     curl -fsSL "$url/swagger-ui/" | has '<title>'
+    curl -fsSL "$url/api-docs" | has '<title>'
     curl -fsS "$url/api/schema/temps.json" | field '.properties.health'
     curl -fsS "$url/metrics" | has '# EOF'
     curl -fsS "$url/healthz"
@@ -295,6 +321,9 @@ check 'a secret is in no image' secret_is_in_no_image
 check 'a secret is in no file of the node and in no answer' secret_is_in_no_file
 check 'an app scales up and down' scales
 check 'exec gives output, input and the exit code' executes
+check 'what Temps sets itself cannot be set' refuses_reserved_variables
+check 'a static site is not scaled' static_sites_have_no_replicas
+check 'another node is asked where one does not answer' falls_over_to_another_node
 check 'logs are shown' shows_logs
 check 'logs are followed' follows_logs
 check 'deployments are listed and shown' shows_deployments

@@ -177,6 +177,7 @@ works() {
     'temps nodes drain n2') as_written "$1"; temps nodes show n2 | has drained ;;
     'temps nodes undrain n2') as_written "$1"; temps nodes show n2 | has ready ;;
     'temps nodes label n2 zone=north') as_written "$1"; temps nodes show n2 | has north ;;
+    'temps upgrade --binary FILE') upgrades "$1" ;;
     'temps leave') leaves "$1" ;;
     'temps nodes remove n2') removes "$1" ;;
     # chaos-tests/ brings clusters up with it.
@@ -198,6 +199,30 @@ joins() {
     start_node "$SECOND" join "$(address "$NODE" peer)" --token "$(<"$STORY_FOLDER/token")" --name n2
     wait_for 30 second_is_ready
 }
+
+# An upgrade replaces the file that a node was started from.
+node_binary() {
+    [[ -e $1/temps ]] || ln "$TEMPS_BIN" "$1/temps" 2>/dev/null || cp "$TEMPS_BIN" "$1/temps"
+    printf '%s/temps\n' "$1"
+}
+
+# upgrades COMMAND: to the same program with another digest.
+upgrades() {
+    local folder
+    cp "$TEMPS_BIN" "$STORY_FOLDER/newer"
+    printf '\n' >>"$STORY_FOLDER/newer"
+    as_written "${1/FILE/$STORY_FOLDER/newer}" | grep 'All 2 nodes run'
+    for folder in "$NODE" "$SECOND"; do
+        cmp "$STORY_FOLDER/newer" "$folder/temps"
+        wait_for 30 only_one_process_of "$folder"
+        node_runs "$folder"
+        cmp "$STORY_FOLDER/newer" "/proc/$(<"$folder/node.pid")/exe"
+    done
+    ask_app app / -f | grep .
+}
+
+# only_one_process_of FOLDER: the process before has finished what was under way.
+only_one_process_of() { is "$(pgrep -cf -- "--data-dir $1/data ")" 1; }
 
 second_is_ready() { temps nodes show n2 | grep -q ready; }
 second_is_gone() { ! temps nodes list | grep -q n2; }

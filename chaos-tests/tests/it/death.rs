@@ -3,9 +3,9 @@
 use std::process::Command;
 use std::time::Duration;
 
-use temps_chaos_tests::{Ground, Traffic, Writes, until};
+use temps_chaos_tests::{Ground, RECOVERY, Traffic, Writes, until};
 
-use crate::common::{APP_HOST, RECOVERY, cluster, deploy, healthy, know_all, serves, without};
+use crate::common::{APP, cluster, without};
 
 /// Requests a second at each living edge.
 const RATE: u32 = 50;
@@ -39,11 +39,11 @@ fn containers(ground: &Ground) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_process_dies_in_turn_and_no_request_fails() {
     let ground = cluster(3).await;
-    deploy(&ground, 2).await.unwrap();
+    APP.deploy(&ground, 2).await.unwrap();
     let client = ground.client().unwrap();
     for victim in 1..=3 {
         let others = without(victim);
-        let traffic = Traffic::start(&ground.edges(&others), APP_HOST, RATE);
+        let traffic = Traffic::start(&ground.edges(&others), &APP.host(), RATE);
         let writes = Writes::start(client.clone(), &others, &format!("w{victim}"));
         more(&traffic, &writes, 50, 5).await;
         ground.node(victim).kill9().await.unwrap();
@@ -58,30 +58,32 @@ async fn each_process_dies_in_turn_and_no_request_fails() {
         );
         assert_eq!(report.failed(), 0, "{report}");
         assert!(written.longest_gap <= WRITE_GAP_MAX, "{:?}", written.longest_gap);
-        know_all(&client, &[1, 2, 3], &written.acknowledged).await.unwrap();
-        serves(&ground, victim).await.unwrap();
+        client.know_all(&[1, 2, 3], &written.acknowledged).await.unwrap();
+        APP.serves(&ground, victim).await.unwrap();
         // One death at a time: what the last one broke is whole again before the next.
-        until("both replicas are healthy", RECOVERY, async || healthy(&client, 1).await.len() == 2)
-            .await
-            .unwrap();
+        until("both replicas are healthy", RECOVERY, async || {
+            APP.healthy(&client, 1).await.len() == 2
+        })
+        .await
+        .unwrap();
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn replicas_of_a_dead_machine_move_and_its_own_are_stopped_when_it_returns() {
     let ground = cluster(3).await;
-    deploy(&ground, 2).await.unwrap();
+    APP.deploy(&ground, 2).await.unwrap();
     let client = ground.client().unwrap();
-    let victim = healthy(&client, 1).await[0].clone();
+    let victim = APP.healthy(&client, 1).await[0].clone();
     let number: usize = victim[1..].parse().unwrap();
     let others = without(number);
-    let traffic = Traffic::start(&ground.edges(&others), APP_HOST, RATE);
+    let traffic = Traffic::start(&ground.edges(&others), &APP.host(), RATE);
     let writes = Writes::start(client.clone(), &others, "w");
     more(&traffic, &writes, 50, 5).await;
 
     ground.node(number).power_off().await.unwrap();
     let moved = until("both replicas run on living machines", REPLACED_WITHIN, async || {
-        let on = healthy(&client, others[0]).await;
+        let on = APP.healthy(&client, others[0]).await;
         on.len() == 2 && !on.contains(&victim)
     });
     println!("replaced after {:?}", moved.await.unwrap());
@@ -89,21 +91,21 @@ async fn replicas_of_a_dead_machine_move_and_its_own_are_stopped_when_it_returns
 
     ground.node(number).power_on().await.unwrap();
     until("two replicas run, and no third", RECOVERY, async || {
-        healthy(&client, number).await.len() == 2 && containers(&ground) == 2
+        APP.healthy(&client, number).await.len() == 2 && containers(&ground) == 2
     })
     .await
     .unwrap();
     let (report, written) = (traffic.stop().await, writes.stop().await);
     println!("{} writes, gap {:?}\n{report}", written.acknowledged.len(), written.longest_gap);
     assert_eq!(report.failed(), 0, "{report}");
-    know_all(&client, &[1, 2, 3], &written.acknowledged).await.unwrap();
-    serves(&ground, number).await.unwrap();
+    client.know_all(&[1, 2, 3], &written.acknowledged).await.unwrap();
+    APP.serves(&ground, number).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_machines_lose_power_at_once_and_everything_is_there_after() {
     let ground = cluster(3).await;
-    deploy(&ground, 1).await.unwrap();
+    APP.deploy(&ground, 1).await.unwrap();
     let client = ground.client().unwrap();
     let writes = Writes::start(client.clone(), &[1, 2, 3], "w");
     until("changes are acknowledged", RECOVERY, async || writes.acknowledged() > 30).await.unwrap();
@@ -114,8 +116,8 @@ async fn all_machines_lose_power_at_once_and_everything_is_there_after() {
     for node in ground.nodes() {
         node.power_on().await.unwrap();
     }
-    know_all(&client, &[1, 2, 3], &written.acknowledged).await.unwrap();
+    client.know_all(&[1, 2, 3], &written.acknowledged).await.unwrap();
     for node in ground.nodes() {
-        serves(&ground, node.number).await.unwrap();
+        APP.serves(&ground, node.number).await.unwrap();
     }
 }

@@ -9,7 +9,7 @@ use temps_chaos_tests::{Ground, Options, Start, Traffic, Writes, until};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use crate::common::{self, machines, serves};
+use crate::common::{APP, machines};
 
 /// How soon what nothing stands in the way of has happened.
 const SOON: Duration = Duration::from_secs(10);
@@ -67,11 +67,11 @@ async fn three_nodes_answer_and_nothing_is_left_of_them() {
     for node in ground.nodes() {
         let status = client.get(node.number, "/status").await.unwrap();
         assert_eq!((status.status, &status.body["nodes"][0]["name"]), (200, &json!(node.name())));
-        println!("{} uses {} KiB", node.name(), node.memory_kib().unwrap());
+        println!("{} uses {:?}", node.name(), node.memory().await.unwrap());
     }
-    common::deploy_app(&ground).await.unwrap();
-    serves(&ground, 1).await.unwrap();
-    let traffic = Traffic::start(&ground.edges(&[1]), common::APP_HOST, 100);
+    APP.deploy_once(&ground).await.unwrap();
+    APP.serves(&ground, 1).await.unwrap();
+    let traffic = Traffic::start(&ground.edges(&[1]), &APP.host(), 100);
     until("requests are answered", SOON, async || traffic.done() > 50).await.unwrap();
     let report = traffic.stop().await;
     assert_eq!(report.failed(), 0, "{report}");
@@ -137,7 +137,7 @@ async fn processes_die_stall_and_come_back() {
     until("changes go on", SOON, async || writes.acknowledged() > before).await.unwrap();
     let written = writes.stop().await;
     println!("{} writes, gap {:?}", written.acknowledged.len(), written.longest_gap);
-    common::know_all(&client, &[1], &written.acknowledged).await.unwrap();
+    client.know_all(&[1], &written.acknowledged).await.unwrap();
 
     ground.node(2).pause().await.unwrap();
     let stalled = tokio::time::timeout(Duration::from_millis(300), client.get(2, "/status"));

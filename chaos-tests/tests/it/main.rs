@@ -2,6 +2,9 @@
 
 mod common;
 mod death;
+mod disk;
 mod ground;
+mod internal;
 mod membership;
 mod partition;
+mod upgrade;

@@ -1,16 +1,9 @@
 //! Nodes join, drain, leave and come back as new ones.
 
 use serde_json::Value;
-use temps_chaos_tests::{Ground, Traffic, until};
+use temps_chaos_tests::{Ground, RECOVERY, Traffic, until};
 
-use crate::common::{APP_HOST, RECOVERY, cluster, deploy, founded, healthy, names, serves};
-
-/// A token that admits one node.
-async fn token(ground: &Ground) -> String {
-    let said = ground.temps(&["nodes", "token", "--json"]).await.expect("a token is drawn");
-    let said: Value = serde_json::from_str(&said).expect("--json prints JSON");
-    said["token"].as_str().expect("the answer has the token").to_owned()
-}
+use crate::common::{APP, cluster, founded, token};
 
 /// What a join that must fail says.
 async fn join_error(ground: &Ground, node: usize, token: &str) -> String {
@@ -34,25 +27,25 @@ async fn one_use_admits_one_of_two_and_strangers_stay_out() {
     assert!(malformed.contains("token"), "{malformed}");
     ground.node(loser).join(peer, &token(&ground).await).await.unwrap();
     let client = ground.client().unwrap();
-    until("all three are members", RECOVERY, async || names(&client, loser).await.len() == 3)
+    until("all three are members", RECOVERY, async || client.names(loser).await.len() == 3)
         .await
         .unwrap();
     for node in ground.nodes() {
-        println!("{} uses {} KiB", node.name(), node.memory_kib().unwrap());
+        println!("{} uses {:?}", node.name(), node.memory().await.unwrap());
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_drains_leaves_and_rejoins_under_a_new_id() {
     let ground = cluster(3).await;
-    deploy(&ground, 3).await.unwrap();
+    APP.deploy(&ground, 3).await.unwrap();
     let client = ground.client().unwrap();
-    let before = names(&client, 1).await;
-    let traffic = Traffic::start(&ground.edges(&[1, 2]), APP_HOST, 30);
+    let before = client.names(1).await;
+    let traffic = Traffic::start(&ground.edges(&[1, 2]), &APP.host(), 30);
 
     ground.temps(&["nodes", "drain", "n3"]).await.unwrap();
     until("no replica is on the drained node", RECOVERY, async || {
-        let on = healthy(&client, 1).await;
+        let on = APP.healthy(&client, 1).await;
         on.len() == 3 && !on.contains(&"n3".to_owned())
     })
     .await
@@ -61,20 +54,20 @@ async fn a_node_drains_leaves_and_rejoins_under_a_new_id() {
 
     let node3 = ground.node(3);
     ground.temps(&["--url", &format!("http://{}", node3.api()), "leave"]).await.unwrap();
-    until("two members are left", RECOVERY, async || names(&client, 1).await.len() == 2)
+    until("two members are left", RECOVERY, async || client.names(1).await.len() == 2)
         .await
         .unwrap();
     node3.stop().await.unwrap();
     node3.wipe().unwrap();
     node3.join(ground.node(1).peer(), &token(&ground).await).await.unwrap();
-    until("three members again", RECOVERY, async || names(&client, 3).await.len() == 3)
+    until("three members again", RECOVERY, async || client.names(3).await.len() == 3)
         .await
         .unwrap();
-    let after = names(&client, 1).await;
+    let after = client.names(1).await;
     let id =
         |names: &[(Value, String)]| names.iter().find(|(_, name)| name == "n3").unwrap().0.as_u64();
     assert!(id(&after) > id(&before), "{before:?} {after:?}");
-    serves(&ground, 3).await.unwrap();
+    APP.serves(&ground, 3).await.unwrap();
     let report = traffic.stop().await;
     assert_eq!(report.failed(), 0, "{report}");
 }

@@ -3,11 +3,9 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use temps_chaos_tests::{Traffic, Writes, until};
+use temps_chaos_tests::{RECOVERY, Traffic, Writes, until};
 
-use crate::common::{
-    APP, APP_HOST, RECOVERY, cluster, deploy, know_all, leader, projects, without,
-};
+use crate::common::{APP, cluster, without};
 
 /// When a node without quorum counts as mute; on an idle machine it says so within two seconds.
 const REFUSED_WITHIN: Duration = Duration::from_secs(10);
@@ -18,11 +16,11 @@ const ELECTED_WITHIN: Duration = RECOVERY;
 async fn a_leader_that_is_cut_off_refuses_and_the_others_go_on() {
     let ground = cluster(3).await;
     // A replica on every node, so that a lone node can serve the app.
-    deploy(&ground, 3).await.unwrap();
+    APP.deploy(&ground, 3).await.unwrap();
     let client = ground.client().unwrap();
-    let lone = leader(&client, 1).await.expect("a cluster that has deployed has a leader");
+    let lone = client.leader(1).await.expect("a cluster that has deployed has a leader");
     let others = without(lone);
-    let traffic = Traffic::start(&ground.edges(&[1, 2, 3]), APP_HOST, 30);
+    let traffic = Traffic::start(&ground.edges(&[1, 2, 3]), &APP.host(), 30);
     until("traffic flows", RECOVERY, async || traffic.done() > 60).await.unwrap();
 
     ground.partition(&[&[lone], &others]).await.unwrap();
@@ -33,35 +31,35 @@ async fn a_leader_that_is_cut_off_refuses_and_the_others_go_on() {
     let refused = client.post(lone, "/projects", &json!({ "name": "lost" }), None).await.unwrap();
     assert_eq!((refused.status, refused.code()), (503, "no_quorum"));
     assert!(asked.elapsed() < REFUSED_WITHIN, "{:?}", asked.elapsed());
-    let stale = client.get(lone, &format!("/projects/{APP}?consistency=stale")).await.unwrap();
+    let stale =
+        client.get(lone, &format!("/projects/{}?consistency=stale", APP.project())).await.unwrap();
     assert_eq!(stale.status, 200);
-    let latest = client.get(lone, &format!("/projects/{APP}")).await.unwrap();
+    let latest = client.get(lone, &format!("/projects/{}", APP.project())).await.unwrap();
     assert_eq!((latest.status, latest.code()), (503, "no_quorum"));
 
     ground.heal().await.unwrap();
-    until("the node is back", RECOVERY, async || {
-        projects(&client, lone).await.contains(&"w-0".into())
-    })
-    .await
-    .unwrap();
+    until("the node is back", RECOVERY, async || client.projects(lone).await.contains("w-0"))
+        .await
+        .unwrap();
     let (report, written) = (traffic.stop().await, writes.stop().await);
     println!("{} writes, gap {:?}\n{report}", written.acknowledged.len(), written.longest_gap);
     assert_eq!(report.failed(), 0, "{report}");
-    know_all(&client, &[1, 2, 3], &written.acknowledged).await.unwrap();
-    assert!(!projects(&client, lone).await.contains(&"lost".into()));
+    client.know_all(&[1, 2, 3], &written.acknowledged).await.unwrap();
+    assert!(!client.projects(lone).await.contains("lost"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_started_alone_serves_the_apps_whose_containers_it_has() {
     let ground = cluster(3).await;
-    deploy(&ground, 3).await.unwrap();
+    APP.deploy(&ground, 3).await.unwrap();
     for node in ground.nodes() {
         node.kill9().await.unwrap();
     }
     ground.node(2).start().await.unwrap();
-    crate::common::serves(&ground, 2).await.unwrap();
+    APP.serves(&ground, 2).await.unwrap();
     let client = ground.client().unwrap();
-    let stale = client.get(2, &format!("/projects/{APP}?consistency=stale")).await.unwrap();
+    let stale =
+        client.get(2, &format!("/projects/{}?consistency=stale", APP.project())).await.unwrap();
     assert_eq!(stale.status, 200);
 }
 
@@ -69,7 +67,7 @@ async fn a_node_started_alone_serves_the_apps_whose_containers_it_has() {
 async fn what_one_node_sends_to_another_is_lost_and_changes_go_on() {
     let ground = cluster(3).await;
     let client = ground.client().unwrap();
-    let lone = leader(&client, 1).await.expect("a cluster that has logged a user in has a leader");
+    let lone = client.leader(1).await.expect("a cluster that has logged a user in has a leader");
     let others = without(lone);
     let writes = Writes::start(client.clone(), &others, "w");
     // The leader hears both, but only one of them hears it.
@@ -78,5 +76,5 @@ async fn what_one_node_sends_to_another_is_lost_and_changes_go_on() {
     until("changes go on", RECOVERY, async || writes.acknowledged() > before + 20).await.unwrap();
     ground.heal().await.unwrap();
     let written = writes.stop().await;
-    know_all(&client, &[1, 2, 3], &written.acknowledged).await.unwrap();
+    client.know_all(&[1, 2, 3], &written.acknowledged).await.unwrap();
 }

@@ -1,0 +1,73 @@
+//! A node loses what its disk held, and starts everything from what the others have.
+
+use temps_chaos_tests::{Client, Ground, RECOVERY, until};
+
+use crate::common::{APP, cluster, token};
+
+/// A static site beside the app.
+const SITE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/samples/static-site");
+const SITE_HOST: &str = "site-production.localho.st";
+
+/// A cluster that serves an app with a replica on every node, and a static site.
+async fn serving_cluster() -> (Ground, Client) {
+    let ground = cluster(3).await;
+    APP.deploy(&ground, 3).await.expect("the app is served");
+    ground.temps(&["deploy", SITE, "--project", "site"]).await.expect("the site is deployed");
+    let client = ground.client().expect("the ground is logged in to");
+    (ground, client)
+}
+
+/// Returns when node 3 runs the app again, and its edge serves the app and the site.
+async fn node3_carries_all(ground: &Ground, client: &Client) {
+    until("node 3 runs a replica again", RECOVERY, async || {
+        APP.healthy(client, 1).await.contains(&"n3".to_owned())
+    })
+    .await
+    .expect("it gets the image");
+    APP.serves(ground, 3).await.expect("its edge reaches the app");
+    let url = format!("http://{}/", ground.node(3).edge());
+    let http = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
+    until("node 3 serves the site", RECOVERY, async || {
+        let asked = http.get(&url).header("host", SITE_HOST).send().await;
+        asked.is_ok_and(|response| response.status().is_success())
+    })
+    .await
+    .expect("it gets the files");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_without_its_images_gets_them_from_the_others() {
+    let (ground, client) = serving_cluster().await;
+    let node3 = ground.node(3);
+    node3.power_off().await.unwrap();
+    node3.wipe_engine().unwrap();
+    node3.wipe_blobs().unwrap();
+    node3.power_on().await.unwrap();
+    until("all are members", RECOVERY, async || client.is_whole(1, 3).await).await.unwrap();
+    // More replicas than two nodes would share evenly: the one that has none gets some.
+    APP.scale(&ground, 5).await.unwrap();
+    node3_carries_all(&ground, &client).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_lost_everything_rejoins_and_takes_over() {
+    let (ground, client) = serving_cluster().await;
+    let node3 = ground.node(3);
+    node3.power_off().await.unwrap();
+    ground.temps(&["nodes", "remove", "n3"]).await.unwrap();
+    node3.wipe_engine().unwrap();
+    node3.wipe().unwrap();
+    node3.power_on().await.unwrap();
+    node3.join(ground.node(1).peer(), &token(&ground).await).await.unwrap();
+    until("all are members", RECOVERY, async || client.is_whole(1, 3).await).await.unwrap();
+    // The others may go: what they ran moves to the node that came with nothing.
+    for other in ["n1", "n2"] {
+        ground.temps(&["nodes", "drain", other]).await.unwrap();
+    }
+    until("node 3 runs them all", RECOVERY, async || {
+        APP.healthy(&client, 3).await == ["n3", "n3", "n3"]
+    })
+    .await
+    .unwrap();
+    node3_carries_all(&ground, &client).await;
+}

@@ -1,0 +1,60 @@
+//! Apps reach each other by their internal names, whichever nodes they run on.
+
+use temps_chaos_tests::{App, Ground, GroundError, RECOVERY, until};
+
+use crate::common::cluster;
+
+/// Who is called, on node 2 alone.
+const SHOP: App = App::new("shop").in_zone("two");
+/// Who may call it, on node 1 alone: of the same project.
+const STAGING: App = App::new("shop").preview("staging").in_zone("one");
+/// Who may not.
+const BLOG: App = App::new("blog").in_zone("one");
+/// Asks for the URL that it is given and prints the status and the answer. In a container, by its own resolver.
+const ASK: &str = "fetch(process.argv[1]).then(async r => console.log(r.status, await r.text()))";
+
+/// What a replica of this app is answered by another app.
+async fn asks(ground: &Ground, app: App, whom: App, path: &str) -> Result<String, GroundError> {
+    let url = format!("http://{}{path}", whom.internal_host());
+    app.exec(ground, &["node", "-e", ASK, &url]).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_project_is_reached_on_another_node_and_others_are_refused() {
+    let ground = cluster(3).await;
+    for (node, zone) in [("n1", "zone=one"), ("n2", "zone=two")] {
+        ground.temps(&["nodes", "label", node, zone]).await.unwrap();
+    }
+    let client = ground.client().unwrap();
+    SHOP.deploy(&ground, 1).await.unwrap();
+    let staging = ["environments", "create", "staging", "--project", "shop"];
+    ground.temps(&staging).await.unwrap();
+    STAGING.deploy(&ground, 1).await.unwrap();
+    BLOG.deploy(&ground, 1).await.unwrap();
+    assert_eq!(SHOP.healthy(&client, 1).await, ["n2"]);
+    assert_eq!(STAGING.healthy(&client, 1).await, ["n1"]);
+    assert_eq!(BLOG.healthy(&client, 1).await, ["n1"]);
+
+    let answer = asks(&ground, STAGING, SHOP, "/").await.unwrap();
+    assert_eq!(answer, "200 one\n");
+    // And back, from node 2 to node 1.
+    let answer = asks(&ground, SHOP, STAGING, "/").await.unwrap();
+    assert_eq!(answer, "200 one\n");
+    let refused = asks(&ground, BLOG, SHOP, "/").await.unwrap();
+    assert!(refused.starts_with("403 "), "{refused}");
+    // Nobody outside of a container has such a name.
+    let edge = format!("http://{}/", ground.node(2).edge());
+    let outside = reqwest::Client::builder().no_proxy().build().unwrap();
+    let outside = outside.get(edge).header("host", SHOP.internal_host()).send().await.unwrap();
+    assert_eq!(outside.status(), 503);
+    // What does not exist has no name.
+    assert!(asks(&ground, STAGING, App::new("nobody"), "/").await.is_err());
+
+    ground.node(2).kill9().await.unwrap();
+    ground.node(2).start().await.unwrap();
+    until("the name works again", RECOVERY, async || {
+        asks(&ground, STAGING, SHOP, "/").await.is_ok_and(|answer| answer == "200 one\n")
+    })
+    .await
+    .unwrap();
+}
