@@ -7,6 +7,12 @@ use temps_state::{Actor, Command, Role, User};
 use crate::passwords::Passwords;
 use crate::{ApiError, passwords, secrets, users};
 
+/// Refuses what the first admin cannot be made of.
+pub fn check_admin(email: &str, password: Option<&str>) -> Result<(), ApiError> {
+    users::check_email(email)?;
+    password.map_or(Ok(()), passwords::check)
+}
+
 /// Makes sure that somebody can log in: creates the first admin when there is no user at all. Without a `password`
 /// one is made and returned; it is kept nowhere else.
 pub async fn ensure_admin(
@@ -17,10 +23,9 @@ pub async fn ensure_admin(
     if !cluster.read_latest().await?.users.is_empty() {
         return Ok(None);
     }
-    users::check_email(email)?;
+    check_admin(email, password.as_deref())?;
     let generated = password.is_none().then(secrets::fresh);
     let password = password.or_else(|| generated.clone()).unwrap_or_default();
-    passwords::check(&password)?;
     let user = User {
         id: fresh_id(),
         email: email.into(),

@@ -12,9 +12,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::body::BODY_TIMEOUT;
 use crate::credentials::Credentials;
+use crate::engine::EngineSight;
 use crate::git_push::{GitTasks, Repositories};
 use crate::login_limit::LoginLimit;
 use crate::metrics::HttpMetrics;
+use crate::nodes::Upgrades;
 use crate::passwords::Passwords;
 use crate::relay::Nodes;
 use crate::{Api, ApiConfig, ApiError, registry};
@@ -32,6 +34,8 @@ pub(crate) struct Context {
     pub edge_applied: watch::Receiver<u64>,
     pub nodes: Option<Arc<dyn Nodes>>,
     pub left: CancellationToken,
+    pub upgrades: Option<Arc<dyn Upgrades>>,
+    pub engine: EngineSight,
     pub registry: Arc<prometheus_client::registry::Registry>,
     pub http: HttpMetrics,
     pub config: ApiConfig,
@@ -51,7 +55,17 @@ pub(crate) type Shared = Arc<Context>;
 
 impl Context {
     pub fn new(api: Api) -> Self {
-        let Api { cluster, scheduler, builder, edge_applied, metrics, nodes, left, config } = api;
+        let Api {
+            cluster,
+            scheduler,
+            builder,
+            edge_applied,
+            metrics,
+            nodes,
+            left,
+            upgrades,
+            config,
+        } = api;
         Self {
             repositories: Repositories::new(&config.data_dir),
             git_tasks: GitTasks::default(),
@@ -61,6 +75,8 @@ impl Context {
             edge_applied,
             nodes,
             left,
+            upgrades,
+            engine: EngineSight::default(),
             registry: metrics,
             http: HttpMetrics::default(),
             config,

@@ -6,8 +6,8 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use temps_raft::{Applied, fresh_id};
 use temps_state::{
-    Command, DeploymentId, Environment, EnvironmentId, EnvironmentKind, Name, Reply,
-    State as Agreed,
+    Artifact, Command, DeploymentId, Environment, EnvironmentId, EnvironmentKind, Name, Project,
+    Reply, State as Agreed,
 };
 use utoipa::ToSchema;
 
@@ -199,7 +199,27 @@ pub(crate) async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Sets how many replicas an environment runs.
+/// Static files have no replicas.
+fn refuse_static(
+    state: &Agreed,
+    project: &Project,
+    environment: &Environment,
+) -> Result<(), ApiError> {
+    let current = environment.current.and_then(|id| state.deployments.get(&id));
+    match current.and_then(|deployment| deployment.artifact.as_ref()) {
+        Some(Artifact::Static { .. }) => Err(ApiError::Conflict {
+            code: "static_site",
+            why: format!(
+                "{}/{} is a static site: every node's edge serves its files, and there are no replicas to scale",
+                project.name, environment.name
+            ),
+            hint: "`temps status` shows the nodes whose edges serve it",
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Sets how many replicas an environment runs. Refused where the live deployment is a static site.
 #[utoipa::path(
     put, path = "/api/projects/{p}/environments/{e}/scale", tag = "environments",
     request_body = Scale, responses((status = 200, body = EnvironmentOut))
@@ -212,7 +232,10 @@ pub(crate) async fn scale(
     if_match: IfMatch,
     Json(Scale { replicas }): Json<Scale>,
 ) -> Result<Tagged<EnvironmentOut>, ApiError> {
-    let id = ids::place(&*context.cluster.read_latest().await?, &path)?.1.id;
+    let state = context.cluster.read_latest().await?;
+    let (project, environment) = ids::place(&state, &path)?;
+    refuse_static(&state, project, environment)?;
+    let id = environment.id;
     let mut proposal = caller.asks(Command::SetReplicas { id, replicas });
     proposal.condition = if_match.on(row(id));
     let (_, state) = context.change(proposal).await?;

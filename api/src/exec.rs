@@ -31,6 +31,9 @@ pub const COMMAND_BYTES_MAX: usize = 16 << 10;
 /// How long a client may take to answer the end.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
+/// What the engine's words begin with when it cannot run a command.
+const ENGINE_REFUSAL: &str = "OCI runtime exec failed: ";
+
 const STDIN: u8 = 0;
 const STDOUT: u8 = 1;
 const STDERR: u8 = 2;
@@ -80,9 +83,10 @@ pub(crate) async fn exec(
         .await
         .map_err(|_| ApiError::invalid("Upgrade", "open this path as a WebSocket"))?;
     let slot = context.stream_slot()?;
+    let program = asked.command[0].clone();
     let session = context.scheduler.exec(replica, asked).await?;
     let upgrade = upgrade.max_message_size(FRAME_BYTES_MAX).max_frame_size(FRAME_BYTES_MAX);
-    Ok(upgrade.on_upgrade(move |socket| run(socket, session, slot)))
+    Ok(upgrade.on_upgrade(move |socket| run(socket, session, program, slot)))
 }
 
 /// Browsers send cookies with WebSockets of any page, so only this node's own pages may open one with a session.
@@ -122,13 +126,22 @@ fn pairs(query: &str) -> Vec<(String, String)> {
 }
 
 /// Carries octets both ways until the command ends or the client goes.
-async fn run(mut socket: WebSocket, mut session: ExecSession, slot: OwnedSemaphorePermit) {
+async fn run(
+    mut socket: WebSocket,
+    mut session: ExecSession,
+    program: String,
+    slot: OwnedSemaphorePermit,
+) {
+    let mut began = false;
     // The session's own end goes, so that dropping this one ends the command's input.
     let mut input = Some(std::mem::replace(&mut session.input, mpsc::channel(1).0));
     loop {
         tokio::select! {
             output = session.output.next() => {
-                let Some(output) = output else { break };
+                let Some(mut output) = output else { break };
+                if !std::mem::replace(&mut began, true) && let Some(why) = not_run(&output, &program) {
+                    output = ExecOutput::Stderr(why.into());
+                }
                 if socket.send(Message::Binary(framed(output))).await.is_err() {
                     return;
                 }
@@ -178,6 +191,20 @@ async fn take(
     }
 }
 
+/// Why a program cannot be run, where the engine says so in its own words instead of the program's output.
+fn not_run(output: &ExecOutput, program: &str) -> Option<String> {
+    let (ExecOutput::Stdout(octets) | ExecOutput::Stderr(octets)) = output;
+    let text = std::str::from_utf8(octets).ok()?.strip_prefix(ENGINE_REFUSAL)?;
+    let says = |part: &str| text.contains(part);
+    if says("executable file not found") || says("no such file or directory") {
+        Some(format!("no such program in the container: {program}\r\n"))
+    } else if says("permission denied") {
+        Some(format!("not a program that may be run in the container: {program}\r\n"))
+    } else {
+        None
+    }
+}
+
 fn framed(output: ExecOutput) -> Bytes {
     let (channel, octets) = match output {
         ExecOutput::Stdout(octets) => (STDOUT, octets),
@@ -192,6 +219,17 @@ fn framed(output: ExecOutput) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_program_that_is_not_there_is_named() {
+        let said = |text: &'static str| not_run(&ExecOutput::Stdout(text.into()), "lls");
+        let missing = r#"OCI runtime exec failed: exec failed: unable to start container process: exec: "lls": executable file not found in $PATH: unknown"#;
+        assert_eq!(said(missing).unwrap(), "no such program in the container: lls\r\n");
+        let denied = "OCI runtime exec failed: exec failed: exec: \"/etc\": permission denied";
+        assert!(said(denied).unwrap().contains("may be run"));
+        assert_eq!(said("OCI runtime exec failed: cannot exec in a stopped container"), None);
+        assert_eq!(said("sh: executable file not found"), None);
+    }
 
     #[test]
     fn commands_are_read_word_by_word() {

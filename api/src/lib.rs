@@ -17,6 +17,7 @@ mod consistency;
 mod context;
 mod credentials;
 mod deployments;
+mod engine;
 mod environments;
 mod error;
 mod events;
@@ -65,12 +66,17 @@ use tokio_util::sync::CancellationToken;
 
 use crate::context::Context;
 
-pub use admin::ensure_admin;
+pub use admin::{check_admin, ensure_admin};
+pub use deployments::SourceIn;
 pub use error::{ApiError, Problem};
 pub use handle::ApiHandle;
+pub use nodes::{
+    BINARY_BYTES_MAX, UpgradeFailure, UpgradeOutcome, UpgradeStage, UpgradeStatus, Upgrades,
+};
 pub use pages::Page;
 pub use registry::{LocalRegistry, OtherNodes};
 pub use relay::{Duplex, Nodes};
+pub use variables::RESERVED_VARIABLES;
 
 /// What the API needs to know of its node.
 #[derive(Debug, Clone)]
@@ -101,6 +107,8 @@ pub struct Api {
     pub nodes: Option<Arc<dyn Nodes>>,
     /// Cancelled once this node was removed from the cluster through its own API.
     pub left: CancellationToken,
+    /// Replaces the node's program; `None` where nobody does.
+    pub upgrades: Option<Arc<dyn Upgrades>>,
     /// Ports and folders.
     pub config: ApiConfig,
 }

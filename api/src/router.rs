@@ -4,6 +4,8 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, Uri};
 use axum::middleware;
+use axum::response::Redirect;
+use axum::routing::get;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
@@ -26,6 +28,8 @@ pub(crate) fn router(context: Shared) -> Router {
     let browsable = SwaggerUi::new(SWAGGER_PATH).url(OPENAPI_PATH, openapi::complete(document));
     router
         .merge(browsable)
+        .route("/api-docs", get(browse))
+        .route("/api-docs/", get(browse))
         .merge(registry::public(&context))
         .fallback(no_route)
         .method_not_allowed_fallback(wrong_method)
@@ -88,12 +92,18 @@ fn cluster() -> OpenApiRouter<Shared> {
         .routes(routes!(nodes::show, nodes::label, nodes::remove))
         .routes(routes!(nodes::drain))
         .routes(routes!(nodes::undrain))
+        .routes(routes!(nodes::upgrade_status, nodes::upgrade))
+        .routes(routes!(nodes::receive_binary))
         .routes(routes!(settings::show, settings::replace))
         .routes(routes!(audit::list))
         .routes(routes!(schema::temps_json))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
         .routes(routes!(metrics::scrape))
+}
+
+async fn browse() -> Redirect {
+    Redirect::temporary(SWAGGER_PATH)
 }
 
 async fn no_route(uri: Uri) -> ApiError {

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use axum::Json as Out;
+use axum::body::BodyDataStream;
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
+use futures::StreamExt;
 use serde::Serialize;
 use temps_builder::{BuildError, UPLOAD_BYTES_MAX};
 use utoipa::ToSchema;
@@ -15,6 +17,8 @@ use crate::context::Shared;
 
 /// How long an upload may take.
 pub const UPLOAD_TIMEOUT: Duration = Duration::from_secs(3_600);
+/// How long the rest of a body is read that is refused.
+const SKIP_WITHIN: Duration = Duration::from_secs(10);
 /// What is taken.
 const ARCHIVES: [&str; 4] =
     ["application/gzip", "application/zstd", "application/x-gzip", "application/octet-stream"];
@@ -47,15 +51,26 @@ pub(crate) async fn receive(
         });
     }
     let _slot = context.stream_slot()?;
-    let stream = request.into_body().into_data_stream();
-    let receiving = context.builder.uploads().receive(stream, UPLOAD_BYTES_MAX);
+    let mut stream = request.into_body().into_data_stream();
+    let receiving = context.builder.uploads().receive(&mut stream, UPLOAD_BYTES_MAX);
     let received = tokio::time::timeout(UPLOAD_TIMEOUT, receiving).await;
-    let upload = received.map_err(|_| ApiError::BodyInterrupted)?.map_err(refused)?;
+    let received = received.map_err(|_| ApiError::BodyInterrupted)?;
+    if received.is_err() {
+        skip(stream).await;
+    }
+    let upload = received.map_err(refused)?;
     let out = UploadOut { digest: upload.digest, bytes: upload.bytes };
     Ok((StatusCode::CREATED, Out(out)))
 }
 
-fn refused(error: BuildError) -> ApiError {
+/// Reads the rest of a body that is of no use: a client that cannot send on may never read why.
+async fn skip(mut body: BodyDataStream) {
+    let rest = async { while let Some(Ok(_)) = body.next().await {} };
+    // Who sends for longer finds the connection closed.
+    let _ = tokio::time::timeout(SKIP_WITHIN, rest).await;
+}
+
+pub(crate) fn refused(error: BuildError) -> ApiError {
     match error {
         BuildError::UploadTooLarge { max } => ApiError::BodyTooLarge { max },
         BuildError::UploadInterrupted { .. } => ApiError::BodyInterrupted,

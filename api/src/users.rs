@@ -90,7 +90,7 @@ pub(crate) fn check_email(email: &str) -> Result<(), ApiError> {
     let plain = !email.contains(|c: char| c.is_whitespace() || c.is_control());
     match parts.is_some() && plain && email.len() <= EMAIL_BYTES_MAX {
         true => Ok(()),
-        false => Err(ApiError::invalid("email", "this is not an e-mail address")),
+        false => Err(ApiError::invalid("email", "this is no e-mail address")),
     }
 }
 

@@ -19,6 +19,16 @@ use crate::{ApiError, ids};
 /// The longest value, in octets.
 pub const VALUE_BYTES_MAX: usize = 64 << 10;
 
+/// What Temps itself tells every app, whatever was set: `PORT` is where the edge asks for it.
+pub const RESERVED_VARIABLES: [&str; 6] = [
+    "PORT",
+    "TEMPS_API_URL",
+    "TEMPS_INTERNAL_DOMAIN",
+    "TEMPS_PROJECT_ID",
+    "TEMPS_ENVIRONMENT_ID",
+    "TEMPS_DEPLOYMENT_ID",
+];
+
 /// The variables of an environment.
 #[derive(Serialize, ToSchema)]
 pub struct Variables {
@@ -93,7 +103,8 @@ pub(crate) async fn list(
     Ok(Out(shown(&context.cluster, &state, environment.id)?))
 }
 
-/// Sets variables; the next deployment gets them.
+/// Sets variables; the next deployment gets them. `PORT` and what else Temps tells every app itself cannot be set: the
+/// port belongs into `temps.json`.
 #[utoipa::path(
     put, path = "/api/projects/{p}/environments/{e}/env-vars", tag = "variables",
     request_body = VariablesIn, responses((status = 200, body = Variables))
@@ -127,6 +138,9 @@ fn seal(
     place: usize,
     VariableIn { name, value, secret }: VariableIn,
 ) -> Result<(VariableName, Variable), ApiError> {
+    if RESERVED_VARIABLES.contains(&name.as_str()) {
+        return Err(ApiError::ReservedVariable { place, name });
+    }
     let refuse = |why| Err(ApiError::invalid(format!("variables[{place}].value"), why));
     if value.len() > VALUE_BYTES_MAX {
         return refuse("this is longer than the 64 KiB a value may have");

@@ -65,6 +65,17 @@ async fn run(folder: &Path, arguments: &[&str]) -> Output {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_push_to_a_project_that_is_not_there_says_how_to_make_it() {
+    let node = TestNode::start().await;
+    let folder = site(&node, "anybody", &node.key);
+    let refused = run(folder.path(), &["push", "temps", "main"]).await;
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success());
+    assert!(told.contains("remote: there is no project shop"), "{told}");
+    assert!(told.contains("remote: temps projects create shop"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_push_is_deployed_and_the_pusher_sees_how_it_goes() {
     let node = TestNode::start().await;
     node.create_project("shop").await;

@@ -84,6 +84,25 @@ async fn tokens_are_shown_once_listed_and_deleted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_retry_makes_no_second_token() {
+    let (_, one, two) = two().await;
+    let post = |node: &TestNode, key: &str| {
+        let request = node.admin(Method::POST, "/api/nodes/tokens").json(&json!({}));
+        read(request.header("idempotency-key", key))
+    };
+    let before = one.get("/api/nodes/tokens").await.ok()["items"].as_array().unwrap().len();
+    let made = post(&one, "k1").await.ok();
+    for node in [&one, &two] {
+        let problem = post(node, "k1").await.problem(409, "token_made_before");
+        assert!(problem["hint"].as_str().unwrap().contains("temps nodes tokens delete"));
+    }
+    let listed = one.get("/api/nodes/tokens").await.ok()["items"].clone();
+    let ids: Vec<_> = listed.as_array().unwrap().iter().map(|token| &token["id"]).collect();
+    assert_eq!((ids.len(), ids.last()), (before + 1, Some(&&made["id"])), "{listed}");
+    assert_ne!(post(&one, "k2").await.ok()["id"], made["id"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn both_nodes_answer_for_the_cluster() {
     let (_, one, two) = two().await;
     two.create_project("shop").await;
@@ -106,6 +125,7 @@ async fn both_nodes_answer_for_the_cluster() {
         assert_eq!(nodes[0]["leader"], true, "{status}");
         if nodes.iter().all(|node| node["applied_index"].is_u64() && node["standing"] == "ready") {
             assert!(nodes.iter().all(|node| node["lag"].is_u64()), "{status}");
+            assert!(nodes.iter().all(|node| node["engine_problem"].is_string()), "{status}");
             break;
         }
         assert!(Instant::now() < deadline, "{status}");

@@ -351,7 +351,12 @@ async fn the_node_tells_how_it_is() {
     assert_eq!(health, json!({"status": "ok", "quorum": true}));
     assert_eq!(read(node.anonymous(Method::GET, "/readyz")).await.status, 503, "no routes yet");
     node.edge.send_replace(1);
-    assert_eq!(read(node.anonymous(Method::GET, "/readyz")).await.status, 200);
+    let ready = read(node.anonymous(Method::GET, "/readyz")).await.ok();
+    assert_eq!(ready["status"], "ok", "an engine that is away keeps no traffic away");
+    let warning = ready["warnings"][0].as_str().unwrap();
+    assert!(warning.contains("container engine does not answer"), "{ready}");
+    let problem = status["nodes"][0]["engine_problem"].as_str().unwrap();
+    assert!(problem.contains("/nonexistent/docker.sock"), "{problem}");
     let metrics = read(node.anonymous(Method::GET, "/metrics")).await.text;
     for line in [
         "temps_raft_leader 1",

@@ -15,7 +15,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
 use crate::desk::Desk;
-use crate::limits::{BIND_PAUSE, UPSTREAMS_MAX};
+use crate::limits::{BIND_FAILURES, BIND_PAUSE, UPSTREAMS_MAX};
 use crate::resolv_conf::{self, Upstreams};
 use crate::{tcp, udp};
 
@@ -97,16 +97,22 @@ impl Counter {
             return pending().await;
         };
         let address = SocketAddr::new(gateway.addr().into(), self.port);
-        let mut told = false;
+        let mut failures = 0;
         loop {
             match bind(address).await {
-                Ok(sockets) => self.serve(gateway, sockets).await,
-                Err(error) if !std::mem::replace(&mut told, true) => {
-                    warn!(%address, %error, "containers find no apps by their internal names: the node's resolver cannot listen, perhaps because another program does; it is tried again");
+                Ok(sockets) => {
+                    self.serve(gateway, sockets).await;
+                    failures = 0;
                 }
-                Err(_) => {}
+                Err(error) => {
+                    failures += 1;
+                    // A process that this one follows lets go in a moment.
+                    if failures == BIND_FAILURES {
+                        warn!(%address, %error, "containers find no apps by their internal names: the node's resolver cannot listen, perhaps because another program does; it is tried again");
+                        self.tell.send_replace(Some(vec![]));
+                    }
+                }
             }
-            self.tell.send_replace(Some(vec![]));
             sleep(BIND_PAUSE).await;
         }
     }

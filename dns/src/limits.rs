@@ -29,6 +29,8 @@ pub(crate) const TTL_SECONDS: u32 = 5;
 /// How often the machine's configuration is read.
 pub(crate) const REREAD_PAUSE: Duration = Duration::from_secs(5);
 /// How long to wait before an address is tried again that could not be had, or a socket that failed.
-pub(crate) const BIND_PAUSE: Duration = Duration::from_secs(5);
+pub(crate) const BIND_PAUSE: Duration = Duration::from_millis(500);
+/// How often that fails before containers are told to ask others.
+pub(crate) const BIND_FAILURES: u32 = 4;
 /// How long to wait after a failure to receive.
 pub(crate) const RECEIVE_PAUSE: Duration = Duration::from_millis(100);

@@ -1,6 +1,6 @@
 //! The HTTP client of the API: paths, retries, problems as errors, streams of lines.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::{Stream, StreamExt, TryStreamExt};
 use reqwest::header::{self, HeaderMap};
@@ -9,8 +9,11 @@ use serde_json::Value;
 use tokio_util::codec::{FramedRead, LinesCodec};
 use tokio_util::io::StreamReader;
 
-use crate::error::CliError;
+use crate::addresses::Addresses;
+use crate::attempts::{Attempts, Next, Silence};
+use crate::error::{CliError, innermost};
 use crate::output::Output;
+use crate::patience::Patience;
 use crate::problem::Problem;
 
 /// How long a connection may take to come about.
@@ -19,15 +22,6 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 /// How long an upload may take.
 const UPLOAD_WITHIN: Duration = Duration::from_secs(3_600);
-/// How often a request is sent at most.
-const ATTEMPTS_MAX: u32 = 4;
-/// The pause before the second attempt; it doubles.
-const PAUSE_FIRST: Duration = Duration::from_millis(150);
-/// How long a cluster without quorum is asked again when nobody says, and at most.
-const QUORUM_WITHIN: Duration = Duration::from_secs(30);
-const QUORUM_WITHIN_MAX: Duration = Duration::from_secs(3_600);
-/// The pause before it is asked again.
-const QUORUM_PAUSE: Duration = Duration::from_secs(1);
 /// The longest line of a stream, in octets.
 const LINE_BYTES_MAX: usize = 4 << 20;
 /// How many items a page of a list holds.
@@ -41,11 +35,11 @@ enum Credentials {
     Session { cookie: String, csrf_token: String },
 }
 
-/// A client of one node's API.
+/// A client of one cluster's API. It goes on with another node where one does not answer.
 #[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
-    url: String,
+    addresses: Addresses,
     credentials: Credentials,
     /// Where waiting is told of, if anywhere.
     output: Option<Output>,
@@ -79,19 +73,24 @@ impl<'a> Call<'a> {
 
 impl Client {
     /// A client that nobody has logged in to.
-    pub fn anonymous(url: &str) -> Self {
+    pub fn anonymous(addresses: Addresses) -> Self {
         let http = reqwest::Client::builder()
             .connect_timeout(CONNECT_WITHIN)
             .user_agent(concat!("temps/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .expect("the settings are constants, and main installed the TLS provider");
-        Self { http, url: url.into(), credentials: Credentials::Nobody, output: None }
+        Self { http, addresses, credentials: Credentials::Nobody, output: None }
     }
 
     /// A client with an API key.
-    pub fn with_key(url: &str, key: String) -> Self {
-        Self { credentials: Credentials::Key(key), ..Self::anonymous(url) }
+    pub fn with_key(addresses: Addresses, key: String) -> Self {
+        Self { credentials: Credentials::Key(key), ..Self::anonymous(addresses) }
+    }
+
+    /// The same client, which asks the first node only, for what is meant for one.
+    pub fn of_one_node(self) -> Self {
+        Self { addresses: self.addresses.first(), ..self }
     }
 
     /// The same client, which tells people when it waits.
@@ -117,9 +116,9 @@ impl Client {
         }
     }
 
-    /// The API's address.
+    /// The address that is asked now: the one that answered last, once one has.
     pub fn url(&self) -> &str {
-        &self.url
+        self.addresses.asked()
     }
 
     /// Reads a resource.
@@ -196,7 +195,7 @@ impl Client {
     ) -> Result<impl Stream<Item = Result<Value, CliError>> + Unpin + use<>, CliError> {
         let response = self.send(&Call { query, ..Call::new(Method::GET, path) }).await?;
         let response = self.accepted(response).await?;
-        let url = format!("{}{path}", self.url);
+        let url = format!("{}{path}", self.url());
         let bytes = response.bytes_stream().map_err(std::io::Error::other);
         let lines = FramedRead::new(
             StreamReader::new(bytes),
@@ -205,7 +204,7 @@ impl Client {
         Ok(Box::pin(lines.filter_map(move |line| std::future::ready(read_line(&url, line)))))
     }
 
-    /// Sends an archive; `body` makes its stream afresh for every attempt.
+    /// Sends a file; `body` makes its stream afresh for every attempt.
     pub async fn upload(
         &self,
         path: &str,
@@ -213,23 +212,17 @@ impl Client {
         body: impl Fn() -> Result<Body, CliError>,
     ) -> Result<Answer, CliError> {
         let key = fresh_key();
-        let mut pause = PAUSE_FIRST;
-        for attempt in 1.. {
-            let request = self.authenticated(self.http.post(format!("{}{path}", self.url)));
-            let request = request
+        let request = |url: &str| {
+            let request = self.authenticated(self.http.post(format!("{url}{path}")));
+            Ok(request
                 .timeout(UPLOAD_WITHIN)
-                .header(header::CONTENT_TYPE, "application/gzip")
+                .header(header::CONTENT_TYPE, "application/octet-stream")
                 .header(header::CONTENT_LENGTH, bytes)
                 .header("idempotency-key", &key)
-                .body(body()?);
-            match request.send().await {
-                Ok(response) => return self.answer(response).await,
-                Err(_) if attempt < ATTEMPTS_MAX => tokio::time::sleep(pause).await,
-                Err(source) => return Err(self.unreachable(source)),
-            }
-            pause *= 2;
-        }
-        unreachable!("the last attempt returns")
+                .body(body()?))
+        };
+        let response = self.reach(true, request).await?;
+        self.answer(response).await
     }
 
     /// Opens a two-way connection (RFC 9110 §7.8) with the headers that ask for it.
@@ -239,8 +232,12 @@ impl Client {
         query: &[(&str, String)],
         headers: HeaderMap,
     ) -> Result<reqwest::Upgraded, CliError> {
-        let request = self.http.get(format!("{}{path}", self.url)).query(query).headers(headers);
-        let response = self.authenticated(request).send().await.map_err(|e| self.unreachable(e))?;
+        let request = |url: &str| {
+            let request = self.http.get(format!("{url}{path}")).query(query);
+            Ok(self.authenticated(request.headers(headers.clone())))
+        };
+        // What it opens may do something, so that it is not asked for twice.
+        let response = self.reach(false, request).await?;
         if response.status().as_u16() == 101 {
             return response.upgrade().await.map_err(|source| self.unreachable(source));
         }
@@ -253,7 +250,8 @@ impl Client {
         let key = (call.method == Method::POST).then(fresh_key);
         let mut patience = Patience::begin();
         loop {
-            let response = self.reach(call, key.as_deref()).await?;
+            let request = |url: &str| Ok(self.request(url, call, key.as_deref()));
+            let response = self.reach(call.method == Method::GET || key.is_some(), request).await?;
             if !matches!(response.status().as_u16(), 503 | 504) {
                 return Ok(response);
             }
@@ -263,6 +261,8 @@ impl Client {
             if !(problem.is_no_quorum() || unknown) || !patience.wait(self.output.as_ref()).await {
                 return Err(CliError::Refused(Box::new(problem)));
             }
+            // A node that is cut off from the others is not the cluster.
+            self.addresses.ask_next();
         }
     }
 
@@ -271,29 +271,41 @@ impl Client {
         self.answer(response).await
     }
 
-    /// Sends a request until it is answered, as often as is safe.
-    async fn reach(&self, call: &Call<'_>, key: Option<&str>) -> Result<Response, CliError> {
-        let repeatable = call.method == Method::GET || key.is_some();
-        let mut pause = PAUSE_FIRST;
-        let mut attempt = 1;
+    /// Sends a request until a node answers it, as often as is safe. What is not `repeatable` is sent once.
+    async fn reach(
+        &self,
+        repeatable: bool,
+        request: impl Fn(&str) -> Result<RequestBuilder, CliError>,
+    ) -> Result<Response, CliError> {
+        let mut attempts = Attempts::new(self.addresses.count(), repeatable);
         loop {
-            let error = match self.request(call, key).send().await {
+            let error = match request(self.url())?.send().await {
                 Ok(response) => return Ok(response),
                 Err(error) => error,
             };
-            // A connection that never came about carried nothing, so that anything may be sent again.
-            if attempt >= ATTEMPTS_MAX || error.is_timeout() || !(repeatable || error.is_connect())
-            {
-                return Err(self.unreachable(error));
+            let silence = Silence { unsent: error.is_connect(), late: error.is_timeout() };
+            match attempts.after(silence) {
+                Next::Elsewhere => self.go_elsewhere(&error),
+                Next::Again(pause) => {
+                    tokio::time::sleep(pause).await;
+                    self.addresses.ask_next();
+                }
+                Next::GiveUp => return Err(self.unanswered(error)),
             }
-            tokio::time::sleep(pause).await;
-            pause *= 2;
-            attempt += 1;
         }
     }
 
-    fn request(&self, call: &Call<'_>, key: Option<&str>) -> RequestBuilder {
-        let url = format!("{}{}", self.url, call.path);
+    fn go_elsewhere(&self, error: &reqwest::Error) {
+        let silent = self.url();
+        let next = self.addresses.ask_next();
+        if let Some(output) = &self.output {
+            let why = innermost(error);
+            output.note(&format!("{silent} does not answer ({why}); asking {next}…"));
+        }
+    }
+
+    fn request(&self, url: &str, call: &Call<'_>, key: Option<&str>) -> RequestBuilder {
+        let url = format!("{url}{}", call.path);
         let mut request = self.http.request(call.method.clone(), url).query(call.query);
         if !is_stream(call) {
             request = request.timeout(ANSWER_WITHIN);
@@ -351,39 +363,20 @@ impl Client {
     }
 
     fn unreachable(&self, source: reqwest::Error) -> CliError {
-        CliError::Unreachable { url: self.url.clone(), source: source.without_url() }
+        CliError::Unreachable { url: self.url().into(), source: source.without_url() }
+    }
+
+    /// Nobody took the request, at whichever address; or somebody took it and said nothing.
+    fn unanswered(&self, source: reqwest::Error) -> CliError {
+        if !source.is_connect() {
+            return self.unreachable(source);
+        }
+        let url = self.addresses.all().join(", ");
+        CliError::Unreachable { url, source: source.without_url() }
     }
 
     fn unreadable(&self, why: &str) -> CliError {
-        CliError::Unreadable { url: self.url.clone(), why: why.into() }
-    }
-}
-
-/// How long a cluster without quorum is asked again.
-struct Patience {
-    until: Instant,
-    told: bool,
-}
-
-impl Patience {
-    fn begin() -> Self {
-        let seconds = std::env::var("TEMPS_QUORUM_WAIT").ok().and_then(|text| text.parse().ok());
-        let within = seconds.map_or(QUORUM_WITHIN, Duration::from_secs);
-        Self { until: Instant::now() + within.min(QUORUM_WITHIN_MAX), told: false }
-    }
-
-    /// Waits for the next try, and says so once; `false` when there is none.
-    async fn wait(&mut self, output: Option<&Output>) -> bool {
-        let left = self.until.saturating_duration_since(Instant::now());
-        if left < QUORUM_PAUSE {
-            return false;
-        }
-        if let (false, Some(output)) = (std::mem::replace(&mut self.told, true), output) {
-            let seconds = left.as_secs_f64().ceil();
-            output.note(&format!("no quorum; trying again for up to {seconds} s…"));
-        }
-        tokio::time::sleep(QUORUM_PAUSE).await;
-        true
+        CliError::Unreadable { url: self.url().into(), why: why.into() }
     }
 }
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::addresses::Addresses;
 use crate::error::CliError;
 
 /// Everything that `temps login` remembers.
@@ -29,6 +30,9 @@ pub struct Login {
     pub key: String,
     /// The key's id, to delete it with.
     pub key_id: String,
+    /// Where other nodes of the cluster answer, for when the one that the login is known by does not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<String>,
 }
 
 impl std::fmt::Debug for Login {
@@ -67,6 +71,24 @@ impl ConfigFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
             Err(error) => Err(CliError::file("read", path)(error)),
         }
+    }
+
+    /// The address that the login of any of these addresses is known by, and the login.
+    pub fn login(&self, addresses: &Addresses) -> Option<(&String, &Login)> {
+        let of = |url: &String| {
+            self.contexts
+                .get_key_value(url)
+                .or_else(|| self.contexts.iter().find(|(_, login)| login.others.contains(url)))
+        };
+        addresses.all().iter().find_map(of)
+    }
+
+    /// The addresses of the last login, if there is one.
+    pub fn addresses(&self) -> Result<Option<Addresses>, CliError> {
+        let Some(current) = &self.current else { return Ok(None) };
+        let others = self.contexts.get(current).map(|login| login.others.as_slice());
+        let all = std::slice::from_ref(current).iter().chain(others.unwrap_or_default());
+        Addresses::read(&all.map(String::as_str).collect::<Vec<_>>().join(",")).map(Some)
     }
 
     /// Writes the file at once or not at all, for this user's eyes only.
@@ -119,12 +141,42 @@ mod tests {
         let path = folder.path().join("temps").join("config.json");
         assert_eq!(ConfigFile::load(&path).unwrap(), ConfigFile::default());
         let mut config = ConfigFile { current: Some("http://a".into()), ..Default::default() };
-        let login = Login { email: "a@b".into(), key: "tk_1".into(), key_id: "key_1".into() };
+        let login = Login {
+            email: "a@b".into(),
+            key: "tk_1".into(),
+            key_id: "key_1".into(),
+            others: vec![],
+        };
         config.contexts.insert("http://a".into(), login);
         config.save(&path).unwrap();
         assert_eq!(ConfigFile::load(&path).unwrap(), config);
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert!(!format!("{config:?}").contains("tk_1"));
+    }
+
+    #[test]
+    fn a_login_is_good_at_every_address_of_its_cluster() {
+        let login = |key_id: &str, others: &[&str]| Login {
+            email: "a@b".into(),
+            key: "tk_1".into(),
+            key_id: key_id.into(),
+            others: others.iter().map(ToString::to_string).collect(),
+        };
+        let contexts = [
+            ("http://a".to_string(), login("1", &["http://b", "http://c"])),
+            ("http://b".to_string(), login("2", &[])),
+        ];
+        let config = ConfigFile { current: Some("http://a".into()), contexts: contexts.into() };
+        let key_of = |text: &str| {
+            let addresses = Addresses::read(text).unwrap();
+            config.login(&addresses).map(|(_, login)| login.key_id.as_str())
+        };
+        assert_eq!(key_of("http://c"), Some("1"));
+        assert_eq!(key_of("http://b"), Some("2"), "its own login comes first");
+        assert_eq!(key_of("http://x,http://c"), Some("1"));
+        assert_eq!(key_of("http://x"), None);
+        let all = config.addresses().unwrap().unwrap();
+        assert_eq!(all.all(), ["http://a", "http://b", "http://c"]);
     }
 
     #[test]

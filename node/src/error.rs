@@ -216,7 +216,15 @@ fn refusal(problem: &Problem) -> String {
 
 fn failure(deployment: &Deployment) -> (String, String) {
     match &deployment.failure {
-        Some(failure) => (format!("{} ({})", failure.message, failure.code), failure.hint.clone()),
+        Some(failure) => {
+            let Deployment { number, project_name, .. } = deployment;
+            let log = match failure.log_tail.is_empty() {
+                true => format!("`temps logs --build {number} -p {project_name}`"),
+                false => "the lines above".into(),
+            };
+            let hint = failure.hint.replace("the log below", &log);
+            (format!("{} ({})", failure.message, failure.code), hint)
+        }
         None => (
             deployment.reason.clone().unwrap_or_else(|| "it was called off".into()),
             "temps deployments list".into(),
@@ -237,7 +245,7 @@ fn unreachable(url: &str, source: &reqwest::Error) -> (String, String) {
 }
 
 /// The cause at the bottom, which is the one that people can act on.
-fn innermost(error: &dyn std::error::Error) -> String {
+pub fn innermost(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(source) = cause.source() {
         cause = source;
@@ -285,5 +293,17 @@ mod tests {
         assert_eq!(what, "deployment 7 of shop failed");
         assert_eq!(why, "npm ended with 1 (build_failed)");
         assert_eq!(next, "npm run build");
+    }
+
+    #[test]
+    fn a_hint_names_the_log_where_it_is() {
+        let next = |tail: Value| {
+            let failure = json!({"hint": "read the log below; it tells", "log_tail": tail});
+            let deployment = json!({"number": 7, "project_name": "shop", "failure": failure});
+            let deployment = Box::new(serde_json::from_value(deployment).unwrap());
+            CliError::DeployFailed { deployment, live: None }.advice().next
+        };
+        assert_eq!(next(json!(["x"])), "read the lines above; it tells");
+        assert_eq!(next(json!([])), "read `temps logs --build 7 -p shop`; it tells");
     }
 }

@@ -4,6 +4,8 @@
 
 #![forbid(unsafe_code)]
 
+mod addresses;
+mod attempts;
 mod banner;
 mod cli;
 mod client;
@@ -23,16 +25,22 @@ mod node;
 mod node_config;
 mod output;
 mod pack;
+mod parts;
+mod patience;
 mod peers;
+mod ports;
 mod problem;
 mod record;
 mod removal;
 mod revision;
+mod roll;
 mod serve_error;
+mod service;
 mod signals;
 mod steps;
 mod table;
 mod terminal;
+mod upgrade;
 mod view;
 mod when;
 

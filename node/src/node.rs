@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,79 +13,100 @@ use prometheus_client::registry::Registry;
 use temps_api::{Api, ApiConfig, ApiHandle, LocalRegistry, OtherNodes, ensure_admin};
 use temps_builder::{BaseImages, Builder, Engine};
 use temps_dns::{Dns, DnsConfig};
-use temps_mesh::Incoming;
-use temps_proxy::{Edge, EdgeConfig, EdgeHandle, INNER_PORT, Inner};
+use temps_mesh::{Incoming, MeshError};
+use temps_proxy::{Edge, EdgeConfig, INNER_PORT, Inner};
 use temps_raft::{Cluster, Config, PeerConfig};
 use temps_scheduler::{Network, Scheduler, SchedulerConfig};
 use temps_state::Node;
-use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::info;
 
 use crate::banner::{Banner, reachable};
 use crate::housekeeping;
 use crate::joining::Joining;
 use crate::machine;
 use crate::node_config::{Admin, NodeConfig};
+use crate::parts::{ApiTask, Parts, is_alone};
 use crate::peers::{Desk, Peers};
+use crate::ports;
 use crate::record;
-use crate::removal;
 use crate::serve_error::ServeError;
+use crate::service;
 use crate::signals::Signals;
+use crate::upgrade::Upgrader;
+use crate::upgrade::handover::{Predecessor, Sockets};
 
-/// How long API requests under way may take to end; streams that are followed are cut then.
-const API_DRAIN_WITHIN: Duration = Duration::from_secs(3);
-/// How long requests to apps may take to end.
-const EDGE_DRAIN_WITHIN: Duration = Duration::from_secs(15);
-/// How long the scheduler may take to leave off; containers run on.
-const SCHEDULER_STOP_WITHIN: Duration = Duration::from_secs(5);
-/// How long another node may take to take the lead.
-const HAND_OVER_WITHIN: Duration = Duration::from_secs(3);
-/// How long writing everything to disk may take.
-const CLUSTER_STOP_WITHIN: Duration = Duration::from_secs(10);
+/// How long a process that follows another may take to find the cluster, and the pause between two tries.
+const CLUSTER_WITHIN: Duration = Duration::from_secs(30);
+const CLUSTER_PAUSE: Duration = Duration::from_millis(100);
+/// How long the port for streams of other nodes may still be taken.
+const PEER_PORT_WITHIN: Duration = Duration::from_secs(1);
 
-/// Runs a node until a signal, a failure or the cluster ends it; joins before, where that is asked for.
+/// Runs a node until a signal, a failure, the cluster or a newer program ends it; joins before, where that is asked for.
 pub async fn run(config: NodeConfig, joining: Option<Joining>) -> Result<(), ServeError> {
-    let started = Instant::now();
     let mut signals = Signals::catch().map_err(ServeError::Threads)?;
-
     // Everything that can be wrong outside is found out before anything is changed.
     check_data_dir(&config.data_dir)?;
-    let api_listener = claim_ports(&config)?;
-    if let Some(joining) = &joining {
-        tokio::select! {
-            joined = joining.join(&config) => joined.map_err(ServeError::Join)?,
-            _ = signals.next() => return Ok(()),
+    let (predecessor, sockets) = match Predecessor::find().map_err(ServeError::TakeOver)? {
+        Some((predecessor, sockets)) => (Some(predecessor), sockets),
+        None => (None, ports::claim(&config)?),
+    };
+    let installed = predecessor.as_ref().map(|predecessor| predecessor.installed.clone());
+    let starting = async {
+        let parts = start(&config, joining, sockets, installed).await?;
+        if predecessor.is_some() {
+            await_cluster(&parts.cluster).await?;
+            parts.peers.greet(&parts.cluster.state(), parts.cluster.node_id()).await;
+        }
+        Ok(parts)
+    };
+    let parts = tokio::select! {
+        started = starting => started,
+        _ = signals.next() => return Ok(()),
+    };
+    match (parts, predecessor) {
+        (Ok(parts), None) => {
+            service::tell_ready();
+            parts.run(signals).await
+        }
+        (Ok(parts), Some(predecessor)) => {
+            predecessor.tell_ready().map_err(ServeError::TakeOver)?;
+            parts.run(signals).await
+        }
+        (Err(error), None) => Err(error),
+        (Err(error), Some(predecessor)) => {
+            predecessor.tell_failed(&error.in_full());
+            Err(error)
         }
     }
+}
 
-    let cluster = Cluster::start(raft_config(&config)).await.map_err(ServeError::open)?;
-    let first_password = ensure_first_admin(&cluster, &config.admin).await?;
-    let peer = cluster.peer_listen_addr().unwrap_or(config.peer);
-    let edge = Edge::bind(edge_config(&config, &cluster)).map_err(ServeError::Edge)?;
-    let (http, https) = (edge.http_addr(), edge.https_addr());
-    let facts = Node {
-        address: record::address(&config, peer),
-        key: cluster.fingerprint().unwrap_or_default(),
-        http_port: Some(http.port()),
-        https_port: https.map(|address| address.port()),
-        ..record::facts(&config)
-    };
+/// Builds every part, in the order in which they need each other.
+async fn start(
+    config: &NodeConfig,
+    joining: Option<Joining>,
+    sockets: Sockets,
+    installed: Option<PathBuf>,
+) -> Result<Parts, ServeError> {
+    let began = Instant::now();
+    if let Some(joining) = &joining {
+        joining.join(config).await.map_err(ServeError::Join)?;
+    }
+    let kept = sockets.try_clone().map_err(ServeError::Api)?;
+    let Sockets { edge, api: api_listener } = sockets;
     let stop = CancellationToken::new();
-    record_node(&cluster, facts, joining, &stop).await?;
-    let (peers, incoming) = bind_peers(&cluster, peer)?;
 
-    let engine = Engine::on_socket(&config.docker_socket);
-    let builder = Builder::open(&config.data_dir, engine.clone())
-        .map_err(ServeError::Builder)?
-        .with_base_images(BaseImages::by(config.base_images.clone()))
-        .with_peers(Arc::new(OtherNodes::over(Arc::new(peers.clone()))));
-    let registry = LocalRegistry::bind(&config.data_dir).await.map_err(ServeError::Registry)?;
-    let builder = builder.with_registry(registry.own());
-    tokio::spawn(registry.serve(builder.clone(), cluster.clone(), stop.clone()));
+    let cluster = Cluster::start(raft_config(config)).await.map_err(ServeError::open)?;
+    let first_password = ensure_first_admin(&cluster, &config.admin).await?;
+    let edge = Edge::on(edge_config(config, &cluster), edge).map_err(ServeError::Edge)?;
+    record_node(&cluster, facts(config, &cluster, &edge), joining, &stop).await?;
+    let (peers, incoming) = bind_peers(&cluster, peer_port(config, &cluster)).await?;
+
     let api_address = api_listener.local_addr().map_err(ServeError::Api)?;
     let banner = Banner::new(api_address, &config.data_dir, &config.admin.email, first_password);
+    let engine = Engine::on_socket(&config.docker_socket);
+    let builder = open_builder(config, &engine, &cluster, &peers, &stop).await?;
     let network = Network::default();
     let gateway = network.follow(engine.clone());
     let dns = Dns::start(DnsConfig::default(), cluster.watch(), gateway.clone());
@@ -97,11 +118,12 @@ pub async fn run(config: NodeConfig, joining: Option<Joining>) -> Result<(), Ser
         SchedulerConfig {
             data_dir: config.data_dir.clone(),
             api_url: banner.api_url.clone(),
-            edge: Some(reachable(http)),
+            edge: Some(reachable(edge.http_addr())),
         },
     );
     housekeeping::start(builder.clone(), cluster.clone(), stop.clone());
 
+    let (http, https) = (edge.http_addr(), edge.https_addr());
     let mut metrics = Registry::default();
     let edge = edge
         .with_reach(Arc::new(peers.clone()))
@@ -110,6 +132,9 @@ pub async fn run(config: NodeConfig, joining: Option<Joining>) -> Result<(), Ser
         .start(cluster.watch(), &mut metrics);
     cluster.tell_edge(edge.applied());
 
+    let installed =
+        installed.map_or_else(std::env::current_exe, Ok).map_err(ServeError::TakeOver)?;
+    let upgrader = Upgrader::new(builder.clone(), cluster.clone(), &config.data_dir, installed);
     let left = CancellationToken::new();
     let api = Api {
         cluster: cluster.clone(),
@@ -119,39 +144,74 @@ pub async fn run(config: NodeConfig, joining: Option<Joining>) -> Result<(), Ser
         metrics: Arc::new(metrics),
         nodes: Some(Arc::new(peers.clone())),
         left: left.clone(),
+        upgrades: Some(Arc::new(upgrader.clone())),
         config: ApiConfig {
             http_port: http.port(),
             https_port: https.map(|address| address.port()),
             data_dir: config.data_dir.clone(),
-            peer_address: peer_address(&config, peer),
+            peer_address: peer_address(config, peer_port(config, &cluster)),
         },
     };
     let api = api.handle();
     let desk =
         Desk { api: api.clone(), cluster: cluster.clone(), local: scheduler.local_endpoints() };
     tokio::spawn(desk.serve(incoming));
-    let mut api = serve_api(api, api_listener, stop.clone()).map_err(ServeError::Api)?;
+    let api = serve_api(api, api_listener, stop.clone()).map_err(ServeError::Api)?;
 
-    let domain = cluster.state().settings().preview_domain;
-    banner.print(&domain, http.port(), started.elapsed());
-    info!(node = %cluster.node_id(), api = %api_address, %http, %peer, "the node is ready");
+    banner.print(&cluster.state().settings().preview_domain, http.port(), began.elapsed());
+    info!(node = %cluster.node_id(), api = %api_address, %http, "the node is ready");
+    Ok(Parts { api, stop, left, sockets: kept, upgrader, edge, dns, scheduler, peers, cluster })
+}
 
-    let outcome = tokio::select! {
-        signal = signals.next() => {
-            info!(signal, "draining; a second signal ends the node at once");
-            Ok(())
+/// A process that follows another is of use only if it finds the cluster, unless the one before did not either.
+async fn await_cluster(cluster: &Cluster) -> Result<(), ServeError> {
+    let until = Instant::now() + CLUSTER_WITHIN;
+    while let Err(error) = cluster.read_latest().await {
+        if Instant::now() >= until {
+            return Err(ServeError::Unheard(error));
         }
-        failed = cluster.failed() => Err(ServeError::Failed(failed)),
-        ended = &mut api => Err(ServeError::Api(ended.map_or_else(io::Error::other, died))),
-        gone = gone(&cluster, &peers, &left) => gone,
-    };
-    signals.exit_at_next();
-    Parts { api, stop, edge, dns, scheduler, peers, cluster }.drain(outcome).await
+        sleep(CLUSTER_PAUSE).await;
+    }
+    Ok(())
 }
 
 fn raft_config(config: &NodeConfig) -> Config {
     let peer = PeerConfig { listen: config.peer, advertise: config.advertise };
     Config { data_dir: config.data_dir.clone(), peer: Some(peer) }
+}
+
+/// Where the node takes calls of others.
+fn peer_port(config: &NodeConfig, cluster: &Cluster) -> SocketAddr {
+    cluster.peer_listen_addr().unwrap_or(config.peer)
+}
+
+/// What the cluster is told of this node.
+fn facts(config: &NodeConfig, cluster: &Cluster, edge: &Edge) -> Node {
+    Node {
+        address: record::address(config, peer_port(config, cluster)),
+        key: cluster.fingerprint().unwrap_or_default(),
+        http_port: Some(edge.http_addr().port()),
+        https_port: edge.https_addr().map(|address| address.port()),
+        ..record::facts(config)
+    }
+}
+
+/// The builder, with the registry on loopback that its engine uses, and other nodes to ask.
+async fn open_builder(
+    config: &NodeConfig,
+    engine: &Engine,
+    cluster: &Cluster,
+    peers: &Peers,
+    stop: &CancellationToken,
+) -> Result<Builder, ServeError> {
+    let builder = Builder::open(&config.data_dir, engine.clone())
+        .map_err(ServeError::Builder)?
+        .with_base_images(BaseImages::by(config.base_images.clone()))
+        .with_peers(Arc::new(OtherNodes::over(Arc::new(peers.clone()))));
+    let registry = LocalRegistry::bind(&config.data_dir).await.map_err(ServeError::Registry)?;
+    let builder = builder.with_registry(registry.own());
+    tokio::spawn(registry.serve(builder.clone(), cluster.clone(), stop.clone()));
+    Ok(builder)
 }
 
 /// Makes the first admin of a cluster that this node is alone in; gives the password that was made. Any other cluster
@@ -165,11 +225,6 @@ async fn ensure_first_admin(
     }
     let Admin { email, password } = admin.clone();
     ensure_admin(cluster, &email, password).await.map_err(ServeError::Admin)
-}
-
-fn is_alone(cluster: &Cluster) -> bool {
-    let members = cluster.status().members;
-    members.len() == 1 && members[0].id == cluster.node_id()
 }
 
 /// Tells the cluster what this node is: at once where nobody else is asked, in its own time otherwise.
@@ -192,35 +247,26 @@ async fn record_node(
     Ok(())
 }
 
-fn bind_peers(cluster: &Cluster, peer: SocketAddr) -> Result<(Peers, Incoming), ServeError> {
-    let tls = cluster.peers().expect("the node was started with a peer port");
-    Peers::bind(peer, tls).map_err(ServeError::mesh)
+/// Takes the peer port for streams. The process before this one may have let go of it only just now.
+async fn bind_peers(cluster: &Cluster, peer: SocketAddr) -> Result<(Peers, Incoming), ServeError> {
+    let tls = || cluster.peers().expect("the node was started with a peer port");
+    let until = Instant::now() + PEER_PORT_WITHIN;
+    loop {
+        match Peers::bind(peer, tls()) {
+            Err(MeshError::Bind { source, .. })
+                if source.kind() == io::ErrorKind::AddrInUse && Instant::now() < until =>
+            {
+                sleep(CLUSTER_PAUSE).await;
+            }
+            bound => return bound.map_err(ServeError::mesh),
+        }
+    }
 }
 
 /// Where a new machine would reach this node, as far as this one knows.
 fn peer_address(config: &NodeConfig, listens: SocketAddr) -> Option<SocketAddr> {
     let outward = || Some(SocketAddr::new(machine::outward_address()?, listens.port()));
     record::address(config, listens).or_else(outward)
-}
-
-/// Resolves when this node does not belong to the cluster any more. It is an error unless it was meant to go.
-async fn gone(
-    cluster: &Cluster,
-    peers: &Peers,
-    left: &CancellationToken,
-) -> Result<(), ServeError> {
-    let orderly = tokio::select! {
-        drained = removal::removed(cluster) => drained,
-        () = removal::locked_out(cluster, peers) => false,
-        () = left.cancelled() => true,
-    };
-    match orderly {
-        true => {
-            info!("this node has left its cluster; its data folder is of no more use");
-            Ok(())
-        }
-        false => Err(ServeError::Removed),
-    }
 }
 
 /// Makes the data folder and a file in it, which is what every part of the node is about to do.
@@ -236,18 +282,6 @@ fn check_data_dir(path: &Path) -> Result<(), ServeError> {
         .map_err(|source| ServeError::DataDir { path: path.into(), source })
 }
 
-/// Makes sure that every port is free, and keeps the API's. The edge binds its own a moment later.
-fn claim_ports(config: &NodeConfig) -> Result<TcpListener, ServeError> {
-    let bind = |flag, address: SocketAddr| {
-        TcpListener::bind(address).map_err(|source| ServeError::Listen { flag, address, source })
-    };
-    let probes = config.listeners().filter(|(flag, _)| *flag != "api");
-    let held = probes.map(|(flag, address)| bind(flag, address)).collect::<Result<Vec<_>, _>>()?;
-    let api = bind("api", config.api);
-    drop(held);
-    api
-}
-
 fn edge_config(config: &NodeConfig, cluster: &Cluster) -> EdgeConfig {
     EdgeConfig {
         http: config.http,
@@ -257,8 +291,6 @@ fn edge_config(config: &NodeConfig, cluster: &Cluster) -> EdgeConfig {
     }
 }
 
-type ApiTask = JoinHandle<io::Result<()>>;
-
 fn serve_api(
     api: ApiHandle,
     listener: TcpListener,
@@ -267,62 +299,4 @@ fn serve_api(
     listener.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
     Ok(tokio::spawn(api.serve(listener, stop)))
-}
-
-fn died(ended: io::Result<()>) -> io::Error {
-    ended.err().unwrap_or_else(|| io::Error::other("it ended without being asked to"))
-}
-
-/// What ends with the node.
-struct Parts {
-    api: ApiTask,
-    stop: CancellationToken,
-    edge: EdgeHandle,
-    dns: Dns,
-    scheduler: Scheduler,
-    peers: Peers,
-    cluster: Cluster,
-}
-
-impl Parts {
-    /// Gives away the lead, then ends the parts in the reverse of the order in which they began, each within its time.
-    async fn drain(self, outcome: Result<(), ServeError>) -> Result<(), ServeError> {
-        let began = Instant::now();
-        self.hand_over().await;
-        let Self { api, stop, edge, dns, scheduler, peers, cluster } = self;
-        stop.cancel();
-        let abort = api.abort_handle();
-        if !api.is_finished() && timeout(API_DRAIN_WITHIN, api).await.is_err() {
-            warn!("cut API requests that did not end in time");
-            abort.abort();
-        }
-        edge.stop(EDGE_DRAIN_WITHIN).await;
-        drop(dns);
-        if timeout(SCHEDULER_STOP_WITHIN, scheduler.stop()).await.is_err() {
-            warn!("the scheduler did not leave off in time");
-        }
-        peers.stop().await;
-        let stopped = timeout(CLUSTER_STOP_WITHIN, cluster.stop()).await;
-        match &stopped {
-            Ok(Ok(())) => {
-                info!(seconds = began.elapsed().as_secs_f64(), "everything is written; bye");
-            }
-            Ok(Err(failure)) => error!(error = %failure, "not everything could be written"),
-            Err(_) => error!("writing everything took too long"),
-        }
-        outcome?;
-        stopped.unwrap_or(Ok(())).map_err(ServeError::Stop)
-    }
-
-    /// Others need not find out that their leader is gone.
-    async fn hand_over(&self) {
-        if is_alone(&self.cluster) || !*self.cluster.leading().borrow() {
-            return;
-        }
-        match timeout(HAND_OVER_WITHIN, self.cluster.hand_over()).await {
-            Ok(Ok(())) => info!("another node leads now"),
-            Ok(Err(error)) => warn!(%error, "nobody took the lead"),
-            Err(_) => warn!("nobody took the lead in time"),
-        }
-    }
 }

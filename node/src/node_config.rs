@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use temps_api::{ApiError, check_admin};
+
 use crate::logging::{LogFormat, LogLevel};
 
 /// Who may log in first when nobody says.
@@ -113,7 +115,7 @@ pub struct NodeConfig {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     /// A value that makes no sense.
-    #[error("--{flag} {value} is not a {kind}")]
+    #[error("--{flag} {value} is no {kind}")]
     Value {
         /// The flag.
         flag: &'static str,
@@ -136,6 +138,14 @@ pub enum ConfigError {
         /// The port.
         port: u16,
     },
+    /// The first admin cannot be made of what the environment says.
+    #[error("{variable} cannot be used for the first admin")]
+    Admin {
+        /// The variable.
+        variable: &'static str,
+        /// What is wrong with it. Passwords are not repeated.
+        why: String,
+    },
     /// Nobody knows where the data shall be.
     #[error("there is no place for the node's data")]
     NoDataDir,
@@ -153,6 +163,9 @@ impl ConfigError {
                 "their addresses overlap".into(),
                 format!("give --{second} another port than {port}"),
             ),
+            Self::Admin { variable, why } => {
+                (why.clone(), format!("set {variable} to another value, or unset it"))
+            }
             Self::NoDataDir => ("HOME is not set".into(), "temps serve --data-dir FOLDER".into()),
         }
     }
@@ -162,11 +175,10 @@ impl NodeConfig {
     /// Reads and checks every flag.
     pub fn read(args: ServeArgs, around: Surroundings) -> Result<Self, ConfigError> {
         let data_dir = args.data_dir.clone().filter(|path| !path.as_os_str().is_empty());
+        let data_dir = data_dir.or_else(|| default_data_dir(around.root, around.home));
         let name = args.name.unwrap_or(around.host_name);
         let config = Self {
-            data_dir: data_dir
-                .or_else(|| default_data_dir(around.root, around.home))
-                .ok_or(ConfigError::NoDataDir)?,
+            data_dir: folder(data_dir.ok_or(ConfigError::NoDataDir)?)?,
             http: address("http", &args.http, "0.0.0.0:80")?,
             https: match args.https.as_str() {
                 "off" => None,
@@ -181,7 +193,7 @@ impl NodeConfig {
             base_images: program(args.base_images)?,
             name: node_name(name)?,
             builds: !args.no_build,
-            admin: around.admin,
+            admin: admin(around.admin)?,
         };
         config.check_ports()?;
         Ok(config)
@@ -230,6 +242,37 @@ fn address(
         };
         ConfigError::Value { flag, value: text.into(), kind: "address", why: why.into(), example }
     })
+}
+
+/// A folder, or nothing yet.
+fn folder(path: PathBuf) -> Result<PathBuf, ConfigError> {
+    match path.exists() && !path.is_dir() {
+        false => Ok(path),
+        true => Err(ConfigError::Value {
+            flag: "data-dir",
+            value: path.display().to_string(),
+            kind: "folder",
+            why: "it is a file, and the node keeps its data in a folder".into(),
+            example: "/var/lib/temps",
+        }),
+    }
+}
+
+/// Somebody who could be made the first admin, whether or not there is one already.
+fn admin(admin: Admin) -> Result<Admin, ConfigError> {
+    let refused = |variable| {
+        move |error: ApiError| {
+            let why = match error {
+                ApiError::Invalid { why, .. } => why,
+                error => error.to_string(),
+            };
+            ConfigError::Admin { variable, why }
+        }
+    };
+    check_admin(&admin.email, None).map_err(refused("TEMPS_ADMIN_EMAIL"))?;
+    check_admin(&admin.email, admin.password.as_deref())
+        .map_err(refused("TEMPS_ADMIN_PASSWORD"))?;
+    Ok(admin)
 }
 
 /// A program that is there and may be run.
@@ -321,7 +364,8 @@ mod tests {
     }
 
     fn around(root: bool) -> Surroundings {
-        let admin = Admin { email: ADMIN_EMAIL_DEFAULT.into(), password: Some("hunter2".into()) };
+        let admin =
+            Admin { email: ADMIN_EMAIL_DEFAULT.into(), password: Some("hunter2hunter2".into()) };
         let home = Some("/home/u".into());
         Surroundings { root, home, host_name: "host".into(), admin }
     }
@@ -364,13 +408,30 @@ mod tests {
             ("docker-socket", "tcp://host:2375", "no absolute path"),
             ("name", "a b", "without blanks"),
             ("base-images", "/nonexistent/program", "No such file"),
+            ("data-dir", "/dev/null", "it is a file"),
         ] {
             let error = read(&[&format!("--{flag}"), value]).unwrap_err();
             let (reason, next) = error.advice();
-            assert!(error.to_string().contains(flag), "{error}");
+            assert!(error.to_string().contains(&format!("--{flag} {value} is no ")), "{error}");
             assert!(reason.contains(why), "{flag} {value}: {reason}");
             assert!(next.contains(&format!("--{flag}")), "{next}");
         }
+    }
+
+    #[test]
+    fn the_first_admin_is_checked_before_anything_is_opened() {
+        let refused = |email: &str, password: &str| {
+            let admin = Admin { email: email.into(), password: Some(password.into()) };
+            let around = Surroundings { admin, ..around(true) };
+            let error = NodeConfig::read(Line::parse_from(["temps"]).args, around).unwrap_err();
+            (error.to_string(), error.advice())
+        };
+        let (what, (why, next)) = refused("nobody", "a-long-password");
+        assert!(what.contains("TEMPS_ADMIN_EMAIL") && why.contains("no e-mail address"), "{why}");
+        assert!(next.contains("unset"), "{next}");
+        let (what, (why, _)) = refused("a@b", "hunter2");
+        assert!(what.contains("TEMPS_ADMIN_PASSWORD") && why.contains("8 characters"), "{why}");
+        assert!(!format!("{what}{why}").contains("hunter2"));
     }
 
     #[test]

@@ -67,8 +67,9 @@ impl Output {
         self.paint(DIM, text)
     }
 
-    /// A failure: what, why, what next; with `--json` a problem document on standard error.
-    pub fn failure(&self, error: &CliError) {
+    /// A failure: what, why, what next; with `--json` a problem document on standard error. `help` is what to try where
+    /// the error does not know.
+    pub fn failure(&self, error: &CliError, help: &str) {
         if matches!(error, CliError::OutputClosed) {
             return;
         }
@@ -82,7 +83,7 @@ impl Output {
             self.log_tail(deployment.failure.as_ref());
             self.note(&kept(*live));
         }
-        self.note_unless_empty("try", &next);
+        self.note_unless_empty("try", if next.is_empty() { help } else { &next });
     }
 
     fn note_unless_empty(&self, label: &str, text: &str) {

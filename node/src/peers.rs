@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures::StreamExt;
 use futures::future::BoxFuture;
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, ServerConfig};
@@ -17,7 +18,7 @@ use temps_mesh::{
 };
 use temps_proxy::{Duplex, LocalEndpoints, Reach};
 use temps_raft::{Cluster, PeerTls};
-use temps_state::{NodeId, Observed, ReplicaId};
+use temps_state::{NodeId, Observed, ReplicaId, State};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional_with_sizes};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -29,6 +30,8 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(1);
 /// A connection on which nothing moves for so long is over; it may take twice as long to find out. The edge at the
 /// other end is stricter.
 const IDLE_MAX: Duration = Duration::from_secs(3_600);
+/// How many nodes are connected to at once by a process that follows another.
+const GREETED_AT_ONCE: usize = 32;
 /// What is held of a connection on its way, each way, in octets.
 const BUFFER_BYTES: usize = 16 << 10;
 
@@ -45,9 +48,28 @@ impl Peers {
         Ok((Self { mesh }, incoming))
     }
 
+    /// Leaves the peer port to a successor; it is free on return. Streams go on over other connections; those under way
+    /// have up to `within` to end. See [`Mesh::step_aside`].
+    pub async fn step_aside(&self, within: Duration) -> Result<(), MeshError> {
+        self.mesh.step_aside(within).await
+    }
+
+    /// Lets streams end, and has other nodes open theirs to the successor. Returns after `within` at the latest.
+    pub async fn drain(&self, within: Duration) {
+        self.mesh.drain(within).await;
+    }
+
     /// Ends every stream.
     pub async fn stop(&self) {
         self.mesh.stop().await;
+    }
+
+    /// Connects to every other node, so that they open their streams to this process and not to the one before. Returns
+    /// once each has answered, or is not there.
+    pub async fn greet(&self, state: &State, here: NodeId) {
+        let others = state.nodes.keys().filter(|node| **node != here);
+        let asked = others.map(|node| self.admission(*node));
+        futures::stream::iter(asked).buffer_unordered(GREETED_AT_ONCE).count().await;
     }
 
     /// What another node says to this one's wish to connect; `None` when it says nothing.

@@ -71,20 +71,28 @@ impl Problem {
         }
     }
 
-    /// What to try next: the server's own hint, or the best guess from the status.
+    /// What to try next: the server's own hint, or the best guess from the status; empty where only the verb's own help
+    /// could say.
     pub fn next(&self) -> String {
         if let Some(hint) = self.hint.as_deref().filter(|hint| !hint.is_empty()) {
             return hint.into();
         }
         match self.status {
             401 => "temps login".into(),
-            403 => "ask an admin for the permission: temps users list".into(),
+            403 => {
+                "ask an admin for the permission; what an API key may do shows: temps apikeys list"
+                    .into()
+            }
             404 => "look at what is there: temps projects list, temps nodes list".into(),
-            409 | 412 => "look at what is there now, and try again".into(),
+            409 | 412 => {
+                "temps projects show, for what is there now; then the same command again".into()
+            }
             429 => "wait a minute, and try again".into(),
             _ if self.is_no_quorum() => "temps status".into(),
-            500.. => "try again; if it stays, look into the log of `temps serve`".into(),
-            _ => "temps --help".into(),
+            500.. => {
+                "temps status; if it stays, the log of `temps serve` on that node says more".into()
+            }
+            _ => String::new(),
         }
     }
 }
@@ -114,7 +122,7 @@ mod tests {
 
     #[test]
     fn every_status_has_a_next_step() {
-        for status in [0, 400, 401, 403, 404, 409, 412, 429, 500, 503] {
+        for status in [401, 403, 404, 409, 412, 429, 500, 503] {
             assert!(!Problem::read(status, b"").next().is_empty());
         }
     }

@@ -9,10 +9,11 @@ use temps_api::ApiError;
 use temps_builder::BuildError;
 use temps_mesh::MeshError;
 use temps_proxy::EdgeError;
-use temps_raft::{JoinError, ProposeError, RaftError};
+use temps_raft::{JoinError, ProposeError, RaftError, ReadError};
 
 use crate::error::Exit;
 use crate::node_config::ConfigError;
+use crate::upgrade::handover::Failed;
 
 /// Why a node does not start, or stops.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +77,15 @@ pub enum ServeError {
     /// The node can no longer keep what it acknowledges.
     #[error("the node stopped, because it can no longer keep what it acknowledges")]
     Failed(#[source] RaftError),
+    /// What the process before leaves cannot be taken, or be told of.
+    #[error("cannot take over from the process before")]
+    TakeOver(#[source] io::Error),
+    /// A process that follows another does not find the cluster.
+    #[error("the cluster is not found")]
+    Unheard(#[source] ReadError),
+    /// No process follows this one.
+    #[error("neither the new program nor the one before came up")]
+    Follow(#[source] Failed),
     /// Something could not be made durable at the end.
     #[error("the node stopped, but not everything was written")]
     Stop(#[source] RaftError),
@@ -125,6 +135,12 @@ impl ServeError {
             ),
             _ => (self.causes(), self.next().into()),
         }
+    }
+
+    /// What failed and why, on one line.
+    pub fn in_full(&self) -> String {
+        let (why, _) = self.advice();
+        if why.is_empty() { self.to_string() } else { format!("{self}: {why}") }
     }
 
     fn next(&self) -> &'static str {

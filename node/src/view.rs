@@ -259,6 +259,8 @@ pub struct Node {
     pub lag: Option<u64>,
     /// What its edge serves from.
     pub edge_applied_index: Option<u64>,
+    /// Why its container engine cannot be used.
+    pub engine_problem: Option<String>,
     /// How many replicas run there.
     pub replicas: u64,
     /// Whether it drains, and has nothing to wait for any more.
@@ -296,6 +298,9 @@ impl Node {
         match (self.lost_since, self.drained) {
             (Some(at), _) => format!("lost {}", ago_or_dash(Some(at))),
             (None, true) => "drained".into(),
+            (None, false) if self.engine_problem.is_some() => {
+                format!("{}, no engine", self.standing)
+            }
             (None, false) => self.standing.clone(),
         }
     }

@@ -25,6 +25,11 @@ struct Canned {
 
 impl Canned {
     fn serve(answers: Answers) -> Self {
+        Self::serve_with("", answers)
+    }
+
+    /// Every answer has that header.
+    fn serve_with(header: &'static str, answers: Answers) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -32,7 +37,7 @@ impl Canned {
         // The thread ends with the test's process.
         thread::spawn(move || {
             for stream in listener.incoming() {
-                answer(stream.unwrap(), &answers, &log);
+                answer(stream.unwrap(), header, &answers, &log);
             }
         });
         Self { url, seen }
@@ -52,7 +57,7 @@ impl Canned {
     }
 }
 
-fn answer(stream: TcpStream, answers: &Answers, log: &Mutex<Vec<String>>) {
+fn answer(stream: TcpStream, header: &str, answers: &Answers, log: &Mutex<Vec<String>>) {
     let mut reader = BufReader::new(stream);
     let mut request = String::new();
     reader.read_line(&mut request).unwrap();
@@ -73,16 +78,36 @@ fn answer(stream: TcpStream, answers: &Answers, log: &Mutex<Vec<String>>) {
     log.lock().unwrap().push(seen);
     let found = answers.iter().find(|(start, _, _)| request.starts_with(start));
     let (status, body) = found.map_or((404, "{}"), |(_, status, body)| (*status, body.as_str()));
+    let length = body.len();
     let head =
-        format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n", body.len());
+        format!("HTTP/1.1 {status} X\r\nContent-Length: {length}\r\nConnection: close\r\n{header}");
     reader.get_mut().write_all(format!("{head}\r\n{body}").as_bytes()).unwrap();
 }
+
+/// The address of a server that takes one request after another and hangs up.
+fn deaf() -> (String, Arc<Mutex<usize>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let taken = Arc::new(Mutex::new(0));
+    let count = taken.clone();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut line = String::new();
+            BufReader::new(stream.unwrap()).read_line(&mut line).unwrap();
+            *count.lock().unwrap() += 1;
+        }
+    });
+    (url, taken)
+}
+
+/// An address where nobody listens.
+const NOWHERE: &str = "http://127.0.0.1:1";
 
 fn problem(status: u16, code: &str, detail: &str) -> String {
     json!({"title": "Refused", "status": status, "code": code, "detail": detail}).to_string()
 }
 
-const VERBS: [&str; 22] = [
+const VERBS: [&str; 23] = [
     "serve",
     "join",
     "login",
@@ -98,6 +123,7 @@ const VERBS: [&str; 22] = [
     "open",
     "status",
     "nodes",
+    "upgrade",
     "leave",
     "apikeys",
     "users",
@@ -147,7 +173,8 @@ fn the_version_is_told() {
     let user = User::new();
     let version = env!("CARGO_PKG_VERSION");
     assert_eq!(user.run(&["version"]).expect(0).stdout, format!("temps {version}\n"));
-    assert_eq!(user.run(&["version", "--json"]).expect(0).json(), json!({"version": version}));
+    let told = user.run(&["version", "--json"]).expect(0).json();
+    assert_eq!(told, json!({"version": version, "format": temps_state::FORMAT}));
 }
 
 #[test]
@@ -172,6 +199,80 @@ fn a_refused_connection_names_the_address_and_how_to_start_a_node() {
     command.env("TEMPS_API_URL", &url).env("TEMPS_API_TOKEN", "tk_x");
     let ended = Ended::from(command.output().unwrap()).expect_error(1, &url);
     assert!(ended.stderr.contains("temps serve"), "{ended:?}");
+}
+
+#[test]
+fn another_node_is_asked_where_one_does_not_answer() {
+    let empty = json!({"items": [], "next_cursor": null}).to_string();
+    let server = Canned::serve(vec![
+        ("GET /api/projects?", 200, empty),
+        ("DELETE /api/projects/shop ", 204, String::new()),
+    ]);
+    let user = User::new();
+    let run = |line: &[&str], first: &str| -> Ended {
+        let mut command = user.command(line);
+        command.env("TEMPS_API_URL", format!("{first},{}", server.url));
+        command.env("TEMPS_API_TOKEN", "tk_test").output().unwrap().into()
+    };
+    let ended = run(&["projects", "list"], NOWHERE).expect(0);
+    let told = format!("{NOWHERE} does not answer (Connection refused");
+    assert!(ended.stderr.contains(&told) && ended.stderr.contains(&server.url), "{ended:?}");
+    run(&["projects", "delete", "shop", "--yes"], NOWHERE).expect(0);
+    let ended = run(&["projects", "list", "--json"], NOWHERE).expect(0);
+    assert_eq!(ended.stderr, "", "programs are told nothing");
+
+    let ended = user.run(&["projects", "--url", "127.0.0.1:1,127.0.0.1:2"]);
+    ended.expect_error(1, "not logged in to http://127.0.0.1:1, http://127.0.0.1:2");
+}
+
+#[test]
+fn what_a_node_may_have_taken_is_repeated_elsewhere_only_where_that_is_safe() {
+    let empty = json!({"items": [], "next_cursor": null}).to_string();
+    let made = json!({"id": "prj_1", "name": "shop"}).to_string();
+    let server = Canned::serve(vec![
+        ("GET /api/projects?", 200, empty),
+        ("POST /api/projects ", 201, made),
+        ("DELETE /api/projects/shop ", 204, String::new()),
+    ]);
+    let (url, taken) = deaf();
+    let user = User::new();
+    let run = |line: &[&str]| -> Ended {
+        let mut command = user.command(line);
+        command.env("TEMPS_API_URL", format!("{url},{}", server.url));
+        command.env("TEMPS_API_TOKEN", "tk_test").output().unwrap().into()
+    };
+    run(&["projects", "list"]).expect(0);
+    run(&["projects", "create", "shop"]).expect(0);
+    assert_eq!(*taken.lock().unwrap(), 2);
+    run(&["projects", "delete", "shop", "--yes"]).expect_error(1, &url);
+    assert_eq!(*taken.lock().unwrap(), 3, "it is sent once");
+    assert!(!server.seen.lock().unwrap().iter().any(|request| request.starts_with("DELETE")));
+}
+
+#[test]
+fn a_login_keeps_the_addresses_of_several_nodes_and_leaving_asks_the_first_only() {
+    let server = |key: &str| {
+        let made = json!({"id": "key_1", "key": key}).to_string();
+        let status = json!({"node": 1, "nodes": []}).to_string();
+        let empty = json!({"items": [], "next_cursor": null}).to_string();
+        let session = json!({"csrf_token": "c"}).to_string();
+        Canned::serve_with(
+            "Set-Cookie: session=abc; HttpOnly\r\n",
+            vec![
+                ("POST /api/auth/login ", 200, session),
+                ("POST /api/api-keys ", 201, made),
+                ("GET /api/status ", 200, status),
+                ("GET /api/projects?", 200, empty),
+            ],
+        )
+    };
+    let (one, user) = (server("tk_1"), User::new());
+    let line = ["login", NOWHERE, &one.url, "--email", "a@b", "--password-stdin"];
+    let ended = user.run_with_input(&line, "password").expect(0);
+    assert!(ended.stderr.contains(&format!("Logged in to {NOWHERE}, {}.", one.url)), "{ended:?}");
+    user.run(&["projects", "list"]).expect(0);
+    user.run(&["projects", "list", "--url", &one.url]).expect(0);
+    user.run(&["leave", "--yes"]).expect_error(1, NOWHERE);
 }
 
 #[test]

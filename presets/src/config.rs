@@ -3,6 +3,7 @@
 mod app_config;
 mod error;
 mod file;
+mod place;
 mod value;
 
 pub use app_config::{AppConfig, BuildConfig, CronConfig, HealthConfig, ResourcesConfig};

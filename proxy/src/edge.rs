@@ -50,11 +50,28 @@ pub struct EdgeConfig {
     pub node: NodeId,
 }
 
+/// The ports that an edge takes connections at. They outlive the process that bound them if it hands them on.
+#[derive(Debug)]
+pub struct EdgeSockets {
+    /// Takes plain HTTP.
+    pub http: TcpListener,
+    /// Takes HTTPS.
+    pub https: Option<TcpListener>,
+}
+
+impl EdgeSockets {
+    /// Binds the ports.
+    pub fn bind(http: SocketAddr, https: Option<SocketAddr>) -> Result<Self, EdgeError> {
+        let http = listen(http, "http")?;
+        let https = https.map(|addr| listen(addr, "https")).transpose()?;
+        Ok(Self { http, https })
+    }
+}
+
 /// An edge that has its ports and does not serve yet.
 pub struct Edge {
     config: EdgeConfig,
-    http: TcpListener,
-    https: Option<TcpListener>,
+    sockets: EdgeSockets,
     http_addr: SocketAddr,
     https_addr: Option<SocketAddr>,
     runtime: Runtime,
@@ -69,9 +86,17 @@ pub struct Edge {
 impl Edge {
     /// Binds the ports and makes ready what may fail.
     pub fn bind(config: EdgeConfig) -> Result<Self, EdgeError> {
-        let (http, http_addr) = listen(config.http, "http")?;
-        let https = config.https.map(|addr| listen(addr, "https")).transpose()?;
-        let (https, https_addr) = https.unzip();
+        let sockets = EdgeSockets::bind(config.http, config.https)?;
+        Self::on(config, sockets)
+    }
+
+    /// The same, on ports that somebody else has bound; the configuration's addresses are not used then.
+    pub fn on(config: EdgeConfig, sockets: EdgeSockets) -> Result<Self, EdgeError> {
+        let http_addr = ready(&sockets.http, config.http, "http")?;
+        let https_addr = match &sockets.https {
+            Some(socket) => Some(ready(socket, config.https.unwrap_or(config.http), "https")?),
+            None => None,
+        };
         let certificates = Arc::new(Certificates::new(&config.data_dir));
         certificates.use_preview(PREVIEW_DOMAIN_DEFAULT)?;
         let metrics = Metrics::new();
@@ -80,8 +105,7 @@ impl Edge {
         let runtime = runtime().map_err(EdgeError::StartThreads)?;
         Ok(Self {
             config,
-            http,
-            https,
+            sockets,
             http_addr,
             https_addr,
             runtime,
@@ -160,22 +184,16 @@ impl Edge {
         if let Some(inner) = self.inner {
             self.runtime.spawn(inner_listener::keep(listener.clone(), inner, self.http_addr));
         }
-        let sockets = Sockets { http: self.http, https: self.https };
-        self.runtime.spawn(serve(follower, listener, sockets, self.certificates));
+        self.runtime.spawn(serve(follower, listener, self.sockets, self.certificates));
         info!(node = %self.config.node, http = %self.http_addr, https = ?self.https_addr, "the edge serves");
         EdgeHandle::new(table.applied(), stop, tasks, self.runtime)
     }
 }
 
-struct Sockets {
-    http: TcpListener,
-    https: Option<TcpListener>,
-}
-
 async fn serve(
     mut follower: Follower,
     listener: Arc<Listener>,
-    sockets: Sockets,
+    sockets: EdgeSockets,
     certificates: Arc<Certificates>,
 ) {
     let shown = follower.applied.borrow_and_update().clone();
@@ -253,12 +271,19 @@ impl Follower {
     }
 }
 
-fn listen(addr: SocketAddr, scheme: &'static str) -> Result<(TcpListener, SocketAddr), EdgeError> {
-    let failed = |source| EdgeError::listen(addr, scheme, source);
-    let socket = TcpListener::bind(addr).map_err(failed)?;
+fn listen(addr: SocketAddr, scheme: &'static str) -> Result<TcpListener, EdgeError> {
+    TcpListener::bind(addr).map_err(|source| EdgeError::listen(addr, scheme, source))
+}
+
+/// Where a socket listens, which never makes a thread wait from here on.
+fn ready(
+    socket: &TcpListener,
+    wanted: SocketAddr,
+    scheme: &'static str,
+) -> Result<SocketAddr, EdgeError> {
+    let failed = |source| EdgeError::listen(wanted, scheme, source);
     socket.set_nonblocking(true).map_err(failed)?;
-    let bound = socket.local_addr().map_err(failed)?;
-    Ok((socket, bound))
+    socket.local_addr().map_err(failed)
 }
 
 fn runtime() -> std::io::Result<Runtime> {

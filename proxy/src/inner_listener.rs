@@ -14,7 +14,9 @@ use crate::listener::Listener;
 use crate::vicinity::news;
 
 /// How long to wait before an address is tried again that could not be had.
-const BIND_PAUSE: Duration = Duration::from_secs(5);
+const BIND_PAUSE: Duration = Duration::from_millis(500);
+/// How often that fails before it is logged.
+const BIND_FAILURES: u32 = 4;
 
 /// Accepts at the door wherever it is, until the edge stops. Where the edge takes plain HTTP at `outer` anyway, the
 /// containers' connections come in there.
@@ -31,18 +33,20 @@ pub(crate) async fn keep(listener: Arc<Listener>, mut inner: Inner, outer: Socke
 
 async fn attend(listener: &Arc<Listener>, door: Option<SocketAddr>) {
     let Some(door) = door else { return pending().await };
-    let mut told = false;
+    let mut failures = 0;
     loop {
         match TcpListener::bind(door).await {
             Ok(socket) => {
                 info!(%door, "apps reach each other by their internal names");
                 return listener.clone().accept(socket, None).await;
             }
-            Err(error) if !std::mem::replace(&mut told, true) => {
+            // A process that this one follows lets go in a moment.
+            Err(error) if failures == BIND_FAILURES => {
                 warn!(%door, %error, "apps do not reach each other by their internal names: the address cannot be had; it is tried again");
             }
             Err(_) => {}
         }
+        failures += 1;
         sleep(BIND_PAUSE).await;
     }
 }

@@ -40,7 +40,7 @@ mod tls;
 mod upstream;
 mod vicinity;
 
-pub use edge::{Edge, EdgeConfig};
+pub use edge::{Edge, EdgeConfig, EdgeSockets};
 pub use error::EdgeError;
 pub use handle::EdgeHandle;
 pub use inner::{INNER_PORT, Inner, Residents};

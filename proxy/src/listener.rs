@@ -31,6 +31,9 @@ use crate::request;
 
 /// How long to wait when the system gives no more connections, as when descriptors run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How long an idle connection is kept once the edge stops: a request may be on its way already. It is answered, and its
+/// answer says that it was the last (RFC 9112 §9.6).
+const LINGER: Duration = Duration::from_secs(1);
 
 /// What all listeners of an edge share.
 pub(crate) struct Listener {
@@ -88,7 +91,7 @@ impl Listener {
             let next = tokio::select! {
                 biased;
                 next = connection.next_head(&limits) => next,
-                _ = stop.wait_for(|stop| *stop) => return,
+                () = linger(&mut stop) => return,
             };
             match next {
                 Next::Nothing => return,
@@ -145,6 +148,12 @@ async fn handshake(
             None
         }
     }
+}
+
+/// Resolves a while after the edge has begun to stop.
+async fn linger(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+    tokio::time::sleep(LINGER).await;
 }
 
 /// Pingora's HTTP/2 server over one connection, with the bounds that hold when it begins.

@@ -9,8 +9,8 @@ use arc_swap::ArcSwap;
 use bytes::BytesMut;
 use http::Method;
 use http::header::{
-    ACCEPT, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, ETAG,
-    LAST_MODIFIED, VARY,
+    ACCEPT, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE,
+    CONTENT_TYPE, ETAG, LAST_MODIFIED, LOCATION, VARY,
 };
 use pingora_core::{Error, ErrorType, OrErr, Result};
 use pingora_http::ResponseHeader;
@@ -111,6 +111,7 @@ impl Site {
                         Err(fault) => return Ok(Err(fault)),
                     }
                 }
+                Found::Folder => return redirect(session, request_id).await.map(Ok),
                 Found::NotFoundPage(path, file) => {
                     return self.send_not_found(session, path, file, request_id).await.map(Ok);
                 }
@@ -208,6 +209,18 @@ impl Site {
     }
 }
 
+/// Sends whoever asks for a folder to the path with a slash at its end, where the links of its page lead right.
+async fn redirect(session: &mut Session, request_id: &str) -> Result<()> {
+    let uri = &session.req_header().uri;
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let mut header = ResponseHeader::build(308, Some(4))?;
+    header.insert_header(LOCATION, format!("{}/{query}", uri.path()))?;
+    header.insert_header(CACHE_CONTROL, ASK_FIRST)?;
+    header.insert_header(CONTENT_LENGTH, 0)?;
+    header.insert_header(REQUEST_ID, request_id)?;
+    session.write_response_header(Box::new(header), true).await
+}
+
 /// Sends a header and `length` octets of a file from the octet `first` on, piece by piece.
 async fn stream(
     session: &mut Session,
@@ -216,7 +229,7 @@ async fn stream(
     first: u64,
     length: u64,
 ) -> Result<()> {
-    header.insert_header(http::header::CONTENT_LENGTH, length)?;
+    header.insert_header(CONTENT_LENGTH, length)?;
     let bodiless = length == 0 || session.req_header().method == Method::HEAD;
     if !bodiless && first > 0 {
         content.seek(SeekFrom::Start(first)).await.or_err(ErrorType::FileReadError, "seeking")?;

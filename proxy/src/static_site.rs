@@ -16,6 +16,8 @@ const FINGERPRINTED_FOLDERS: [&str; 2] = ["/_next/static/", "/_app/immutable/"];
 pub(crate) enum Found<'a> {
     /// This file, under its path in the manifest.
     File(&'a str, &'a StaticFile),
+    /// A folder's page: the path lacks the slash at its end, without which the page's links lead elsewhere.
+    Folder,
     /// The site's own page for what is not there.
     NotFoundPage(&'a str, &'a StaticFile),
     /// Nothing.
@@ -33,7 +35,10 @@ pub(crate) fn find<'a>(
     let decoded = decode(path);
     let candidate = decoded.as_deref().and_then(|path| candidates(path).find_map(|c| file(&c)));
     if let Some((path, found)) = candidate {
-        return Found::File(path, found);
+        return match is_folder(decoded.as_deref().unwrap_or_default(), path) {
+            true => Found::Folder,
+            false => Found::File(path, found),
+        };
     }
     if single_page
         && decoded.is_some_and(|path| navigation || !has_extension(&path))
@@ -53,6 +58,11 @@ fn candidates(path: &str) -> impl Iterator<Item = String> {
     let others = (!path.ends_with('/'))
         .then(|| [path.to_owned(), format!("{path}.html"), format!("{path}/{INDEX}")]);
     in_folder.into_iter().chain(others.into_iter().flatten())
+}
+
+/// Whether a path without a slash at its end was answered with the page of a folder.
+fn is_folder(asked: &str, found: &str) -> bool {
+    !asked.is_empty() && !asked.ends_with('/') && found.strip_prefix(asked) == Some("/index.html")
 }
 
 fn has_extension(path: &str) -> bool {
@@ -136,11 +146,13 @@ mod tests {
         Manifest { built_at: Timestamp::UNIX_EPOCH, files }
     }
 
-    const SITE: [&str; 7] = [
+    const SITE: [&str; 9] = [
         "/index.html",
         "/about.html",
         "/docs/index.html",
         "/docs/intro.html",
+        "/both.html",
+        "/both/index.html",
         "/assets/app.js",
         "/a file+.txt",
         "/ä.txt",
@@ -149,6 +161,7 @@ mod tests {
     fn found(site: &Manifest, path: &str, single_page: bool, navigation: bool) -> String {
         match find(site, path, single_page, navigation) {
             Found::File(path, _) => path.into(),
+            Found::Folder => "308".into(),
             Found::NotFoundPage(path, _) => format!("404 {path}"),
             Found::Nothing => "404".into(),
         }
@@ -163,7 +176,9 @@ mod tests {
             ("/about", "/about.html"),
             ("/about.html", "/about.html"),
             ("/about/", "404"),
-            ("/docs", "/docs/index.html"),
+            ("/docs", "308"),
+            ("/d%6Fcs", "308"),
+            ("/both", "/both.html"),
             ("/docs/", "/docs/index.html"),
             ("/docs/intro", "/docs/intro.html"),
             ("/assets/app.js", "/assets/app.js"),
@@ -250,7 +265,7 @@ mod tests {
                 Found::File(file, _) | Found::NotFoundPage(file, _) => {
                     prop_assert!(SITE.contains(&file));
                 }
-                Found::Nothing => {}
+                Found::Folder | Found::Nothing => {}
             }
             is_fingerprinted(&path);
         }

@@ -78,7 +78,6 @@ async fn files_are_served_with_everything_a_browser_needs() {
         for (path, body, media) in [
             ("/", "<h1>home</h1>".repeat(500), "text/html; charset=utf-8"),
             ("/about", "<h1>about</h1>".into(), "text/html; charset=utf-8"),
-            ("/docs", "<h1>docs</h1>".into(), "text/html; charset=utf-8"),
             ("/docs/?q=1", "<h1>docs</h1>".into(), "text/html; charset=utf-8"),
             ("/empty.txt", String::new(), "text/plain; charset=utf-8"),
         ] {
@@ -109,6 +108,29 @@ async fn files_are_served_with_everything_a_browser_needs() {
         let expected: Vec<u8> = (0..3_000_000_u32).map(|n| n as u8).collect();
         assert_eq!(answer.bytes().await.unwrap(), expected);
     }
+}
+
+#[tokio::test]
+async fn a_folder_is_asked_for_with_a_slash_at_its_end() {
+    let mut edge = TestEdge::start().await;
+    site(&mut edge, "site", true, &files()).await;
+    let none = reqwest::redirect::Policy::none;
+    let h1 = edge.builder(&["site"]).redirect(none()).build().unwrap();
+    let h2 = edge.builder(&["site"]).redirect(none()).http2_prior_knowledge().build().unwrap();
+    for client in [h1, h2] {
+        for (path, location) in
+            [("/docs", "/docs/"), ("/docs?q=1&r=/x", "/docs/?q=1&r=/x"), ("/d%6Fcs?", "/d%6Fcs/?")]
+        {
+            let answer = client.get(edge.url("site", path)).send().await.unwrap();
+            assert_eq!(answer.status(), 308, "{path}");
+            assert_eq!(header(answer.headers(), "location"), location);
+            assert_eq!(header(answer.headers(), "x-request-id").len(), 26);
+            assert_eq!(answer.text().await.unwrap(), "");
+        }
+    }
+    let client = edge.client(&["site"]);
+    let answer = client.get(edge.url("site", "/docs")).send().await.unwrap();
+    assert_eq!(answer.text().await.unwrap(), "<h1>docs</h1>");
 }
 
 #[tokio::test]

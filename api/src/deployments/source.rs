@@ -13,7 +13,7 @@ pub const TEXT_BYTES_MAX: usize = 512;
 pub const URL_BYTES_MAX: usize = 2_048;
 
 /// What to deploy.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 #[schema(as = NewSource)]
 pub enum SourceIn {
@@ -143,6 +143,22 @@ fn cut(text: &str) -> String {
 }
 
 impl SourceIn {
+    /// Refuses what no project could be deployed from, before anything is asked of a cluster.
+    pub fn check(&self) -> Result<(), ApiError> {
+        match self.clone() {
+            Self::Upload { digest } => checked_digest(digest).map(drop),
+            Self::Image { reference } => checked_reference(reference).map(drop),
+            Self::Artifact { .. } => Ok(()),
+            Self::Git { url, branch, commit, directory } => {
+                url.map(|url| checked_url("source.url", url)).transpose()?;
+                branch.map(|b| checked_branch("source.branch", b)).transpose()?;
+                commit.map(|c| checked_commit("source.commit", c)).transpose()?;
+                directory.map(|d| tidy_directory("source.directory", &d)).transpose()?;
+                Ok(())
+            }
+        }
+    }
+
     /// The source that the cluster keeps. `find` looks a deployment of the project up.
     pub(crate) fn read(
         self,
@@ -214,7 +230,7 @@ pub(crate) fn checked_branch(field: &str, branch: String) -> Result<String, ApiE
         && !branch.ends_with(['/', '.']);
     match good {
         true => Ok(branch),
-        false => Err(ApiError::invalid(field, "this is not a branch name")),
+        false => Err(ApiError::invalid(field, "this is no branch name")),
     }
 }
 
@@ -240,7 +256,7 @@ fn checked_reference(reference: String) -> Result<String, ApiError> {
         && reference.starts_with(|c: char| c.is_ascii_alphanumeric());
     match good {
         true => Ok(reference),
-        false => Err(ApiError::invalid("source.reference", "this is not an image reference")),
+        false => Err(ApiError::invalid("source.reference", "this is no image reference")),
     }
 }
 

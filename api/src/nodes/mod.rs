@@ -3,6 +3,7 @@
 mod drain;
 mod shown;
 mod tokens;
+mod upgrade;
 
 use std::collections::BTreeMap;
 
@@ -20,6 +21,14 @@ pub(crate) use shown::Sight;
 pub(crate) use tokens::{
     __path_create_token, __path_delete_token, __path_list_tokens, create_token, delete_token,
     list_tokens,
+};
+
+pub(crate) use upgrade::{
+    __path_receive_binary, __path_upgrade, __path_upgrade_status, receive_binary, upgrade,
+    upgrade_status,
+};
+pub use upgrade::{
+    BINARY_BYTES_MAX, UpgradeFailure, UpgradeOutcome, UpgradeStage, UpgradeStatus, Upgrades,
 };
 
 use crate::ApiError;

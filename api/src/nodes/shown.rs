@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 
 use super::drain::{blocked_by, busy_replicas};
 use crate::context::Context;
+use crate::engine::problem_on;
 
 /// How many nodes are asked at once how they are.
 const ASKED_AT_ONCE: usize = 64;
@@ -42,6 +43,8 @@ pub struct NodeOut {
     pub lag: Option<u64>,
     /// The log entry its edge serves from; null when it does not answer.
     pub edge_applied_index: Option<u64>,
+    /// Why its container engine cannot be used; null when it answers, and when the node does not.
+    pub engine_problem: Option<String>,
     /// How many replicas it runs for requests; versions kept for a rollback do not count.
     pub replicas: usize,
     /// Whether it drains, and nothing is left to wait for: it may be stopped or removed.
@@ -83,7 +86,13 @@ pub struct CapacityOut {
 pub(crate) struct Sight {
     /// The group.
     pub raft: Status,
-    told: BTreeMap<NodeId, PeerStatus>,
+    told: BTreeMap<NodeId, Told>,
+}
+
+/// What a node says of itself.
+struct Told {
+    status: PeerStatus,
+    engine_problem: Option<String>,
 }
 
 impl Sight {
@@ -93,15 +102,15 @@ impl Sight {
         let asked = state.nodes.values().filter(|node| node.is_reachable()).map(|node| node.id);
         let asked: Vec<_> = asked.collect();
         let told = stream::iter(asked).map(|id| async move {
-            let told = context.cluster.peer_status(id).await;
-            told.ok().map(|told| (id, told))
+            let status = context.cluster.peer_status(id).await.ok()?;
+            Some((id, Told { status, engine_problem: problem_on(context, id).await }))
         });
         let told = told.buffer_unordered(ASKED_AT_ONCE).filter_map(std::future::ready);
         Self { raft, told: told.collect().await }
     }
 
     fn lag(&self, told: &PeerStatus) -> u64 {
-        let newest = self.told.values().map(|told| told.applied).max().unwrap_or_default();
+        let newest = self.told.values().map(|told| told.status.applied).max().unwrap_or_default();
         newest.saturating_sub(told.applied)
     }
 
@@ -112,7 +121,8 @@ impl Sight {
 
 impl NodeOut {
     pub(crate) fn of(sight: &Sight, state: &Applied, node: &Node) -> Self {
-        let told = sight.told.get(&node.id);
+        let said = sight.told.get(&node.id);
+        let told = said.map(|said| &said.status);
         let blocked_by = blocked_by(state, node, sight.raft.leader);
         let Node { id, standing, lost_since, address, http_port, https_port, .. } = *node;
         Self {
@@ -126,6 +136,7 @@ impl NodeOut {
             applied_index: told.map(|told| told.applied),
             lag: told.map(|told| sight.lag(told)),
             edge_applied_index: told.map(|told| told.edge_applied),
+            engine_problem: said.and_then(|said| said.engine_problem.clone()),
             replicas: busy_replicas(state, id),
             drained: standing == Standing::Draining && blocked_by.is_empty(),
             blocked_by,

@@ -18,6 +18,7 @@ use crate::body::Json;
 use crate::conditions::IfMatch;
 use crate::consistency::Seen;
 use crate::context::{Context, Shared};
+use crate::idempotency::IdempotencyKey;
 use crate::pages::{Order, Page, Paging};
 
 /// How long a token is valid when nobody says.
@@ -73,7 +74,8 @@ impl From<&JoinToken> for JoinTokenOut {
     }
 }
 
-/// Makes a join token. A retry makes another one, for nobody can show the first again.
+/// Makes a join token. A retry with the same `Idempotency-Key` makes no other one, and is refused: nobody can show the
+/// first again.
 #[utoipa::path(
     post, path = "/api/nodes/tokens", tag = "cluster",
     request_body = JoinTokenIn, responses((status = 201, body = NewJoinToken))
@@ -81,6 +83,7 @@ impl From<&JoinToken> for JoinTokenOut {
 pub(crate) async fn create_token(
     State(context): State<Shared>,
     MayAdmin(caller): MayAdmin,
+    key: IdempotencyKey,
     Json(JoinTokenIn { ttl_seconds, uses }): Json<JoinTokenIn>,
 ) -> Result<(StatusCode, Out<NewJoinToken>), ApiError> {
     let ttl = ttl_seconds.unwrap_or(TTL_SECONDS_DEFAULT);
@@ -95,9 +98,23 @@ pub(crate) async fn create_token(
     let peer = peer_address(&context).ok_or(TrustError::NoAuthority)?;
     let (kept, token) = context.cluster.draw_token(Duration::from_secs(ttl), uses)?;
     let join_token = JoinTokenOut::from(&kept);
-    context.change(caller.asks(Command::CreateJoinToken { token: kept })).await?;
+    let mut proposal = caller.asks(Command::CreateJoinToken { token: kept });
+    proposal.request = key.of(&caller);
+    let (_, state) = context.change(proposal).await?;
+    if !state.join_tokens.contains_key(&join_token.id) {
+        return Err(shown_before());
+    }
     let command = format!("temps join {peer} --token {token}");
     Ok((StatusCode::CREATED, Out(NewJoinToken { token, command, join_token })))
+}
+
+/// What a retry hears: of the token that the first request made, only its key is known.
+fn shown_before() -> ApiError {
+    ApiError::Conflict {
+        code: "token_made_before",
+        why: "a request with this Idempotency-Key has made a join token already, and its text is kept nowhere".into(),
+        hint: "if the text is lost, revoke that token (`temps nodes tokens list`, `temps nodes tokens delete ID`), and make another: temps nodes token",
+    }
 }
 
 /// Where a new machine reaches this node: as other nodes do, if they can; else as this node guesses.

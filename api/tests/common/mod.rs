@@ -169,6 +169,7 @@ impl TestNode {
             metrics: Arc::default(),
             nodes,
             left: self.left.clone(),
+            upgrades: None,
             config: ApiConfig {
                 http_port: 8080,
                 https_port: None,

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use crate::addresses::Addresses;
 use crate::client::{Client, path};
-use crate::config_file::{ConfigFile, Login, normal_url};
+use crate::config_file::ConfigFile;
 use crate::error::CliError;
 use crate::folder;
 use crate::output::Output;
@@ -26,31 +27,32 @@ impl Context {
         Self { output, api_url: api_url.filter(|url| !url.is_empty()) }
     }
 
-    /// A client with the key that belongs to the address.
+    /// A client with the key that belongs to the addresses.
     pub fn client(&self) -> Result<Client, CliError> {
         let config = ConfigFile::load(&ConfigFile::path()?)?;
-        let url = self.url(&config)?;
-        if let Some(key) = std::env::var("TEMPS_API_TOKEN").ok().filter(|key| !key.is_empty()) {
-            return Ok(Client::with_key(&url, key).telling(self.output));
-        }
-        match config.contexts.get(&url) {
-            Some(Login { key, .. }) => Ok(Client::with_key(&url, key.clone()).telling(self.output)),
-            None => Err(not_logged_in(&url)),
+        let addresses = self.addresses(&config)?;
+        let named = std::env::var("TEMPS_API_TOKEN").ok().filter(|key| !key.is_empty());
+        let kept = || config.login(&addresses).map(|(_, login)| login.key.clone());
+        match named.or_else(kept) {
+            Some(key) => Ok(Client::with_key(addresses, key).telling(self.output)),
+            None => Err(not_logged_in(&addresses)),
         }
     }
 
-    /// The address to use: the one named, the last login's, or this machine's.
-    pub fn url(&self, config: &ConfigFile) -> Result<String, CliError> {
-        let named = self.api_url.as_deref().or(config.current.as_deref());
-        normal_url(named.unwrap_or(URL_DEFAULT))
+    /// The addresses to use: those named, the last login's, or this machine's.
+    pub fn addresses(&self, config: &ConfigFile) -> Result<Addresses, CliError> {
+        match &self.api_url {
+            Some(named) => Addresses::read(named),
+            None => Ok(config.addresses()?.unwrap_or_else(|| Addresses::only(URL_DEFAULT.into()))),
+        }
     }
 }
 
-fn not_logged_in(url: &str) -> CliError {
+fn not_logged_in(addresses: &Addresses) -> CliError {
     CliError::blocked(
-        format!("you are not logged in to {url}"),
+        format!("you are not logged in to {}", addresses.all().join(", ")),
         "there is no API key for it, neither from a login nor in TEMPS_API_TOKEN",
-        format!("temps login {url}"),
+        format!("temps login {}", addresses.all().join(" ")),
     )
 }
 

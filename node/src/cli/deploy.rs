@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use futures::TryStreamExt;
 use indicatif::HumanBytes;
 use serde_json::{Value, json};
+use temps_api::SourceIn;
 use temps_builder::UPLOAD_BYTES_MAX;
+use temps_state::PRODUCTION;
 use tokio_util::io::ReaderStream;
 
 use super::context::{Context, TargetArgs};
@@ -60,6 +62,7 @@ pub async fn run(context: &Context, args: Args) -> Result<(), CliError> {
         false => Some(folder::existing(&args.folder)?),
     };
     let project = project_name(&args, folder.as_deref())?;
+    check_source(&args)?;
     let client = context.client()?;
     let packed = pack_folder(folder.clone()).await?;
     let revision = folder.as_deref().and_then(revision::read);
@@ -119,6 +122,9 @@ async fn ensure_project(
         Err(error) if error.is_not_found() && args.git != Some(None) => {}
         Err(error) => return Err(error),
     }
+    if args.target.environment != PRODUCTION {
+        return Err(no_environment(project, &args.target.environment));
+    }
     let mut body = json!({"name": project});
     // Without a branch it is not known which one pushes shall deploy, so that the project has no repository yet.
     if let (Some(Some(url)), Some(branch)) = (&args.git, &args.branch) {
@@ -128,6 +134,31 @@ async fn ensure_project(
     client.post(&path(&["projects"]), &body).await?;
     output.note(&format!("Created project {project}."));
     Ok(())
+}
+
+fn no_environment(project: &str, environment: &str) -> CliError {
+    CliError::blocked(
+        format!("there is no project {project} with an environment {environment}"),
+        format!("the project is not there yet, and a new one has {PRODUCTION} only"),
+        format!(
+            "temps projects create {project}, then temps environments create BRANCH -p {project}"
+        ),
+    )
+}
+
+/// Refuses what the API would refuse, before a project is made for it.
+fn check_source(args: &Args) -> Result<(), CliError> {
+    let Some(source) = remote_source(args) else { return Ok(()) };
+    let checked = serde_json::from_value::<SourceIn>(source).map(|source| source.check());
+    let refused = |what: String, next: Option<String>| {
+        let next = next.unwrap_or_else(|| "temps deploy --help".into());
+        CliError::usage("nothing can be deployed from that", what, next)
+    };
+    match checked {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(refused(error.to_string(), error.hint())),
+        Err(error) => Err(refused(error.to_string(), None)),
+    }
 }
 
 /// Links the folder to the project, so that the other verbs know which one is meant.
@@ -144,7 +175,9 @@ fn remember(output: &Output, folder: &Path, project: &str) {
 /// Packs a folder, if there is one, before anything is changed: what cannot be packed leaves no trace.
 async fn pack_folder(folder: Option<PathBuf>) -> Result<Option<Packed>, CliError> {
     let packing = tokio::task::spawn_blocking(move || folder.as_deref().map(pack).transpose());
-    packing.await.expect("packing returns its errors, and nobody aborts it")
+    let packed = packing.await.expect("packing returns its errors, and nobody aborts it")?;
+    packed.as_ref().map_or(Ok(()), |packed| check_size(packed.bytes))?;
+    Ok(packed)
 }
 
 async fn source(
@@ -157,18 +190,23 @@ async fn source(
         let digest = upload(client, output, packed).await?;
         return Ok(json!({"type": "upload", "digest": digest}));
     }
-    if let Some(reference) = &args.image {
-        return Ok(json!({"type": "image", "reference": reference}));
+    Ok(remote_source(args).unwrap_or_default())
+}
+
+/// What is deployed from somewhere else than a folder, as REST takes it.
+fn remote_source(args: &Args) -> Option<Value> {
+    let Args { image, git, branch, commit, directory, .. } = args;
+    match (image, git) {
+        (Some(reference), _) => Some(json!({"type": "image", "reference": reference})),
+        (None, Some(url)) => Some(json!({
+            "type": "git", "url": url, "branch": branch, "commit": commit, "directory": directory,
+        })),
+        (None, None) => None,
     }
-    let Args { git, branch, commit, directory, .. } = args;
-    Ok(json!({
-        "type": "git", "url": git.as_ref().and_then(Option::as_ref), "branch": branch, "commit": commit, "directory": directory,
-    }))
 }
 
 async fn upload(client: &Client, output: &Output, packed: Packed) -> Result<String, CliError> {
     let Packed { file, bytes, files } = packed;
-    check_size(bytes)?;
     let bar = byte_bar(output, "upload", bytes);
     let body = || -> Result<reqwest::Body, CliError> {
         let again = || -> std::io::Result<std::fs::File> {

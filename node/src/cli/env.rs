@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use serde_json::{Value, json};
+use temps_api::RESERVED_VARIABLES;
 use temps_state::VariableName;
 
 use super::context::{Context, TargetArgs};
@@ -23,6 +24,10 @@ const LIST_MAX: usize = 1_000;
 const VALUE_CHARS: usize = 60;
 
 #[derive(clap::Args)]
+#[command(
+    after_help = "PORT, and TEMPS_API_URL and the other TEMPS_ variables of the node, are set by Temps itself: `set` refuses \
+them, `import` leaves them out. An app listens on the port in PORT; `port` in temps.json says which one that is."
+)]
 pub struct Args {
     #[command(flatten)]
     target: TargetArgs,
@@ -71,7 +76,10 @@ pub async fn run(context: &Context, args: Args) -> Result<(), CliError> {
         }
         Act::Unset { names } => unset(context, &base, &names).await,
         Act::Import { file, secret } => {
-            let variables = read(&file)?;
+            let variables = without_reserved(context, read(&file)?);
+            if variables.is_empty() {
+                return Ok(());
+            }
             set(context, &context.client()?, &base, &variables, secret).await
         }
     }
@@ -158,6 +166,17 @@ fn read(file: &Path) -> Result<Vec<Pair>, CliError> {
             "temps env set NAME=value",
         )),
     }
+}
+
+/// A .env file often names the port for the developer's own machine, which must not keep the rest out.
+fn without_reserved(context: &Context, variables: Vec<Pair>) -> Vec<Pair> {
+    let is_reserved = |pair: &Pair| RESERVED_VARIABLES.contains(&pair.0.as_str());
+    let (reserved, others): (Vec<_>, Vec<_>) = variables.into_iter().partition(is_reserved);
+    for (name, _) in reserved {
+        let port = if name.as_str() == "PORT" { "; `port` in temps.json changes it" } else { "" };
+        context.output.warn(&format!("{name} is left out: Temps sets it itself{port}"));
+    }
+    others
 }
 
 fn read_file(file: &Path) -> Result<String, CliError> {

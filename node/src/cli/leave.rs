@@ -15,7 +15,8 @@ pub struct Args {
 }
 
 pub async fn run(context: &Context, args: Args) -> Result<(), CliError> {
-    let client = context.client()?;
+    // Another node that answers instead would be the wrong one to go.
+    let client = context.client()?.of_one_node();
     let status: Status = view::read(&client.get(&path(&["status"])).await?.value)?;
     let id = view::plain(&status.node);
     let node = status.nodes.iter().find(|node| node.id == status.node);

@@ -3,8 +3,9 @@
 use serde_json::json;
 
 use super::context::{Context, logins};
+use crate::addresses::Addresses;
 use crate::client::{Client, path};
-use crate::config_file::{Login, normal_url};
+use crate::config_file::Login;
 use crate::error::CliError;
 use crate::machine;
 use crate::terminal;
@@ -13,10 +14,17 @@ use crate::view::{self, ApiKey};
 /// How long the key of a login is good for.
 const KEY_DAYS: u32 = 365;
 
+const HELP: &str = "\
+Nodes of one cluster take each other's logins. With the addresses of several, every command goes on with the next one
+where a node does not answer:
+  temps login http://10.0.0.1:3000 http://10.0.0.2:3000 http://10.0.0.3:3000";
+
 #[derive(clap::Args)]
+#[command(after_help = HELP)]
 pub struct Args {
-    /// The address of any node's API, such as http://127.0.0.1:3000.
-    url: Option<String>,
+    /// The address of any node's API, such as http://127.0.0.1:3000; more of them for when that one does not answer.
+    #[arg(value_name = "URL")]
+    urls: Vec<String>,
     /// Who logs in; asked for when not given.
     #[arg(long)]
     email: Option<String>,
@@ -27,30 +35,33 @@ pub struct Args {
 
 pub async fn run(context: &Context, args: Args) -> Result<(), CliError> {
     let (file, mut config) = logins()?;
-    let url = match &args.url {
-        Some(url) => normal_url(url)?,
-        None => context.url(&config)?,
+    let addresses = match args.urls.as_slice() {
+        [] => context.addresses(&config)?,
+        urls => Addresses::read(&urls.join(","))?,
     };
-    let (email, password) = credentials(&args, &url)?;
-    let session = Client::anonymous(&url).log_in(&email, &password).await?;
+    let (email, password) = credentials(&args, &addresses)?;
+    let client = Client::anonymous(addresses.clone()).telling(context.output);
+    let session = client.log_in(&email, &password).await?;
     let (value, login) = make_key(&session, email).await?;
+    let url = addresses.first().asked().to_string();
+    let login = Login { others: addresses.others().to_vec(), ..login };
     let before = config.contexts.insert(url.clone(), login);
-    config.current = Some(url.clone());
+    config.current = Some(url);
     config.save(&file)?;
     forget(&session, before).await;
-    context.output.note(&format!("Logged in to {url}."));
+    context.output.note(&format!("Logged in to {}.", addresses.all().join(", ")));
     if context.output.json {
         return context.output.data(&format!("{value:#}"));
     }
     Ok(())
 }
 
-fn credentials(args: &Args, url: &str) -> Result<(String, String), CliError> {
+fn credentials(args: &Args, addresses: &Addresses) -> Result<(String, String), CliError> {
     if !args.password_stdin && !terminal::is_interactive() {
         return Err(CliError::usage(
             "nobody can be asked for a password",
             "this is not a terminal",
-            format!("temps login {url} --email E --password-stdin < file"),
+            format!("temps login {} --email E --password-stdin < file", addresses.all().join(" ")),
         ));
     }
     let email = match &args.email {
@@ -81,7 +92,7 @@ async fn make_key(session: &Client, email: String) -> Result<(serde_json::Value,
     if let Some(fields) = value.as_object_mut() {
         fields.remove("key");
     }
-    Ok((value, Login { email, key, key_id: made.id }))
+    Ok((value, Login { email, key, key_id: made.id, others: Vec::new() }))
 }
 
 /// Deletes the key of the login before and closes the session; both would end by themselves.

@@ -8,16 +8,18 @@ use crate::error::CliError;
 
 pub async fn run(context: &Context) -> Result<(), CliError> {
     let (file, mut config) = logins()?;
-    let url = context.url(&config)?;
-    let Some(login) = config.contexts.remove(&url) else {
+    let addresses = context.addresses(&config)?;
+    let Some((url, login)) = config.login(&addresses).map(|(url, l)| (url.clone(), l.clone()))
+    else {
         return Err(CliError::blocked(
-            format!("you are not logged in to {url}"),
+            format!("you are not logged in to {}", addresses.all().join(", ")),
             "there is no API key to delete",
-            "temps login <url>",
+            format!("temps login {}", addresses.all().join(" ")),
         ));
     };
-    let deleted =
-        Client::with_key(&url, login.key).delete(&path(&["api-keys", &login.key_id])).await;
+    config.contexts.remove(&url);
+    let client = Client::with_key(addresses, login.key).telling(context.output);
+    let deleted = client.delete(&path(&["api-keys", &login.key_id])).await;
     if config.current.as_ref() == Some(&url) {
         config.current = config.contexts.keys().next().cloned();
     }

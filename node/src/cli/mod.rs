@@ -9,6 +9,7 @@ mod deployments;
 mod env;
 mod environments;
 mod exec;
+mod help_line;
 mod join;
 mod leave;
 mod login;
@@ -22,17 +23,19 @@ mod scale;
 mod serve;
 mod settings;
 mod status;
+mod upgrade;
 mod users;
 mod version;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::error::{CliError, Exit};
 use crate::node_config::ServeArgs;
 use crate::output::Output;
 use context::Context;
+use help_line::help_line;
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -53,7 +56,8 @@ Exit codes:
   4  the cluster has no quorum, so nothing can be changed
 
 Environment:
-  TEMPS_API_URL, TEMPS_API_TOKEN        use this node and API key instead of a login
+  TEMPS_API_URL, TEMPS_API_TOKEN        use this node and API key instead of a login; several addresses with commas
+                                        between them name nodes of one cluster, tried in turn
   TEMPS_PROJECT                         the project, where --project is not given
   TEMPS_QUORUM_WAIT                     for how many seconds a request is repeated without a quorum (30)
   NO_COLOR                              no colours";
@@ -69,6 +73,11 @@ const JOIN_HELP: &str = "\
 `temps nodes token` on any node prints the whole line. Run again after an interruption, it goes on where it was; run on
 a machine that has joined, it starts the node, as `temps serve` does from then on.";
 
+const UPGRADE_HELP: &str = "\
+Each node hands its ports to a new process of the binary; whoever leads comes last. A node whose new process does not
+come up goes back to what it ran; the roll ends then, and the nodes before it go back, too. Run again after an
+interruption, it goes on where it was: nodes of both versions work together.";
+
 /// Turns servers and repositories into served apps.
 #[derive(Parser)]
 #[command(name = "temps", version, after_help = AFTER_HELP, arg_required_else_help = true)]
@@ -76,7 +85,7 @@ pub struct Cli {
     /// Print JSON as REST answers it: one object, or one line per event.
     #[arg(long, global = true, help_heading = EVERYWHERE)]
     json: bool,
-    /// The node to talk to; the last login's when not given.
+    /// The node to talk to, or several with commas between them; the last login's when not given.
     #[arg(long = "url", id = "api_url", global = true, env = "TEMPS_API_URL", value_name = "URL")]
     #[arg(hide_env_values = true, help_heading = EVERYWHERE)]
     api_url: Option<String>,
@@ -133,6 +142,9 @@ enum ClientVerb {
     /// List, show, drain, label and remove nodes, and let new ones join.
     #[command(visible_alias = "node")]
     Nodes(nodes::Args),
+    /// Give every node a new temps binary, one after the other, while all apps are served.
+    #[command(after_help = UPGRADE_HELP)]
+    Upgrade(upgrade::Args),
     /// Take the node that is talked to out of its cluster.
     Leave(leave::Args),
     /// List, create and delete API keys.
@@ -158,7 +170,8 @@ pub fn run(cli: Cli) -> ExitCode {
         Verb::Client(verb) => run_client(verb, Context::new(output, cli.api_url)),
     };
     ExitCode::from(done.unwrap_or_else(|error| {
-        output.failure(&error);
+        let help = help_line(&Cli::command(), std::env::args().skip(1));
+        output.failure(&error, &help);
         error.exit() as u8
     }))
 }
@@ -190,6 +203,7 @@ async fn perform(verb: ClientVerb, context: &Context) -> Result<u8, CliError> {
         ClientVerb::Open(args) => open::run(context, args).await,
         ClientVerb::Status => status::run(context).await,
         ClientVerb::Nodes(args) => nodes::run(context, args).await,
+        ClientVerb::Upgrade(args) => upgrade::run(context, args).await,
         ClientVerb::Leave(args) => leave::run(context, args).await,
         ClientVerb::Apikeys(args) => apikeys::run(context, args).await,
         ClientVerb::Users(args) => users::run(context, args).await,
@@ -202,7 +216,7 @@ async fn perform(verb: ClientVerb, context: &Context) -> Result<u8, CliError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::{Command, CommandFactory};
+    use clap::Command;
 
     fn check_help(command: &mut Command) {
         let help = command.render_long_help().to_string();

@@ -16,6 +16,10 @@ use crate::when::{ago_or_dash, read_span};
 /// The most nodes that are listed.
 const LIST_MAX: usize = 1_000;
 
+const REMOVE_HELP: &str = "\
+A machine that is removed while it is away keeps its containers. Should it come back, take them away there:
+docker rm -f $(docker ps -aq --filter label=sh.temps.data-dir=FOLDER), with its data folder.";
+
 #[derive(clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -51,7 +55,7 @@ enum Act {
         node: String,
     },
     /// Remove a node for ever; drain it first where it still runs.
-    #[command(visible_alias = "rm")]
+    #[command(visible_alias = "rm", after_help = REMOVE_HELP)]
     Remove {
         /// Its id or name.
         node: String,
@@ -155,6 +159,7 @@ fn about(node: &Node) -> String {
         ("name", node.name.clone()),
         ("state", node.state()),
         ("waits for", node.blocked_by.join("; ")),
+        ("engine", node.engine_problem.clone().unwrap_or_else(|| "answers".into())),
         ("role", node.role().into()),
         ("applied", number(node.applied_index)),
         ("lag", number(node.lag)),

@@ -19,6 +19,10 @@ pub async fn run(context: &Context, args: Args) -> Result<(), CliError> {
     let value = context.client()?.put(&path, &body, None).await?.value;
     let label = args.target.label()?;
     context.output.answer(&value, || {
-        format!("{label} shall run {} replicas. Watch: temps environments list", args.replicas)
+        let plural = if args.replicas == 1 { "" } else { "s" };
+        format!(
+            "{label} shall run {} replica{plural}. Watch: temps environments list",
+            args.replicas
+        )
     })
 }

@@ -32,7 +32,20 @@ fn about(url: &str, status: &Status) -> String {
         ("version", status.version.clone()),
         ("up", span(status.uptime_seconds)),
     ]);
-    format!("{about}\n\n{}\n\n{}", nodes_table(&status.nodes), status.may_lose_text)
+    let engines = engine_problems(&status.nodes);
+    format!("{about}\n\n{}\n\n{}{engines}", nodes_table(&status.nodes), status.may_lose_text)
+}
+
+/// A line for every node that cannot run or build anything now.
+fn engine_problems(nodes: &[Node]) -> String {
+    let problem = |node: &Node| {
+        let why = node.engine_problem.as_ref()?;
+        Some(format!(
+            "\n{}: {why}. Nothing is built or started there; try: systemctl start docker",
+            node.label()
+        ))
+    };
+    nodes.iter().filter_map(problem).collect()
 }
 
 fn leader(status: &Status) -> String {
@@ -45,4 +58,20 @@ fn leader(status: &Status) -> String {
 fn label(status: &Status, id: &serde_json::Value) -> String {
     let node = status.nodes.iter().find(|node| node.id == *id);
     node.map_or_else(|| format!("node {}", view::plain(id)), Node::label)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_engine_that_is_away_is_told_of_its_node() {
+        let fine = Node { id: 1.into(), name: "n1".into(), ..Node::default() };
+        let away = Some("the container engine does not answer".to_string());
+        let node =
+            Node { id: 2.into(), name: "n2".into(), engine_problem: away, ..Node::default() };
+        let told = engine_problems(&[fine, node]);
+        assert!(told.starts_with("\nnode 2 (n2): the container engine does not answer."), "{told}");
+        assert_eq!(told.lines().count(), 2);
+    }
 }

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::app_config::AppConfig;
 use super::error::{At, ConfigError};
+use super::place::place;
 use crate::schema;
 
 /// Spellings that are also understood.
@@ -39,10 +40,20 @@ pub(super) fn parse_yaml(file: &'static str, text: &str) -> Result<AppConfig, Co
     if value.is_null() {
         return Ok(AppConfig { file: Some(file), ..AppConfig::default() });
     }
-    let config = typed(file, &value)
-        .map_err(|(key, error)| explain(file, At::default(), key, error.to_string(), &value))?;
-    refuse_lists(file, &value)?;
-    Ok(config)
+    let checked = typed(file, &value)
+        .map_err(|(key, error)| explain(file, At::default(), key, error.to_string(), &value))
+        .and_then(|config| refuse_lists(file, &value).map(|()| config));
+    checked.map_err(|error| placed(error, text))
+}
+
+/// The error with the place of its key.
+fn placed(mut error: ConfigError, text: &str) -> ConfigError {
+    if let ConfigError::UnknownKey { at, key, .. }
+    | ConfigError::WrongValue { at, key: Some(key), .. } = &mut error
+    {
+        *at = place(text, key);
+    }
+    error
 }
 
 /// serde takes a list for an object, value by value; nobody means that.

@@ -147,9 +147,18 @@ fn a_wrong_file_is_explained() {
         (
             ".temps.yaml",
             "port: eighty\n",
-            ".temps.yaml: `port`: \"eighty\" is not a whole number from 1 to 65535",
+            ".temps.yaml:1:1: `port`: \"eighty\" is not a whole number from 1 to 65535",
         ),
-        (".temps.yaml", "healt: {}\n", ".temps.yaml: unknown key `healt`; did you mean `health`?"),
+        (
+            ".temps.yaml",
+            "# an app\nport: 80\nhealth:\n  path: /\n  pat: /\n",
+            ".temps.yaml:5:3: unknown key `health.pat`; did you mean `path`?",
+        ),
+        (
+            ".temps.yaml",
+            "healt: {}\n",
+            ".temps.yaml:1:1: unknown key `healt`; did you mean `health`?",
+        ),
         (".temps.yaml", "port: [\n", ".temps.yaml:2:1 cannot be parsed: "),
     ] {
         let error = AppConfig::read(&tree(&[(file, text)])).expect_err(text).to_string();

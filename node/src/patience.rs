@@ -1,0 +1,40 @@
+//! How long a cluster without quorum is asked again.
+
+use std::time::{Duration, Instant};
+
+use crate::output::Output;
+
+/// How long it is asked when nobody says, and at most.
+const WITHIN: Duration = Duration::from_secs(30);
+const WITHIN_MAX: Duration = Duration::from_secs(3_600);
+/// The pause before it is asked again.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// What is left of it.
+pub struct Patience {
+    until: Instant,
+    told: bool,
+}
+
+impl Patience {
+    /// The whole time begins, as `TEMPS_QUORUM_WAIT` says.
+    pub fn begin() -> Self {
+        let seconds = std::env::var("TEMPS_QUORUM_WAIT").ok().and_then(|text| text.parse().ok());
+        let within = seconds.map_or(WITHIN, Duration::from_secs);
+        Self { until: Instant::now() + within.min(WITHIN_MAX), told: false }
+    }
+
+    /// Waits for the next try, and says so once; `false` when there is none.
+    pub async fn wait(&mut self, output: Option<&Output>) -> bool {
+        let left = self.until.saturating_duration_since(Instant::now());
+        if left < PAUSE {
+            return false;
+        }
+        if let (false, Some(output)) = (std::mem::replace(&mut self.told, true), output) {
+            let seconds = left.as_secs_f64().ceil();
+            output.note(&format!("no quorum; trying again for up to {seconds} s…"));
+        }
+        tokio::time::sleep(PAUSE).await;
+        true
+    }
+}

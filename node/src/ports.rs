@@ -1,0 +1,23 @@
+//! The ports of a node, claimed before anything is changed, or taken over from the process before.
+
+use std::net::{SocketAddr, TcpListener};
+
+use temps_proxy::EdgeSockets;
+
+use crate::node_config::NodeConfig;
+use crate::serve_error::ServeError;
+use crate::upgrade::handover::Sockets;
+
+/// Takes the ports of the edge and the API, and makes sure that the one for other nodes is free.
+pub fn claim(config: &NodeConfig) -> Result<Sockets, ServeError> {
+    let peer = bind("peer", config.peer)?;
+    let http = bind("http", config.http)?;
+    let https = config.https.map(|address| bind("https", address)).transpose()?;
+    let api = bind("api", config.api)?;
+    drop(peer);
+    Ok(Sockets { edge: EdgeSockets { http, https }, api })
+}
+
+fn bind(flag: &'static str, address: SocketAddr) -> Result<TcpListener, ServeError> {
+    TcpListener::bind(address).map_err(|source| ServeError::Listen { flag, address, source })
+}
