@@ -258,7 +258,8 @@ impl Client {
             let problem = self.problem(response).await;
             // With the same key, what may have happened happens once.
             let unknown = problem.code == "outcome_unknown" && key.is_some();
-            if !(problem.is_no_quorum() || unknown) || !patience.wait(self.output.as_ref()).await {
+            let passing = problem.is_no_quorum() || problem.is_stopping() || unknown;
+            if !passing || !patience.wait(self.output.as_ref()).await {
                 return Err(CliError::Refused(Box::new(problem)));
             }
             // A node that is cut off from the others is not the cluster.

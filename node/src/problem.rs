@@ -55,6 +55,11 @@ impl Problem {
         self.code == "no_quorum"
     }
 
+    /// Whether the node's process just ends, perhaps for another one: nothing was done.
+    pub fn is_stopping(&self) -> bool {
+        self.code == "stopped"
+    }
+
     /// Whether the thing asked for is not there.
     pub fn is_not_found(&self) -> bool {
         self.status == 404
