@@ -107,8 +107,13 @@ pub async fn upgrade(
     ))
 }
 
-fn not_upgraded(node: &Node, UpgradeFailure { why, hint, .. }: UpgradeFailure) -> CliError {
-    CliError::blocked(format!("{} runs the program it had", node.label()), why, hint)
+fn not_upgraded(node: &Node, failure: UpgradeFailure) -> CliError {
+    let UpgradeFailure { code, why, hint } = failure;
+    let what = match code.as_str() {
+        "went_back" => format!("{} went back to the program it had", node.label()),
+        _ => format!("{} was not upgraded, and runs on", node.label()),
+    };
+    CliError::blocked(what, why, hint)
 }
 
 /// Waits until every node is there and has caught up.

@@ -40,7 +40,7 @@ pub enum UpgradeError {
     #[error("the node is the first process of a container, which ends with it")]
     FirstProcess,
     /// The new process did not come up.
-    #[error(transparent)]
+    #[error("the new program did not take over: {0}")]
     WentBack(#[from] Failed),
 }
 

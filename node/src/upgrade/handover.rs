@@ -122,10 +122,10 @@ pub enum Failed {
     #[error("it could not be started: {0}")]
     Start(#[source] io::Error),
     /// It said why it would not serve.
-    #[error("it did not come up: {0}")]
+    #[error("it said: {0}")]
     Said(String),
     /// It ended without a word.
-    #[error("it ended at once; the node's log has what it printed")]
+    #[error("it ended without a word; the node's log has what it printed")]
     Ended,
     /// It did not serve in time.
     #[error("it did not serve within {} s", READY_WITHIN.as_secs())]
