@@ -182,6 +182,7 @@ power_off() {
     ip -n "$(netns router)" link del "p$1" 2>/dev/null || true
     if pid=$(init_pid "$1"); then
         kill -9 "$pid" 2>/dev/null || true
+        thaw_containers "$1"
         wait_until 20 pid_is_gone "$pid"
     fi
     # A boot that was broken off may not have written its pid down yet.
@@ -189,6 +190,14 @@ power_off() {
     rm -f "$FOLDER/n$1/init.pid"
     ip netns del "$(netns "$1")" 2>/dev/null || true
     remove_cgroups "$1"
+}
+
+# thaw_containers I: what is frozen, as kept versions are, ends only once it is thawed.
+thaw_containers() {
+    local state
+    find /sys/fs/cgroup -path "/sys/fs/cgroup/*$(netns "$1")*" -name freezer.state 2>/dev/null | while read -r state; do
+        echo THAWED >"$state" 2>/dev/null || true
+    done
 }
 
 remove_cgroups() {

@@ -90,7 +90,9 @@ async fn a_silent_node_is_given_up_at_once_only_if_nobody_listens_there() {
     let three = echo_node(&cluster, 3);
     let (pass, passing) = watch::channel(true);
     let place = relay(three.local_addr(), passing).await;
-    let _listens = tokio::net::TcpListener::bind(place).await.unwrap();
+    // Each of the two suspects the other.
+    let _three_listens = tokio::net::TcpListener::bind(place).await.unwrap();
+    let _one_listens = tokio::net::TcpListener::bind(one.local_addr()).await.unwrap();
     cluster.place(3, place);
     let mut to_killed = one.open(2, Target::Api).await.unwrap();
     let mut to_cut_off = one.open(3, Target::Api).await.unwrap();

@@ -38,7 +38,7 @@ use crate::upgrade::Upgrader;
 use crate::upgrade::handover::{Predecessor, Sockets};
 
 /// How long a process that follows another may take to find the cluster, and the pause between two tries.
-const CLUSTER_WITHIN: Duration = Duration::from_secs(30);
+const CLUSTER_WITHIN: Duration = Duration::from_secs(20);
 const CLUSTER_PAUSE: Duration = Duration::from_millis(100);
 /// How long the port for streams of other nodes may still be taken.
 const PEER_PORT_WITHIN: Duration = Duration::from_secs(1);
@@ -55,8 +55,11 @@ pub async fn run(config: NodeConfig, joining: Option<Joining>) -> Result<(), Ser
     let installed = predecessor.as_ref().map(|predecessor| predecessor.installed.clone());
     let starting = async {
         let parts = start(&config, joining, sockets, installed).await?;
-        if predecessor.is_some() {
-            await_cluster(&parts.cluster).await?;
+        if let Some(predecessor) = &predecessor {
+            parts.upgrader.take_over();
+            if !predecessor.goes_back {
+                await_cluster(&parts.cluster).await?;
+            }
             parts.peers.greet(&parts.cluster.state(), parts.cluster.node_id()).await;
         }
         Ok(parts)
@@ -71,7 +74,8 @@ pub async fn run(config: NodeConfig, joining: Option<Joining>) -> Result<(), Ser
             parts.run(signals).await
         }
         (Ok(parts), Some(predecessor)) => {
-            predecessor.tell_ready().map_err(ServeError::TakeOver)?;
+            let released = predecessor.tell_ready().map_err(ServeError::TakeOver)?;
+            tokio::spawn(parts.upgrader.clone().when(released));
             parts.run(signals).await
         }
         (Err(error), None) => Err(error),
@@ -163,7 +167,7 @@ async fn start(
     Ok(Parts { api, stop, left, sockets: kept, upgrader, edge, dns, scheduler, peers, cluster })
 }
 
-/// A process that follows another is of use only if it finds the cluster, unless the one before did not either.
+/// A new program is of use only if it finds the cluster.
 async fn await_cluster(cluster: &Cluster) -> Result<(), ServeError> {
     let until = Instant::now() + CLUSTER_WITHIN;
     while let Err(error) = cluster.read_latest().await {

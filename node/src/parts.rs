@@ -2,7 +2,6 @@
 //! began.
 
 use std::io;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use temps_dns::Dns;
@@ -19,7 +18,7 @@ use crate::removal;
 use crate::serve_error::ServeError;
 use crate::service;
 use crate::signals::Signals;
-use crate::upgrade::handover::{Failed, Sockets, Successor};
+use crate::upgrade::handover::{Sockets, Successor};
 use crate::upgrade::{Candidate, Upgrader, own_program};
 
 /// How long API requests under way may take to end; streams that are followed are cut then.
@@ -27,7 +26,7 @@ const API_DRAIN_WITHIN: Duration = Duration::from_secs(3);
 /// How long requests to apps may take to end.
 const EDGE_DRAIN_WITHIN: Duration = Duration::from_secs(15);
 /// How long streams of other nodes may take to end before a new process takes the port.
-const STREAMS_DRAIN_WITHIN: Duration = Duration::from_secs(5);
+const STREAMS_DRAIN_WITHIN: Duration = EDGE_DRAIN_WITHIN;
 /// How long the scheduler may take to leave off; containers run on.
 const SCHEDULER_STOP_WITHIN: Duration = Duration::from_secs(5);
 /// How long the containers of a node that is gone may take to end.
@@ -133,19 +132,22 @@ impl Parts {
     async fn hand_over(self, candidate: Candidate, mut signals: Signals) -> Result<(), ServeError> {
         info!(binary = candidate.digest.hex(), "handing over to another program");
         give_up_lead(&self.cluster).await;
-        tokio::join!(stop_api(self.stop, self.api), step_aside(&self.peers));
+        step_aside(&self.peers).await;
+        stop_api(self.stop, self.api).await;
         stop_scheduler(&self.scheduler).await;
         stop_cluster(&self.cluster).await?;
 
         let following = follow(&self.upgrader, &candidate, &self.sockets);
         let followed = tokio::select! {
             followed = following => followed,
-            // The process that was to follow ends with this one's end of the line.
+            // The process that was to follow ends with the attempt.
             signal = signals.next() => return interrupted(signal),
         };
         signals.exit_at_next();
-        let pid = followed?;
+        let successor = followed?;
+        let pid = successor.id().unwrap_or_default();
         service::tell_successor(pid);
+        successor.release();
         drop((self.sockets, self.dns));
         self.edge.stop(EDGE_DRAIN_WITHIN).await;
         self.peers.drain(STREAMS_DRAIN_WITHIN).await;
@@ -155,27 +157,24 @@ impl Parts {
     }
 }
 
-/// Starts the candidate, or this program again where that fails; the id of the process that serves then.
+/// Starts the candidate, or this program again where that fails; the process that serves then.
 async fn follow(
     upgrader: &Upgrader,
     candidate: &Candidate,
     sockets: &Sockets,
-) -> Result<u32, ServeError> {
-    let failed = match start(&candidate.path, upgrader, sockets).await {
-        Ok(pid) => {
+) -> Result<Successor, ServeError> {
+    let installed = upgrader.installed();
+    let failed = match Successor::start(&candidate.path, installed, sockets, false).await {
+        Ok(successor) => {
             upgrader.succeeded(candidate);
-            return Ok(pid);
+            return Ok(successor);
         }
         Err(failed) => failed,
     };
     warn!(why = %failed, "the new program did not come up; going back");
     upgrader.went_back(candidate, failed);
-    start(&own_program(), upgrader, sockets).await.map_err(ServeError::Follow)
-}
-
-async fn start(program: &Path, upgrader: &Upgrader, sockets: &Sockets) -> Result<u32, Failed> {
-    let successor = Successor::start(program, upgrader.installed(), sockets).await?;
-    Ok(successor.id().unwrap_or_default())
+    let back = Successor::start(&own_program(), installed, sockets, true).await;
+    back.map_err(ServeError::Follow)
 }
 
 fn interrupted(signal: &str) -> Result<(), ServeError> {

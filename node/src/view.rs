@@ -209,6 +209,8 @@ pub struct Status {
     pub replicas: ReplicaCount,
     /// The edge of the node that answered.
     pub edge: Edge,
+    /// How many more nodes the cluster may lose.
+    pub may_lose: u64,
     /// What the cluster survives, in a sentence.
     pub may_lose_text: String,
     /// The node's version.

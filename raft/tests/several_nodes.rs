@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use common::ground::{Place, cluster_of, found, join_one, leader, propose, voters};
 use common::{email, numbers, put, until, write};
 use temps_raft::{Cluster, Proposal, ProposeError, ReadError};
-use temps_state::{Command, NodeId};
+use temps_state::{Actor, Command, NodeId};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -100,6 +100,18 @@ async fn a_dead_leader_leaves_no_outcome_open() {
         places[dead].start().await;
         asked.read_latest().await.expect("two of three agree");
     }
+}
+
+/// Another one led while it was away, and it leads again before that one heard of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_leader_that_counts_as_lost_comes_back_by_itself() {
+    let places = cluster_of(3).await;
+    let leads = places[leader(&places).await].node().clone();
+    let id = leads.node_id();
+    until("the leader has a record", || leads.state().nodes.contains_key(&id)).await;
+    let lost = Proposal::new(Actor::Node { id }, Command::LoseNode { id });
+    leads.propose(lost).await.expect("the cluster agrees");
+    until("it is back", || leads.state().nodes[&id].is_reachable()).await;
 }
 
 async fn a_retry_takes_effect_once(places: &[Place]) {

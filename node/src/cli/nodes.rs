@@ -10,7 +10,7 @@ use crate::client::path;
 use crate::drain;
 use crate::error::CliError;
 use crate::table::{pairs, table};
-use crate::view::{self, JoinToken, Node};
+use crate::view::{self, JoinToken, Node, Status};
 use crate::when::{ago_or_dash, read_span};
 
 /// The most nodes that are listed.
@@ -226,7 +226,14 @@ async fn drain(context: &Context, node: &str, no_wait: bool) -> Result<(), CliEr
         value = drain::wait(&context.output, &client, &value).await?;
     }
     let shown: Node = view::read(&value)?;
+    let status: Status = view::read(&client.get(&path(&["status"])).await?.value)?;
     context.output.answer(&value, || match shown.drained {
+        // A cluster of two survives nobody, drained or not, and its people know.
+        true if status.may_lose == 0 && shown.voter && status.nodes.len() > 2 => format!(
+            "{} is drained, but nothing can be changed while it is stopped: too few others are there. {}",
+            shown.label(),
+            status.may_lose_text
+        ),
         true => format!("{} is drained: it is safe to stop or remove it now.", shown.label()),
         false => format!("{} drains: {}.", shown.label(), shown.blocked_by.join("; ")),
     })

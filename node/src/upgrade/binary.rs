@@ -71,7 +71,11 @@ async fn run(path: &Path) -> io::Result<Output> {
 /// Whether the program that the node was started from could be replaced.
 pub fn check_replaceable(installed: &Path) -> Result<(), UpgradeError> {
     let check = || {
-        fs::metadata(installed)?;
+        // A program that runs cannot be opened for writing, which says that it is not locked otherwise.
+        match File::options().append(true).open(installed) {
+            Err(error) if error.kind() != io::ErrorKind::ExecutableFileBusy => return Err(error),
+            _ => {}
+        }
         tempfile::NamedTempFile::new_in(folder(installed)).map(drop)
     };
     check().map_err(|source| UpgradeError::Fixed { path: installed.into(), source })

@@ -22,12 +22,14 @@ use tokio::time::timeout;
 
 /// Tells a process that it follows another, and which file is the program that an upgrade replaces.
 const INSTALLED_ENV: &str = "TEMPS_HANDOVER";
+/// Tells it that it is the program that ran before, which serves whether or not it finds the cluster.
+const BACK_ENV: &str = "TEMPS_HANDOVER_BACK";
 /// The most sockets that are handed over: HTTP, the API, HTTPS.
 const SOCKETS_MAX: usize = 3;
 /// How long a new process waits for its sockets.
 const SOCKETS_WITHIN: Duration = Duration::from_secs(5);
 /// How long a new process may take until it serves; it may have much to load.
-const READY_WITHIN: Duration = Duration::from_secs(90);
+const READY_WITHIN: Duration = Duration::from_secs(60);
 /// What a process says that serves now; anything else is why it does not.
 const READY: &[u8] = b"ready";
 /// The most octets of what it says.
@@ -89,6 +91,19 @@ pub struct Predecessor {
     line: UnixStream,
     /// The file that an upgrade replaces.
     pub installed: PathBuf,
+    /// Whether this is the program that ran before, because a newer one did not come up.
+    pub goes_back: bool,
+}
+
+/// Resolves when the process before has done all it does for this one.
+pub struct Released(tokio::net::UnixStream);
+
+impl Released {
+    /// Waits for the end of the line.
+    pub async fn wait(mut self) {
+        // A line that breaks has ended.
+        let _ = self.0.read_to_end(&mut Vec::new()).await;
+    }
 }
 
 impl Predecessor {
@@ -98,13 +113,16 @@ impl Predecessor {
         let line = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
         line.set_read_timeout(Some(SOCKETS_WITHIN))?;
         let sockets = Sockets::receive(&line)?;
-        Ok(Some((Self { line, installed: installed.into() }, sockets)))
+        let goes_back = std::env::var_os(BACK_ENV).is_some();
+        Ok(Some((Self { line, installed: installed.into(), goes_back }, sockets)))
     }
 
     /// Says that this process serves now.
-    pub fn tell_ready(mut self) -> io::Result<()> {
+    pub fn tell_ready(mut self) -> io::Result<Released> {
         self.line.write_all(READY)?;
-        self.line.shutdown(std::net::Shutdown::Write)
+        self.line.shutdown(std::net::Shutdown::Write)?;
+        self.line.set_nonblocking(true)?;
+        Ok(Released(tokio::net::UnixStream::from_std(self.line)?))
     }
 
     /// Says why this process ends instead of serving.
@@ -145,8 +163,10 @@ impl Successor {
         program: &Path,
         installed: &Path,
         sockets: &Sockets,
+        goes_back: bool,
     ) -> Result<Self, Failed> {
-        let mut successor = Self::spawn(program, installed, sockets).map_err(Failed::Start)?;
+        let spawned = Self::spawn(program, installed, sockets, goes_back);
+        let mut successor = spawned.map_err(Failed::Start)?;
         let word = timeout(READY_WITHIN, successor.word()).await;
         let failed = match word {
             Ok(word) if word == READY => return Ok(successor),
@@ -159,15 +179,24 @@ impl Successor {
         Err(failed)
     }
 
-    fn spawn(program: &Path, installed: &Path, sockets: &Sockets) -> io::Result<Self> {
+    fn spawn(
+        program: &Path,
+        installed: &Path,
+        sockets: &Sockets,
+        goes_back: bool,
+    ) -> io::Result<Self> {
         let (ours, theirs) = UnixStream::pair()?;
         sockets.send(&ours)?;
         ours.set_nonblocking(true)?;
-        let child = Command::new(program)
-            .args(std::env::args_os().skip(1))
-            .env(INSTALLED_ENV, installed)
-            .stdin(Stdio::from(OwnedFd::from(theirs)))
-            .spawn()?;
+        let mut command = Command::new(program);
+        command.args(std::env::args_os().skip(1)).env(INSTALLED_ENV, installed);
+        match goes_back {
+            true => command.env(BACK_ENV, "1"),
+            false => command.env_remove(BACK_ENV),
+        };
+        // Until it is let go, it ends with this process's wish for it: a signal, say.
+        command.stdin(Stdio::from(OwnedFd::from(theirs))).kill_on_drop(true);
+        let child = command.spawn()?;
         Ok(Self { child, line: tokio::net::UnixStream::from_std(ours)? })
     }
 
@@ -177,6 +206,13 @@ impl Successor {
         // A line that breaks says as much as one that ends.
         let _ = (&mut self.line).take(WORD_BYTES_MAX).read_to_end(&mut word).await;
         word
+    }
+
+    /// Lets it go on for itself. It learns that everything is done for it.
+    pub fn release(self) {
+        drop(self.line);
+        // Dropped, it would be ended.
+        std::mem::forget(self.child);
     }
 
     /// Its process id; `None` once it has ended.
@@ -229,7 +265,7 @@ mod tests {
     #[test]
     fn what_went_wrong_is_told() {
         let (mut ours, theirs) = UnixStream::pair().unwrap();
-        let predecessor = Predecessor { line: theirs, installed: "/x".into() };
+        let predecessor = Predecessor { line: theirs, installed: "/x".into(), goes_back: false };
         predecessor.tell_failed("the data folder is broken");
         let mut said = String::new();
         ours.read_to_string(&mut said).unwrap();
@@ -240,9 +276,10 @@ mod tests {
     async fn a_program_that_ends_or_is_not_there_does_not_follow() {
         let sockets = sockets(false);
         let installed = Path::new("/nowhere");
-        let failed = Successor::start(Path::new("/bin/false"), installed, &sockets).await;
+        let failed = Successor::start(Path::new("/bin/false"), installed, &sockets, false).await;
         assert!(matches!(failed, Err(Failed::Ended)));
-        let failed = Successor::start(Path::new("/nowhere/temps"), installed, &sockets).await;
+        let failed =
+            Successor::start(Path::new("/nowhere/temps"), installed, &sockets, false).await;
         assert!(matches!(failed, Err(Failed::Start(_))));
     }
 }

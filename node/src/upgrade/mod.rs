@@ -22,7 +22,7 @@ use tokio_util::io::ReaderStream;
 use tracing::{error, warn};
 
 use self::error::UpgradeError;
-use self::handover::Failed;
+use self::handover::{Failed, Released};
 
 /// The program of this process, whatever became of its file.
 const OWN_PROGRAM: &str = "/proc/self/exe";
@@ -55,6 +55,8 @@ enum Stage {
     Idle,
     Preparing,
     HandingOver(Candidate),
+    /// The process before this one is not done yet.
+    TakingOver,
 }
 
 /// Upgrades this node. Clones share it.
@@ -70,6 +72,8 @@ struct Inner {
     installed: PathBuf,
     running: OnceCell<BlobDigest>,
     stage: watch::Sender<Stage>,
+    /// What came of the last one that this process knows of; the file may have had no room.
+    last: watch::Sender<Option<UpgradeOutcome>>,
 }
 
 impl Upgrader {
@@ -82,6 +86,7 @@ impl Upgrader {
             installed,
             running: OnceCell::new(),
             stage: watch::Sender::new(Stage::Idle),
+            last: watch::Sender::new(None),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -89,6 +94,17 @@ impl Upgrader {
     /// The file that the node is started from.
     pub fn installed(&self) -> &Path {
         &self.inner.installed
+    }
+
+    /// Says that the process before this one still works on the upgrade.
+    pub fn take_over(&self) {
+        self.inner.stage.send_replace(Stage::TakingOver);
+    }
+
+    /// Takes upgrades again once the process before this one is done.
+    pub async fn when(self, released: Released) {
+        released.wait().await;
+        self.inner.stage.send_replace(Stage::Idle);
     }
 
     /// Resolves when the node is to hand over.
@@ -119,6 +135,7 @@ impl Upgrader {
     fn keep(&self, binary: &BlobDigest, error: Option<UpgradeError>) {
         let failure = error.as_ref().map(UpgradeError::failure);
         let outcome = UpgradeOutcome { binary: binary.hex().into(), at: Timestamp::now(), failure };
+        self.inner.last.send_replace(Some(outcome.clone()));
         let write = || {
             fs::create_dir_all(&self.inner.folder)?;
             let draft = tempfile::NamedTempFile::new_in(&self.inner.folder)?;
@@ -132,6 +149,9 @@ impl Upgrader {
     }
 
     fn last(&self) -> io::Result<Option<UpgradeOutcome>> {
+        if let Some(last) = &*self.inner.last.borrow() {
+            return Ok(Some(last.clone()));
+        }
         match File::open(self.inner.folder.join(LAST)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             file => Ok(Some(serde_json::from_reader(BufReader::new(file?))?)),
@@ -204,7 +224,7 @@ impl Upgrades for Upgrader {
             let stage = match *self.inner.stage.borrow() {
                 Stage::Idle => UpgradeStage::Idle,
                 Stage::Preparing => UpgradeStage::Preparing,
-                Stage::HandingOver(_) => UpgradeStage::HandingOver,
+                Stage::HandingOver(_) | Stage::TakingOver => UpgradeStage::HandingOver,
             };
             Ok(UpgradeStatus {
                 binary: self.running().await?.hex().into(),

@@ -72,9 +72,12 @@ impl Group {
         }
     }
 
-    /// Nodes that are no members yet are not called, so nothing is said of them.
+    /// Nodes that are no members yet are not called, so nothing is said of them. A leader that another one had missed is
+    /// back: nobody else could say so.
     fn verdicts(&self, expected: &Expected) -> Vec<Command> {
         let applied = self.applied();
+        let missed = applied.nodes.get(&self.node).is_some_and(|own| !own.is_reachable());
+        let own = missed.then_some(Command::RegainNode { id: self.node });
         let others = applied.nodes.values().filter(|node| node.id != self.node);
         let commands = others.filter_map(|node| {
             let expected = expected.since(node.id)?.elapsed();
@@ -83,7 +86,7 @@ impl Group {
                 Verdict::Back => Command::RegainNode { id: node.id },
             })
         });
-        commands.collect()
+        own.into_iter().chain(commands).collect()
     }
 
     /// Brings the members to what they should be, while this node leads. Runs until Raft ends.
