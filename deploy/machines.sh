@@ -192,12 +192,10 @@ power_off() {
     remove_cgroups "$1"
 }
 
-# thaw_containers I: what is frozen, as kept versions are, ends only once it is thawed.
+# thaw_containers I: what is frozen, as kept versions are, ends only once it is thawed. Cgroups come and go meanwhile.
 thaw_containers() {
-    local state
-    find /sys/fs/cgroup -path "/sys/fs/cgroup/*$(netns "$1")*" -name freezer.state 2>/dev/null | while read -r state; do
-        echo THAWED >"$state" 2>/dev/null || true
-    done
+    find /sys/fs/cgroup -path "/sys/fs/cgroup/*$(netns "$1")*" -name freezer.state \
+        -exec sh -c 'for state; do echo THAWED >"$state"; done' thaw {} + 2>/dev/null || true
 }
 
 remove_cgroups() {

@@ -555,6 +555,7 @@ fn a_drain_says_what_it_waits_for_and_when_it_is_safe() {
     let server = Canned::serve(vec![
         ("POST /api/nodes/n3/drain ", 200, shown_node(false, &["3 replicas to move"])),
         ("GET /api/nodes/7 ", 200, shown_node(true, &[])),
+        ("GET /api/status ", 200, json!({"may_lose": 1, "nodes": [{}, {}, {}]}).to_string()),
     ]);
     let user = User::new();
     let ended = server.run(&user, &["nodes", "drain", "n3"]).expect(0);
@@ -562,6 +563,17 @@ fn a_drain_says_what_it_waits_for_and_when_it_is_safe() {
     assert!(ended.stdout.contains("safe to stop or remove"), "{ended:?}");
     let ended = server.run(&user, &["nodes", "drain", "n3", "--no-wait"]).expect(0);
     assert_eq!(ended.stdout, "node 7 (n3) drains: 3 replicas to move.\n");
+}
+
+#[test]
+fn a_drained_node_that_the_quorum_needs_is_not_called_safe_to_stop() {
+    let server = Canned::serve(vec![
+        ("POST /api/nodes/n3/drain ", 200, shown_node(true, &[])),
+        ("GET /api/status ", 200, json!({"may_lose": 0, "nodes": [{}, {}, {}]}).to_string()),
+    ]);
+    let ended = server.run(&User::new(), &["nodes", "drain", "n3"]).expect(0);
+    assert!(ended.stdout.contains("nothing can be changed while it is stopped"), "{ended:?}");
+    assert!(!ended.stdout.contains("safe"), "{ended:?}");
 }
 
 #[test]

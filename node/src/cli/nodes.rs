@@ -226,17 +226,24 @@ async fn drain(context: &Context, node: &str, no_wait: bool) -> Result<(), CliEr
         value = drain::wait(&context.output, &client, &value).await?;
     }
     let shown: Node = view::read(&value)?;
-    let status: Status = view::read(&client.get(&path(&["status"])).await?.value)?;
-    context.output.answer(&value, || match shown.drained {
-        // A cluster of two survives nobody, drained or not, and its people know.
-        true if status.may_lose == 0 && shown.voter && status.nodes.len() > 2 => format!(
-            "{} is drained, but nothing can be changed while it is stopped: too few others are there. {}",
-            shown.label(),
+    let said = match shown.drained {
+        true => drained(&shown, &view::read(&client.get(&path(&["status"])).await?.value)?),
+        false => format!("{} drains: {}.", shown.label(), shown.blocked_by.join("; ")),
+    };
+    context.output.answer(&value, || said)
+}
+
+/// Nothing runs on it any more; whether it may be missed is another question. A cluster of two survives nobody's loss, and
+/// its people know.
+fn drained(node: &Node, status: &Status) -> String {
+    let label = node.label();
+    match status.may_lose == 0 && node.voter && status.nodes.len() > 2 {
+        true => format!(
+            "{label} is drained, but nothing can be changed while it is stopped: too few others are there. {}",
             status.may_lose_text
         ),
-        true => format!("{} is drained: it is safe to stop or remove it now.", shown.label()),
-        false => format!("{} drains: {}.", shown.label(), shown.blocked_by.join("; ")),
-    })
+        false => format!("{label} is drained: it is safe to stop or remove it now."),
+    }
 }
 
 async fn undrain(context: &Context, node: &str) -> Result<(), CliError> {
