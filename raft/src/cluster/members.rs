@@ -85,13 +85,18 @@ impl Group {
 
     /// Whether the cluster could still agree without a node.
     pub fn may_remove(&self, node: NodeId) -> Result<(), WouldLoseQuorum> {
-        may_remove(node, &voters(&self.metrics()), &self.reachable())
+        may_remove(node, &self.voter_groups(), &self.reachable())
     }
 
     /// How many more nodes may be lost.
     pub fn may_lose(&self) -> MayLose {
         let nodes = self.applied().nodes.len();
-        may_lose(nodes, &voters(&self.metrics()), &self.reachable())
+        may_lose(nodes, &self.voter_groups(), &self.reachable())
+    }
+
+    /// Who votes; two groups while that changes, and each must agree.
+    fn voter_groups(&self) -> Vec<BTreeSet<u64>> {
+        self.metrics().membership_config.membership().get_joint_config().clone()
     }
 
     /// Gives the lead to another voter, if this node has it.

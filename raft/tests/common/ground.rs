@@ -157,14 +157,18 @@ pub async fn admit(member: &Place, mut place: Place) -> Place {
     place
 }
 
-/// So many nodes, all of which vote.
+/// So many nodes, all of which vote, and know that they may lose a minority.
 pub async fn cluster_of(count: usize) -> Vec<Place> {
     let mut places = vec![found().await];
     while places.len() < count {
         let place = join_one(&places[0]).await;
         places.push(place);
     }
-    until("all of them vote", || places.iter().all(|place| voters(place) == count)).await;
+    let spare = (count - 1) / 2;
+    let is_whole = |place: &Place| {
+        voters(place) == count && place.node().may_lose().count == spare && place.status().quorum
+    };
+    until("all of them vote", || places.iter().all(is_whole)).await;
     places
 }
 
