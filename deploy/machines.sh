@@ -119,7 +119,7 @@ write_machine() {
     mkdir -p "$folder/run/lock" "$folder/docker"
     cat /run/systemd/resolve/resolv.conf >"$folder/resolv.conf" 2>/dev/null || cat /etc/resolv.conf >"$folder/resolv.conf"
     cat >"$folder/dockerd.json" <<JSON
-{ "bip": "10.78.$1.1/24", "storage-driver": "overlay2",
+{ "bip": "10.78.$1.1/24", "storage-driver": "overlay2", "insecure-registries": ["$(ip_of 0)/24"],
   "exec-opts": ["native.cgroupdriver=cgroupfs"], "cgroup-parent": "/$(netns "$1")" }
 JSON
 }

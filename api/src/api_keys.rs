@@ -179,7 +179,9 @@ pub(crate) async fn permissions(MayRead(_): MayRead) -> Out<Vec<PermissionOut>> 
         description: match permission {
             Permission::Read => "see projects, environments, deployments, logs and the cluster",
             Permission::Deploy => "create, cancel and roll back deployments",
-            Permission::Write => "create, change and delete projects, environments and variables",
+            Permission::Write => {
+                "create, change and delete projects, environments, variables, domains and certificates"
+            }
             Permission::Exec => "run commands in replicas",
             Permission::Admin => "manage users, nodes and settings; read the audit log",
         },

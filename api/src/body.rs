@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 
 use crate::ApiError;
 use crate::context::Shared;
+use crate::idempotency::Fingerprint;
 
 /// The longest JSON body, in octets.
 pub const JSON_BYTES_MAX: usize = 1 << 20;
@@ -25,7 +26,12 @@ impl<T: DeserializeOwned> FromRequest<Shared> for Json<T> {
         if !is_json(request.headers()) {
             return Err(ApiError::UnsupportedMedia { expected: "application/json" });
         }
-        parse(&read(request, context).await?).map(Self)
+        let fingerprint = request.extensions().get::<Fingerprint>().cloned();
+        let body = read(request, context).await?;
+        if let Some(fingerprint) = fingerprint {
+            fingerprint.take(&body);
+        }
+        parse(&body).map(Self)
     }
 }
 

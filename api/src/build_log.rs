@@ -3,7 +3,7 @@
 use axum::http::request::Parts;
 use futures::{Stream, StreamExt, stream};
 use jiff::Timestamp;
-use temps_state::{DeploymentId, NodeId, Phase, Source, State};
+use temps_state::{Deployment, DeploymentId, NodeId, Phase, Source, State};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
@@ -43,9 +43,18 @@ async fn send_log(context: Shared, id: DeploymentId, follow: bool, to: mpsc::Sen
     while let Some(node) = builder_of(&context, id, follow, lost, &to).await {
         match send_part(&context, id, follow, node, &to).await {
             Ended::Lost if follow => lost = Some(node),
+            Ended::Whole if follow && goes_on(&context, id, node).await => lost = Some(node),
             _ => return,
         }
     }
+}
+
+/// Whether the log goes on at another node than this one, which could not build.
+async fn goes_on(context: &Context, id: DeploymentId, after: NodeId) -> bool {
+    let state = context.cluster.read_latest().await.unwrap_or_else(|_| context.cluster.state());
+    let returned = |deployment: &Deployment| deployment.was_returned_by(after);
+    state.deployments.get(&id).is_some_and(returned)
+        || built_on(&state, id).is_some_and(|node| node != after)
 }
 
 /// The node that has the log, or will have it; `None` when there is none but `lost`, or nobody wants to know.

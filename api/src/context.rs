@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::body::BODY_TIMEOUT;
 use crate::credentials::Credentials;
+use crate::domains::DomainLook;
 use crate::engine::EngineSight;
 use crate::git_push::{GitTasks, Repositories};
 use crate::login_limit::LoginLimit;
@@ -19,7 +20,7 @@ use crate::metrics::HttpMetrics;
 use crate::nodes::Upgrades;
 use crate::passwords::Passwords;
 use crate::relay::Nodes;
-use crate::{Api, ApiConfig, ApiError, registry};
+use crate::{Api, ApiConfig, ApiError, Sites, registry};
 
 /// How many streams (logs, events, shells, pushes) a node serves at once.
 pub const STREAMS_MAX: usize = 512;
@@ -32,9 +33,11 @@ pub(crate) struct Context {
     pub scheduler: Scheduler,
     pub builder: Builder,
     pub edge_applied: watch::Receiver<u64>,
+    pub sites: watch::Receiver<Sites>,
     pub nodes: Option<Arc<dyn Nodes>>,
     pub left: CancellationToken,
     pub upgrades: Option<Arc<dyn Upgrades>>,
+    pub domain_look: Option<Arc<dyn DomainLook>>,
     pub engine: EngineSight,
     pub registry: Arc<prometheus_client::registry::Registry>,
     pub http: HttpMetrics,
@@ -60,10 +63,12 @@ impl Context {
             scheduler,
             builder,
             edge_applied,
+            sites,
             metrics,
             nodes,
             left,
             upgrades,
+            domain_look,
             config,
         } = api;
         Self {
@@ -73,9 +78,11 @@ impl Context {
             scheduler,
             builder,
             edge_applied,
+            sites,
             nodes,
             left,
             upgrades,
+            domain_look,
             engine: EngineSight::default(),
             registry: metrics,
             http: HttpMetrics::default(),

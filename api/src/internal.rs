@@ -12,13 +12,14 @@ use temps_state::DeploymentId;
 use crate::context::Shared;
 use crate::events::BuildLogQuery;
 use crate::logs::own_log;
-use crate::{ApiError, answer, engine, registry, streams};
+use crate::{ApiError, answer, domains, engine, registry, streams};
 
 /// The routes.
 pub(crate) fn router(context: Shared) -> Router {
     Router::new()
         .route("/internal/deployments/{id}/log", get(build_log))
         .route(engine::PATH, get(engine::tell))
+        .route(domains::LOOK_PATH, get(domains::tell))
         .merge(registry::internal_routes())
         .layer(middleware::from_fn_with_state(context.clone(), answer::answer))
         .with_state(context)

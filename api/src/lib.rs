@@ -12,11 +12,13 @@ mod audit;
 mod auth;
 mod body;
 mod build_log;
+mod certificates;
 mod conditions;
 mod consistency;
 mod context;
 mod credentials;
 mod deployments;
+mod domains;
 mod engine;
 mod environments;
 mod error;
@@ -24,6 +26,7 @@ mod events;
 mod exec;
 mod git_push;
 mod handle;
+mod header_policies;
 mod health;
 mod idempotency;
 mod ids;
@@ -68,8 +71,10 @@ use crate::context::Context;
 
 pub use admin::{check_admin, ensure_admin};
 pub use deployments::SourceIn;
+pub use domains::{AddressSeen, DomainLook, DomainSeen, LOOK_WITHIN, RefusedSeen};
 pub use error::{ApiError, Problem};
 pub use handle::ApiHandle;
+pub use health::Sites;
 pub use nodes::{
     BINARY_BYTES_MAX, UpgradeFailure, UpgradeOutcome, UpgradeStage, UpgradeStatus, Upgrades,
 };
@@ -101,6 +106,8 @@ pub struct Api {
     pub builder: Builder,
     /// The index of the state that this node's edge serves from.
     pub edge_applied: watch::Receiver<u64>,
+    /// Whether it has the static sites that it serves.
+    pub sites: watch::Receiver<Sites>,
     /// Metrics of the other parts of the node.
     pub metrics: Arc<Registry>,
     /// The way to other nodes; `None` for a node that is alone.
@@ -109,6 +116,8 @@ pub struct Api {
     pub left: CancellationToken,
     /// Replaces the node's program; `None` where nobody does.
     pub upgrades: Option<Arc<dyn Upgrades>>,
+    /// Looks at domains; `None` where nobody does.
+    pub domain_look: Option<Arc<dyn DomainLook>>,
     /// Ports and folders.
     pub config: ApiConfig,
 }

@@ -65,10 +65,13 @@ fn followed(
     let over = CancellationToken::new();
     let lines = context.builder.logs().tail_until(id, over.clone()).map(BuildLine::from);
     let mut applied = context.cluster.watch();
-    // Gives no line, but ends the log once nothing more can become of the deployment.
+    let me = context.cluster.node_id();
+    // Gives no line, but ends the log once nothing more can become of the deployment, on this node at least.
     let end = stream::once(async move {
         let is_over = applied.wait_for(|state| {
-            state.deployments.get(&id).is_none_or(|deployment| !deployment.phase.is_under_way())
+            state.deployments.get(&id).is_none_or(|deployment| {
+                !deployment.phase.is_under_way() || deployment.was_returned_by(me)
+            })
         });
         let _ = is_over.await;
         over.cancel();

@@ -111,6 +111,8 @@ fn of_path(path: &str) -> Vec<Parameter> {
                 "d" => "A deployment's number or id",
                 "r" => "A replica's id",
                 "n" => "A node's id or name",
+                "domain" => "A domain's name",
+                "scope" => "`cluster`, a project's name or id, or an environment's id",
                 "server" => "`github`, `gitlab` or `gitea`",
                 "repository" => "A project's name, with `.git`",
                 "name" => "A variable's name",

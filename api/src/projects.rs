@@ -4,7 +4,7 @@ use axum::Json as Out;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use temps_raft::{Applied, Cluster, fresh_id};
 use temps_state::{
     Command, Name, Project, ProjectChange, ProjectId, Reply, Repository, State as Agreed,
@@ -116,10 +116,16 @@ pub struct RepositoryIn {
 pub struct ChangeIn {
     /// Whether it answers 403 and deploys nothing.
     pub disabled: Option<bool>,
-    /// Where its source is.
-    pub repository: Option<RepositoryIn>,
+    /// Where its source is; `null` takes the repository away, and left out it stays as it is.
+    #[serde(default, deserialize_with = "some")]
+    pub repository: Option<Option<RepositoryIn>>,
     /// Whether pushes make preview environments.
     pub previews: Option<bool>,
+}
+
+/// Tells `null` from what is left out.
+fn some<'de, D: Deserializer<'de>, T: Deserialize<'de>>(value: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(value).map(Some)
 }
 
 /// A fresh webhook secret.
@@ -302,8 +308,10 @@ pub(crate) async fn change(
     let project = ids::project(&state, &p)?;
     let id = project.id;
     let read = |body: RepositoryIn| body.read(&context.cluster, id, project.repository.as_ref());
-    let repository = repository.map(read).transpose()?;
-    let change = ProjectChange { disabled, repository, previews, webhook_secret: None };
+    let no_repository = matches!(repository, Some(None));
+    let repository = repository.flatten().map(read).transpose()?;
+    let change =
+        ProjectChange { disabled, repository, no_repository, previews, webhook_secret: None };
     let mut proposal = caller.asks(Command::ChangeProject { id, change });
     proposal.condition = if_match.on(row(id));
     let (_, state) = context.change(proposal).await?;

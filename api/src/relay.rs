@@ -106,6 +106,23 @@ pub(crate) async fn lines<T: DeserializeOwned + Send + 'static>(
     Ok(lines.map(|line| Ok(serde_json::from_str(&line.map_err(io::Error::other)?)?)))
 }
 
+/// The one value that another node answers within a time.
+pub(crate) async fn value<T: DeserializeOwned + Send + 'static>(
+    context: &Context,
+    node: NodeId,
+    parts: Parts,
+    within: Duration,
+) -> Result<T, ApiError> {
+    let answered = async {
+        let lines = lines::<T>(context, node, parts).await?;
+        let first = std::pin::pin!(lines).next().await;
+        let value = first.unwrap_or_else(|| Err(io::ErrorKind::UnexpectedEof.into()));
+        value.map_err(|error| unreachable(context, node, error))
+    };
+    let late = |_| Err(unreachable(context, node, io::ErrorKind::TimedOut.into()));
+    timeout(within, answered).await.unwrap_or_else(late)
+}
+
 /// Sends a request over a stream of its own.
 async fn ask(
     context: &Context,

@@ -13,9 +13,10 @@ use utoipa_swagger_ui::SwaggerUi;
 use crate::body::JSON_BYTES_MAX;
 use crate::context::Shared;
 use crate::{
-    ApiError, answer, api_keys, audit, consistency, deployments, environments, events, exec,
-    git_push, health, logs, metrics, nodes, openapi, projects, registry, replicas, schema, session,
-    settings, status, uploads, users, variables, webhooks,
+    ApiError, answer, api_keys, audit, certificates, consistency, deployments, domains,
+    environments, events, exec, git_push, header_policies, health, logs, metrics, nodes, openapi,
+    projects, registry, replicas, schema, session, settings, status, uploads, users, variables,
+    webhooks,
 };
 
 /// Where the OpenAPI document is.
@@ -41,7 +42,7 @@ pub(crate) fn router(context: Shared) -> Router {
 
 /// The routes that the OpenAPI document lists: all that this crate answers itself.
 fn documented() -> OpenApiRouter<Shared> {
-    people().merge(apps()).merge(cluster())
+    people().merge(apps()).merge(names()).merge(cluster())
 }
 
 fn people() -> OpenApiRouter<Shared> {
@@ -81,6 +82,21 @@ fn apps() -> OpenApiRouter<Shared> {
         .routes(routes!(git_push::info_refs))
         .routes(routes!(git_push::upload_pack))
         .routes(routes!(git_push::receive_pack))
+}
+
+fn names() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new()
+        .routes(routes!(domains::list, domains::create))
+        .routes(routes!(domains::show, domains::change, domains::delete))
+        .routes(routes!(domains::look))
+        .routes(routes!(domains::verify))
+        .routes(routes!(certificates::list, certificates::create))
+        .routes(routes!(certificates::show, certificates::delete))
+        .routes(routes!(header_policies::show, header_policies::replace))
+        .routes(routes!(
+            header_policies::show_of_environment,
+            header_policies::replace_of_environment
+        ))
 }
 
 fn cluster() -> OpenApiRouter<Shared> {

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
-use temps_state::{BuildSettings, Command, EdgeSettings, Settings};
+use temps_state::{AcmeSettings, BuildSettings, Command, EdgeSettings, Settings};
 use utoipa::ToSchema;
 
 use crate::ApiError;
@@ -28,6 +28,8 @@ pub struct SettingsBody {
     pub build: BuildBody,
     /// Bounds of the edge, per node.
     pub edge: EdgeBody,
+    /// Who gives certificates for domains.
+    pub acme: AcmeBody,
 }
 
 /// Defines the body of a group of settings: the same fields as the state's, which refuses unknown ones.
@@ -101,15 +103,29 @@ group! {
     }
 }
 
+group! {
+    /// Who gives certificates for domains, by ACME (RFC 8555).
+    AcmeBody as AcmeSettings = AcmeSettings {
+        /// Whether certificates are asked for.
+        enabled: bool,
+        /// The authority's directory.
+        directory: String,
+        /// Where the authority may reach a person; nowhere when empty.
+        email: String,
+        /// The certificates in PEM that the directory's own TLS is trusted by; the usual ones when empty.
+        root: String,
+    }
+}
+
 impl From<Settings> for SettingsBody {
-    fn from(Settings { preview_domain, build, edge }: Settings) -> Self {
-        Self { preview_domain, build: build.into(), edge: edge.into() }
+    fn from(Settings { preview_domain, build, edge, acme }: Settings) -> Self {
+        Self { preview_domain, build: build.into(), edge: edge.into(), acme: acme.into() }
     }
 }
 
 impl From<SettingsBody> for Settings {
-    fn from(SettingsBody { preview_domain, build, edge }: SettingsBody) -> Self {
-        Self { preview_domain, build: build.into(), edge: edge.into() }
+    fn from(SettingsBody { preview_domain, build, edge, acme }: SettingsBody) -> Self {
+        Self { preview_domain, build: build.into(), edge: edge.into(), acme: acme.into() }
     }
 }
 
@@ -156,6 +172,10 @@ fn check(body: &SettingsBody) -> Result<(), ApiError> {
         let why =
             "give a domain in lower case without a dot at its end, such as `apps.example.com`";
         return Err(ApiError::invalid("preview_domain", why));
+    }
+    if !body.acme.directory.starts_with("https://") {
+        let why = "give the URL of an ACME directory, which begins with https://";
+        return Err(ApiError::invalid("acme.directory", why));
     }
     let at_least_one = [
         ("build.timeout_seconds", body.build.timeout_seconds),

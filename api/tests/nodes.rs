@@ -11,7 +11,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use temps_builder::LogLine;
 use temps_raft::Proposal;
-use temps_state::{Actor, Artifact, Built, Command, DeploymentId, NodeId, ReplicaId};
+use temps_state::{
+    Actor, Artifact, Built, Command, DeploymentId, Failure, FailureCode, NodeId, ReplicaId,
+};
 
 /// Two nodes; the first one leads.
 async fn two() -> (Wires, TestNode, TestNode) {
@@ -133,6 +135,28 @@ async fn both_nodes_answer_for_the_cluster() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn without_a_quorum_a_node_that_is_gone_is_not_called_reachable() {
+    let (_wires, one, two) = two().await;
+    let gone = one.cluster.node_id().0;
+    one.cluster.clone().stop().await.unwrap();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let status = loop {
+        let status = two.get("/api/status").await.ok();
+        if status["quorum"] == false {
+            break status;
+        }
+        assert!(Instant::now() < deadline, "{status}");
+    };
+    for node in status["nodes"].as_array().unwrap() {
+        let (is_gone, lag) = (node["id"] == gone, node["lag"].is_null());
+        assert_eq!((node["reachable"].as_bool(), lag), (Some(!is_gone), is_gone), "{node}");
+        assert!(node["lost_since"].is_null(), "nobody could say so");
+    }
+    let shown = two.get(&format!("/api/nodes/{gone}?consistency=stale")).await.ok();
+    assert_eq!(shown["reachable"], false);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_key_made_on_one_node_works_on_the_other_at_once() {
     let (_, one, two) = two().await;
     for name in ["a", "b", "c"] {
@@ -201,6 +225,32 @@ async fn a_build_log_is_had_from_the_node_that_built() {
     wires.cut(two.cluster.node_id());
     let missing = one.get(path).await.text;
     assert!(missing.contains("lines are missing"), "{missing}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_log_goes_on_at_the_node_that_builds_after_another_could_not() {
+    let (_wires, one, two) = two().await;
+    let (far, near) = (two.cluster.node_id(), one.cluster.node_id());
+    let id = building(&one, far).await;
+    two.builder.logs().append(id, LogLine::new("", "the engine is away"));
+    let following = one.get("/api/projects/shop/deployments/1/logs?follow=true");
+    let (followed, ()) = tokio::join!(following, async {
+        let failure = Failure {
+            code: FailureCode::EngineUnavailable,
+            message: "m".into(),
+            hint: "h".into(),
+            log_tail: vec![],
+        };
+        propose(&two, Command::ReturnBuild { id, by: far, failure }).await;
+        two.builder.logs().finish(id);
+        propose(&one, Command::StartBuild { id, on: near }).await;
+        one.builder.logs().append(id, LogLine::new("build", "made here"));
+        propose(&one, Command::CancelDeployment { id, reason: "that is enough".into() }).await;
+        one.builder.logs().finish(id);
+    });
+    let told = |text: &str| followed.text.find(text);
+    assert!(told("the engine is away").is_some(), "{}", followed.text);
+    assert!(told("the engine is away") < told("made here"), "{}", followed.text);
 }
 
 #[tokio::test(flavor = "multi_thread")]

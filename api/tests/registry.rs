@@ -10,7 +10,7 @@ use std::process::{Command as Program, Output};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use common::TestNode;
+use common::{TestNode, Wires};
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
@@ -22,8 +22,8 @@ use temps_builder::{
 };
 use temps_raft::{Cluster, Proposal};
 use temps_state::{
-    Actor, Artifact, Command, Deployment, DeploymentId, EnvironmentId, Id, JoinToken, JoinTokenId,
-    Node, NodeId, Phase, Reply, Source,
+    Actor, Artifact, Command, Deployment, DeploymentId, EnvironmentId, FORMAT, Id, JoinToken,
+    JoinTokenId, Node, NodeId, Phase, Reply, Source, TagName,
 };
 use tokio_util::io::ReaderStream;
 use tokio_util::sync::CancellationToken;
@@ -224,6 +224,172 @@ async fn blobs_and_manifests_are_taken_as_the_specification_says() {
     assert_eq!(refusal(send(Method::POST, "/v2/", "").await, 405).await, "UNSUPPORTED");
 }
 
+/// Sends octets as a blob of a repository.
+async fn push_blob(node: &TestNode, repository: &str, octets: &str) -> BlobDigest {
+    let digest = BlobDigest::of(octets.as_bytes());
+    let path = format!("/v2/{repository}/blobs/uploads/?digest={digest}");
+    let sent = ask(node, Method::POST, &path, &node.key).body(octets.to_owned());
+    status(&sent.send().await.unwrap(), 201);
+    digest
+}
+
+/// An image with one layer; gives what would be put under its tag.
+async fn push_parts(node: &TestNode, repository: &str, layer: &str) -> (BlobDigest, String) {
+    let config = push_blob(node, repository, "{}").await;
+    let digest = push_blob(node, repository, layer).await;
+    let manifest = json!({
+        "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": {"mediaType": "x", "digest": config.to_string(), "size": 2},
+        "layers": [{"mediaType": "x", "digest": digest.to_string(), "size": layer.len()}],
+    });
+    (digest, manifest.to_string())
+}
+
+async fn put(node: &TestNode, repository: &str, reference: &str, manifest: &str) -> Response {
+    let path = format!("/v2/{repository}/manifests/{reference}");
+    let sent = ask(node, Method::PUT, &path, &node.key).body(manifest.to_owned());
+    sent.send().await.unwrap()
+}
+
+async fn get(node: &TestNode, path: &str) -> Response {
+    ask(node, Method::GET, path, &node.key).send().await.unwrap()
+}
+
+async fn propose(node: &TestNode, command: Command) {
+    let actor = Actor::Node { id: node.cluster.node_id() };
+    node.cluster.propose(Proposal::new(actor, command)).await.unwrap();
+}
+
+/// A node makes the copy that the state asks of it.
+async fn copy(node: &TestNode, name: &TagName) {
+    let (state, id) = (node.cluster.read_latest().await.unwrap(), node.cluster.node_id());
+    let tag = &state.image_tags[name];
+    assert!(node.builder.hold_pushed(&state, id, tag).await.unwrap());
+    let (name, manifest) = (name.clone(), tag.manifest.clone());
+    propose(node, Command::HoldImage { name, manifest, node: id }).await;
+}
+
+/// Two nodes; the first one leads.
+async fn two() -> (Wires, TestNode, TestNode) {
+    let wires = Wires::default();
+    let one = TestNode::that_meets(&wires).await;
+    let two = one.joined_by(&wires).await;
+    (wires, one, two)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_pushed_to_one_node_is_had_from_any() {
+    let (wires, one, two) = two().await;
+    let (layer, manifest) = push_parts(&one, "shop/web", "hello").await;
+    status(&put(&one, "shop/web", "1", &manifest).await, 201);
+    let blob = format!("/v2/shop/web/blobs/{layer}");
+
+    // At once, before there is a copy; blobs first, as a client may ask several nodes.
+    assert_eq!(get(&two, &blob).await.text().await.unwrap(), "hello");
+    let got = get(&two, "/v2/shop/web/manifests/1").await;
+    let digest = header(&got, "docker-content-digest").to_owned();
+    assert_eq!(got.text().await.unwrap(), manifest);
+    let head = ask(&two, Method::HEAD, "/v2/shop/web/manifests/1", &two.key).send().await.unwrap();
+    assert_eq!((head.status().as_u16(), header(&head, "docker-content-digest")), (200, &*digest));
+    let tags = get(&two, "/v2/shop/web/tags/list").await.json::<Value>().await.unwrap();
+    assert_eq!(tags["tags"], json!(["1"]));
+    let other = BlobDigest::of(b"other");
+    one.builder.blobs().put_octets(b"other").unwrap();
+    let unknown = get(&two, &format!("/v2/shop/web/blobs/{other}")).await;
+    assert_eq!(refusal(unknown, 404).await, "BLOB_UNKNOWN", "no tag leads to it");
+
+    // The other one has a copy, and the first one's is lost.
+    let name: TagName = "shop/web:1".parse().unwrap();
+    copy(&two, &name).await;
+    let holders = two.cluster.state().image_tags[&name].holders.clone();
+    assert_eq!(holders, [&one, &two].map(|node| node.cluster.node_id()).into());
+    std::fs::remove_dir_all(one.folder.path().join("blobs")).unwrap();
+    assert_eq!(get(&one, "/v2/shop/web/manifests/1").await.text().await.unwrap(), manifest);
+    assert_eq!(get(&one, &blob).await.text().await.unwrap(), "hello");
+
+    // A push through a node that lacks what the repository has already.
+    std::fs::remove_dir_all(one.folder.path().join("blobs")).unwrap();
+    let head = ask(&one, Method::HEAD, &blob, &one.key).send().await.unwrap();
+    assert_eq!((head.status().as_u16(), header(&head, "content-length")), (200, "5"));
+    status(&put(&one, "shop/web", "2", &manifest).await, 201);
+
+    // Nobody who has it can be asked.
+    std::fs::remove_dir_all(one.folder.path().join("blobs")).unwrap();
+    wires.cut(two.cluster.node_id());
+    let away = get(&one, "/v2/shop/web/manifests/1").await;
+    assert_eq!(header(&away, "retry-after"), "1");
+    assert_eq!(refusal(away, 503).await, "UNAVAILABLE");
+
+    // Tags go through any node: one by its name, others by what they mean.
+    let delete = async |node: &TestNode, reference: &str| {
+        let path = format!("/v2/shop/web/manifests/{reference}");
+        ask(node, Method::DELETE, &path, &node.key).send().await.unwrap()
+    };
+    status(&put(&two, "shop/web", "3", &manifest).await, 201);
+    status(&delete(&two, "1").await, 202);
+    assert_eq!(refusal(delete(&one, "1").await, 404).await, "MANIFEST_UNKNOWN");
+    assert_eq!(refusal(get(&one, "/v2/shop/web/manifests/1").await, 404).await, "MANIFEST_UNKNOWN");
+    status(&delete(&one, &digest).await, 202);
+    assert_eq!(refusal(get(&two, "/v2/shop/web/tags/list").await, 404).await, "NAME_UNKNOWN");
+    let log = one.get("/api/audit/logs").await.ok();
+    assert!(log.to_string().contains("image.push") && log.to_string().contains("image.delete"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_quorum_nothing_is_pushed_and_everything_here_is_pulled() {
+    let (_wires, one, two) = two().await;
+    let (layer, manifest) = push_parts(&two, "web", "hello").await;
+    status(&put(&two, "web", "1", &manifest).await, 201);
+    one.cluster.clone().stop().await.unwrap();
+    let refused = put(&two, "web", "2", &manifest).await;
+    assert_eq!(header(&refused, "retry-after"), "1");
+    assert_eq!(refusal(refused, 503).await, "UNAVAILABLE");
+    let delete = ask(&two, Method::DELETE, "/v2/web/manifests/1", &two.key).send().await.unwrap();
+    assert_eq!(refusal(delete, 503).await, "UNAVAILABLE");
+    assert_eq!(get(&two, "/v2/web/manifests/1").await.text().await.unwrap(), manifest);
+    let blob = get(&two, &format!("/v2/web/blobs/{layer}")).await;
+    assert_eq!(blob.text().await.unwrap(), "hello");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_of_images_goes_with_all_that_it_names() {
+    let (_wires, one, two) = two().await;
+    let mut listed = Vec::new();
+    for layer in ["amd64", "arm64"] {
+        let (_, manifest) = push_parts(&one, "web", layer).await;
+        let digest = BlobDigest::of(manifest.as_bytes());
+        status(&put(&one, "web", &digest.to_string(), &manifest).await, 201);
+        listed.push(json!({"digest": digest.to_string(), "size": manifest.len()}));
+    }
+    let list = json!({"schemaVersion": 2, "manifests": listed}).to_string();
+    status(&put(&one, "web", "1", &list).await, 201);
+    copy(&two, &"web:1".parse().unwrap()).await;
+    for layer in ["amd64", "arm64"] {
+        assert!(two.builder.blobs().has(&BlobDigest::of(layer.as_bytes())));
+    }
+    let inner = listed[0]["digest"].as_str().unwrap();
+    status(&get(&two, &format!("/v2/web/manifests/{inner}")).await, 200);
+}
+
+#[tokio::test]
+async fn deployments_name_the_registry_of_the_cluster_by_whichever_node_they_ask() {
+    let node = TestNode::start().await;
+    node.create_project("web").await;
+    let (_, manifest) = push_parts(&node, "shop/web", "hello").await;
+    status(&put(&node, "shop/web", "1", &manifest).await, 201);
+    let host = node.url.trim_start_matches("http://");
+    let deploy = async |reference: String| {
+        let source = json!({"type": "image", "reference": reference});
+        node.post("/api/projects/web/deployments", json!({"source": source})).await
+    };
+    let made = deploy(format!("{host}/shop/web:1")).await.ok();
+    assert_eq!(made["source"]["reference"], "registry.temps.internal/shop/web:1");
+    let other = deploy("localhost:1/shop/web:1".into()).await.ok();
+    assert_eq!(other["source"]["reference"], "localhost:1/shop/web:1");
+    let missing = deploy(format!("{host}/shop/web:2")).await.problem(422, "invalid");
+    assert_eq!(missing["field"], "source.reference");
+}
+
 /// The other nodes, in this process.
 #[derive(Clone, Default)]
 struct Wire(Arc<Mutex<BTreeMap<NodeId, Builder>>>);
@@ -277,7 +443,8 @@ async fn admit(cluster: &Cluster) -> NodeId {
     let propose =
         async |command| cluster.propose(Proposal::new(me.clone(), command)).await.unwrap().reply;
     propose(Command::CreateJoinToken { token }).await;
-    let node = Node { key: "key".into(), ..Node::new(NodeId(0), "other", now) };
+    let node =
+        Node { key: "key".into(), format: FORMAT.into(), ..Node::new(NodeId(0), "other", now) };
     let admitted =
         propose(Command::AdmitNode { token_key: "token".into(), node: node.clone() }).await;
     let Reply::Node { id } = admitted else { panic!("{admitted:?}") };
@@ -304,6 +471,7 @@ async fn deployment(node: &TestNode, image: &str, holder: NodeId) -> Deployment 
         built_on: None,
         architecture: None,
         holders: [holder].into(),
+        returned: vec![],
     }
 }
 

@@ -6,6 +6,7 @@ mod common;
 use common::{Answer, TestNode, read};
 use reqwest::Method;
 use serde_json::{Value, json};
+use temps_api::Sites;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_project_is_created_shown_changed_and_deleted() {
@@ -39,6 +40,11 @@ async fn a_project_is_created_shown_changed_and_deleted() {
         (kept.url.as_str(), kept.branch.as_str()),
         ("https://me:tok3n@host/a.git", "release")
     );
+    let untouched = node.patch("/api/projects/shop", json!({"previews": false})).await.ok();
+    assert_eq!(untouched["repository"]["branch"], "release");
+    let without = node.patch("/api/projects/shop", json!({"repository": null})).await.ok();
+    assert_eq!(without["repository"], json!(null));
+    assert!(node.cluster.state().projects.values().all(|p| p.repository.is_none()));
     node.delete("/api/projects/shop").await.ok();
     node.get("/api/projects/shop").await.problem(404, "not_found");
 }
@@ -85,6 +91,10 @@ async fn a_repeated_request_takes_effect_once_and_gets_the_same_answer() {
     let second = post("/api/projects", "k1", json!({"name": "shop"})).await.ok();
     assert_eq!(first, second);
     post("/api/projects", "k2", json!({"name": "shop"})).await.problem(409, "taken");
+    let reused = post("/api/projects", "k1", json!({"name": "blog"})).await;
+    let reused = reused.problem(422, "idempotency_key_reused");
+    assert!(reused["hint"].as_str().unwrap().contains("Idempotency-Key"), "{reused}");
+    node.get("/api/projects/blog").await.problem(404, "not_found");
     let first = post("/api/api-keys", "k1", json!({"name": "ci"})).await.ok();
     let second = post("/api/api-keys", "k1", json!({"name": "ci"})).await.ok();
     assert_eq!(first, second);
@@ -351,6 +361,15 @@ async fn the_node_tells_how_it_is() {
     assert_eq!(health, json!({"status": "ok", "quorum": true}));
     assert_eq!(read(node.anonymous(Method::GET, "/readyz")).await.status, 503, "no routes yet");
     node.edge.send_replace(1);
+    node.sites.send_replace(Sites::Awaited);
+    let starting = read(node.anonymous(Method::GET, "/readyz")).await;
+    assert_eq!(starting.status, 503, "no sites yet");
+    assert!(starting.text.contains("static sites are on their way"), "{}", starting.text);
+    node.sites.send_replace(Sites::Missing);
+    let ready = read(node.anonymous(Method::GET, "/readyz")).await;
+    assert_eq!(ready.status, 200, "what nobody has keeps no other traffic away");
+    assert!(ready.text.contains("some static sites could not be fetched"), "{}", ready.text);
+    node.sites.send_replace(Sites::Here);
     let ready = read(node.anonymous(Method::GET, "/readyz")).await.ok();
     assert_eq!(ready["status"], "ok", "an engine that is away keeps no traffic away");
     let warning = ready["warnings"][0].as_str().unwrap();

@@ -6,6 +6,7 @@ mod flights;
 mod parts;
 mod reach;
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ use tokio::io::{AsyncSeekExt, AsyncWriteExt};
 pub use self::digest::BlobDigest;
 pub(crate) use self::flights::Flights;
 pub use self::parts::PARTS_MAX;
+pub(crate) use self::reach::MANIFESTS_NESTED_MAX;
 use crate::BuildError;
 
 /// The most octets a blob has.
@@ -193,6 +195,24 @@ impl Blobs {
         .map_err(write_error)
     }
 
+    /// Returns when blobs would outlive a loss of power, as far as they are here.
+    pub(crate) async fn sync(&self, digests: &BTreeSet<BlobDigest>) -> Result<(), BuildError> {
+        let paths: Vec<PathBuf> = digests.iter().map(|digest| self.path(digest)).collect();
+        blocking(move || {
+            // The folders, too: that is where the names are.
+            let folders: BTreeSet<&Path> = paths.iter().filter_map(|path| path.parent()).collect();
+            for path in paths.iter().map(PathBuf::as_path).chain(folders) {
+                match File::open(path).and_then(|file| file.sync_all()) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    synced => synced?,
+                }
+            }
+            Ok(())
+        })
+        .await
+        .map_err(write_error)
+    }
+
     /// Says that somebody counts on the blob, so that it stays for a while.
     pub fn touch(&self, digest: &BlobDigest) {
         if let Ok(file) = File::options().append(true).open(self.path(digest)) {
@@ -206,6 +226,11 @@ impl Blobs {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             removed => removed,
         }
+    }
+
+    /// When the blob came or was last counted on, if it is here.
+    pub(crate) fn counted_on_at(&self, digest: &BlobDigest) -> Option<SystemTime> {
+        self.path(digest).metadata().and_then(|facts| facts.modified()).ok()
     }
 
     /// Every blob with the time at which it came or was last counted on.

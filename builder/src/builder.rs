@@ -17,8 +17,8 @@ use crate::garbage::{Garbage, Grace, Kept, Needed};
 use crate::masked_log::MaskedLog;
 use crate::variables_digest::DigestKey;
 use crate::{
-    BlobDigest, Blobs, BuildError, BuildLogs, BuildRequest, Engine, OwnRegistry, Peers, Tags,
-    Uploads, garbage, step,
+    BlobDigest, Blobs, BuildError, BuildLogs, BuildRequest, Engine, OwnRegistry, Peers, Pushes,
+    Tags, Uploads, garbage, step,
 };
 
 /// Builds on this node; cheap to clone.
@@ -34,6 +34,7 @@ struct Inner {
     engine: Engine,
     blobs: Blobs,
     tags: Tags,
+    pushes: Pushes,
     uploads: Uploads,
     logs: BuildLogs,
     data_dir: PathBuf,
@@ -56,6 +57,7 @@ impl Builder {
         let inner = Inner {
             engine,
             tags: Tags::open(&data_dir).map_err(write_error)?,
+            pushes: Pushes::default(),
             uploads: Uploads::new(blobs.clone()),
             blobs,
             logs: BuildLogs::new(data_dir.join("logs")),
@@ -108,7 +110,12 @@ impl Builder {
         &self.inner.blobs
     }
 
-    /// The names in this node's registry.
+    /// What is being pushed to this node.
+    pub fn pushes(&self) -> &Pushes {
+        &self.inner.pushes
+    }
+
+    /// The names of built images in this node's registry.
     pub fn tags(&self) -> &Tags {
         &self.inner.tags
     }
@@ -179,14 +186,14 @@ impl Builder {
     ) -> Result<(), BuildError> {
         let grace = Grace::default();
         let needed = Needed::of(state);
-        let Inner { data_dir, engine, blobs, tags, .. } = &*self.inner;
+        let Inner { data_dir, engine, blobs, tags, pushes, .. } = &*self.inner;
         let sites = Kept { needed: &needed.sites, gone: &gone.sites, grace };
         let logs = Kept { needed: &needed.logs, gone: &gone.logs, grace };
         let images = Kept { needed: &needed.images, gone: &gone.images, grace };
         garbage::sweep(&data_dir.join("static"), &sites);
         garbage::sweep(&data_dir.join("logs"), &logs);
         garbage::sweep_parts(&blobs.parts(), grace.unknown);
-        let garbage = Garbage { blobs, tags, grace, gone };
+        let garbage = Garbage { blobs, tags, pushed: pushes.blobs(), grace, gone };
         garbage.sweep(&needed, state, me).map_err(write_error)?;
         let docker = engine.docker().await?;
         garbage::sweep_pulled(&docker, &data_dir.join("pulled"), &images).await?;

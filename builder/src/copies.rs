@@ -1,10 +1,12 @@
-//! Which copies of artifacts a node should have. Pure: from the state alone, so that all nodes agree on it.
+//! Which copies of artifacts and of pushed images a node should have. Pure: from the state alone, so that all nodes
+//! agree on it.
 
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use temps_state::{
-    Artifact, Deployment, DeploymentId, NodeId, Observed, Phase, Replica, Standing, State,
+    Artifact, Deployment, DeploymentId, ImageTag, NodeId, Observed, Phase, Replica, Standing,
+    State, TagName,
 };
 
 use crate::Needed;
@@ -12,11 +14,20 @@ use crate::Needed;
 /// How many nodes keep an image that is needed, when there are as many.
 pub const IMAGE_COPIES: usize = 2;
 
+/// What nodes keep copies of.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kept {
+    /// What a deployment runs.
+    Version(DeploymentId),
+    /// What people pushed under a tag.
+    Pushed(TagName),
+}
+
 /// A copy that a node should have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Copy {
-    /// The deployment whose artifact it is.
-    pub deployment: DeploymentId,
+    /// Of what.
+    pub of: Kept,
     /// Whether the cluster believes that the node has it.
     pub held: bool,
 }
@@ -31,10 +42,34 @@ pub fn wanted(state: &State, me: NodeId) -> Vec<Copy> {
         };
         let held = deployment.holders.contains(&me);
         if held || takers(state, deployment, artifact).contains(&me) {
-            copies.push(Copy { deployment: deployment.id, held });
+            copies.push(Copy { of: Kept::Version(deployment.id), held });
+        }
+    }
+    for (name, tag) in &state.image_tags {
+        let held = tag.holders.contains(&me);
+        if held || tag_takers(state, tag).contains(&me) {
+            copies.push(Copy { of: Kept::Pushed(name.clone()), held });
         }
     }
     copies
+}
+
+/// The nodes that should get a copy of a pushed image now: as many as are missing.
+fn tag_takers(state: &State, tag: &ImageTag) -> Vec<NodeId> {
+    let missing = IMAGE_COPIES.saturating_sub(lasting(state, &tag.holders));
+    if missing == 0 {
+        return vec![];
+    }
+    let without = state.ready_nodes().map(|node| node.id);
+    let mut ranked: Vec<NodeId> = without.filter(|id| !tag.holders.contains(id)).collect();
+    ranked.sort_by_key(|node| (rank(&tag.manifest, *node), *node));
+    ranked.truncate(missing);
+    ranked
+}
+
+/// Whether a node must keep what it has of a pushed image: the cluster counts on it, or too few others have it.
+pub fn keeps(state: &State, me: NodeId, tag: &ImageTag) -> bool {
+    tag.holders.contains(&me) || lasting(state, &tag.holders) < IMAGE_COPIES
 }
 
 /// The nodes that should get a copy now: all for a site, which every edge serves; for an image as many as are missing,
@@ -45,7 +80,7 @@ fn takers(state: &State, deployment: &Deployment, artifact: &Artifact) -> Vec<No
     match artifact {
         Artifact::Static { .. } => without.collect(),
         Artifact::Image { id } => {
-            let missing = IMAGE_COPIES.saturating_sub(lasting(state, deployment));
+            let missing = IMAGE_COPIES.saturating_sub(lasting(state, &deployment.holders));
             if missing == 0 || is_about_to_be_placed(state, deployment) {
                 return vec![];
             }
@@ -73,24 +108,30 @@ fn is_about_to_be_placed(state: &State, deployment: &Deployment) -> bool {
         && state.replicas_of(deployment.id).next().is_none()
 }
 
-/// The deployments whose artifact is needed and would be lost with a node: nobody else who is there to stay has it. While
-/// there is one, the node must not be called safe to stop.
-pub fn only_here(state: &State, node: NodeId) -> Vec<DeploymentId> {
+/// What is needed and would be lost with a node: nobody else who is there to stay has it. While there is such a thing, the
+/// node must not be called safe to stop.
+pub fn only_here(state: &State, node: NodeId) -> Vec<Kept> {
     let needed = Needed::of(state);
-    let elsewhere = |deployment: &Deployment| {
-        let mut others = state.ready_nodes().filter(|other| other.id != node);
-        others.any(|other| deployment.holders.contains(&other.id))
+    let is_only = |holders: &BTreeSet<NodeId>| {
+        holders.contains(&node) && !stay(state, holders).any(|other| other != node)
     };
-    let held = state.deployments.values().filter(|d| d.holders.contains(&node));
-    held.filter(|d| d.artifact.as_ref().is_some_and(|artifact| needed.has(artifact)))
-        .filter(|deployment| !elsewhere(deployment))
-        .map(|deployment| deployment.id)
-        .collect()
+    let versions = state.deployments.values().filter(|d| is_only(&d.holders));
+    let versions =
+        versions.filter(|d| d.artifact.as_ref().is_some_and(|artifact| needed.has(artifact)));
+    let pushed = state.image_tags.iter().filter(|(_, tag)| is_only(&tag.holders));
+    let pushed = pushed.map(|(name, _)| Kept::Pushed(name.clone()));
+    versions.map(|deployment| Kept::Version(deployment.id)).chain(pushed).collect()
 }
 
 /// How many holders are there to stay.
-fn lasting(state: &State, deployment: &Deployment) -> usize {
-    state.ready_nodes().filter(|node| deployment.holders.contains(&node.id)).count()
+fn lasting(state: &State, holders: &BTreeSet<NodeId>) -> usize {
+    stay(state, holders).count()
+}
+
+/// The holders that are there to stay.
+fn stay(state: &State, holders: &BTreeSet<NodeId>) -> impl Iterator<Item = NodeId> {
+    let nodes = holders.iter().filter_map(|id| state.nodes.get(id));
+    nodes.filter(|node| node.takes_replicas()).map(|node| node.id)
 }
 
 /// Rendezvous hashing: each image has its own order of the nodes, and a node that comes or goes changes no other.
@@ -115,7 +156,7 @@ pub fn candidates(state: &State, me: NodeId, holders: &BTreeSet<NodeId>) -> Vec<
     nodes
 }
 
-/// The nodes that hold what a repository of the registry has; those of a tag alone when one is asked for.
+/// The nodes that hold what a repository of built images has; those of a tag alone when one is asked for.
 pub fn holders_of(state: &State, repository: &str, tag: Option<&str>) -> BTreeSet<NodeId> {
     let project = state
         .projects

@@ -116,6 +116,7 @@ pub(crate) mod tests {
             built_on: None,
             architecture: None,
             holders: Default::default(),
+            returned: vec![],
         }
     }
 

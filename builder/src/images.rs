@@ -70,7 +70,8 @@ impl Builder {
         repository: &str,
         digest: &BlobDigest,
     ) -> Result<(), BuildError> {
-        let holders = copies::holders_of(state, repository, None);
+        let mut holders = copies::holders_of(state, repository, None);
+        holders.extend(state.tags_of(repository).flat_map(|(_, tag)| tag.holders.iter().copied()));
         self.obtain(digest, &copies::candidates(state, me, &holders)).await
     }
 
@@ -240,7 +241,7 @@ fn image_of(state: &State, deployment: &Deployment) -> Option<(String, BlobDiges
 }
 
 /// Remembers that it was Temps that put an image into the engine, and may remove it.
-fn note_pulled(folder: &Path, image: &BlobDigest) -> Result<(), BuildError> {
+pub(crate) fn note_pulled(folder: &Path, image: &BlobDigest) -> Result<(), BuildError> {
     let noted = fs::create_dir_all(folder).and_then(|()| fs::write(folder.join(image.hex()), ""));
     noted.map_err(|source| BuildError::Write { what: "which images were pulled", source })
 }

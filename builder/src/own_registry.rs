@@ -14,6 +14,7 @@ use futures::{Stream, StreamExt};
 use tokio::time::timeout;
 
 use crate::error::says_disk_full;
+use crate::pull::ReadyImage;
 use crate::tags::BUILT;
 use crate::{BlobDigest, BuildError, garbage, pull};
 
@@ -131,6 +132,33 @@ impl OwnRegistry {
                 detail: format!("the engine made {} of it", found.unwrap_or_default()),
             }),
         }
+    }
+
+    /// Has the engine pull what people pushed, `repository:tag` or `repository@digest`, and gives it the name that a
+    /// build of a project would have given it.
+    pub(crate) async fn pull_pushed(
+        &self,
+        docker: &Docker,
+        image: &str,
+        project: &str,
+        tag: &str,
+    ) -> Result<ReadyImage, BuildError> {
+        let missing = |detail| BuildError::ImageNotFound { reference: image.to_owned(), detail };
+        let reference = self.name(image);
+        let options = CreateImageOptionsBuilder::default().from_image(&reference).build();
+        let pulling = docker.create_image(Some(options), None, Some(self.credentials()));
+        let pulled = finished(pulling, image, "pull an image").await;
+        pulled.map_err(|error| match error {
+            BuildError::ImageMissing { detail, .. } => missing(detail),
+            other => other,
+        })?;
+        let found = pull::find(docker, &reference).await?;
+        let found = found.ok_or_else(|| missing("it was pulled and is not there".into()))?;
+        if let Some(id) = BlobDigest::read(&found.id) {
+            name_image(docker, &id, &repository(project), tag).await?;
+        }
+        garbage::remove_image(docker, &reference).await?;
+        Ok(found)
     }
 
     fn name(&self, repository: &str) -> String {

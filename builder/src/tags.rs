@@ -1,4 +1,5 @@
-//! The names in the node's registry: which manifest a repository's tag means. One small file each.
+//! The names of built images in the node's registry: which manifest a repository's tag means. One small file each. What
+//! the tags of pushed images mean is in the state.
 
 use std::fs;
 use std::io;
@@ -6,14 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use temps_state::{is_repository, is_tag};
+
 use crate::BlobDigest;
 
 /// The repositories of built images begin with this; they are written by nodes only.
 pub const BUILT: &str = "temps/";
-/// The longest name of a repository, in octets.
-pub const REPOSITORY_BYTES_MAX: usize = 200;
-/// The longest tag, in octets.
-pub const TAG_BYTES_MAX: usize = 128;
 /// The most tags that a node keeps; each may be the root of an image.
 pub const TAGS_MAX: usize = 10_000;
 /// Stands for the `/` of a repository's name, which may not have it.
@@ -119,44 +118,9 @@ impl Tags {
     }
 }
 
-/// Whether a text may name a repository (OCI distribution 1.1, "Pulling manifests").
-pub fn is_repository(text: &str) -> bool {
-    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-    let component = |part: &str| {
-        let bytes = part.as_bytes();
-        let ends = bytes.first().zip(bytes.last());
-        ends.is_some_and(|(first, last)| plain(*first) && plain(*last))
-            && bytes.iter().all(|b| plain(*b) || b"._-".contains(b))
-            && !part.contains("..")
-    };
-    text.len() <= REPOSITORY_BYTES_MAX && text.split('/').all(component)
-}
-
-/// Whether a text may be a tag.
-pub fn is_tag(text: &str) -> bool {
-    let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
-    (1..=TAG_BYTES_MAX).contains(&text.len())
-        && text.bytes().next().is_some_and(word)
-        && text.bytes().all(|b| word(b) || b".-".contains(&b))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_that_could_lead_elsewhere_are_refused() {
-        for bad in ["", "/", "a//b", "../a", "a/..", "A", "a+b", "-a", "a/", &"a".repeat(201)] {
-            assert!(!is_repository(bad), "{bad}");
-        }
-        for good in ["a", "temps/web", "a.b/c-d/e__f"] {
-            assert!(is_repository(good), "{good}");
-        }
-        for bad in ["", ".", "..", "-a", "a/b", "ä", &"a".repeat(129)] {
-            assert!(!is_tag(bad), "{bad}");
-        }
-        assert!(is_tag("1.0-rc_1"));
-    }
 
     #[test]
     fn a_tag_means_what_was_set_last() {

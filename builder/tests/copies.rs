@@ -2,16 +2,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
-use temps_builder::copies::{IMAGE_COPIES, candidates, only_here, wanted};
+use temps_builder::copies::{Copy, IMAGE_COPIES, Kept, candidates, keeps, only_here, wanted};
 use temps_state::{
-    Actor, Artifact, Deployment, DeploymentId, EnvironmentId, Failure, FailureCode, Id, Intent,
-    Node, NodeId, Observed, Phase, ProjectId, Replica, ReplicaId, Source, Standing, State,
+    Actor, Artifact, Deployment, DeploymentId, EnvironmentId, Failure, FailureCode, Id, ImageTag,
+    Intent, Node, NodeId, Observed, Phase, ProjectId, Replica, ReplicaId, Source, Standing, State,
+    TagName,
 };
 
 fn node(id: u64) -> impl Strategy<Value = Node> {
@@ -52,13 +53,29 @@ fn deployment(n: u64) -> impl Strategy<Value = Deployment> {
         built_on: None,
         architecture: None,
         holders,
+        returned: vec![],
     })
+}
+
+fn tag() -> impl Strategy<Value = ImageTag> {
+    let holders = btree_set((1..7_u64).prop_map(NodeId), 0..4);
+    (0..5_u8, holders).prop_map(|(n, holders)| ImageTag {
+        manifest: format!("{n:064}"),
+        set_at: Timestamp::UNIX_EPOCH,
+        set_by: Actor::Node { id: NodeId(1) },
+        holders,
+    })
+}
+
+fn tag_name(n: usize) -> TagName {
+    TagName::new("team/app", &n.to_string()).unwrap()
 }
 
 prop_compose! {
     fn state()(
         nodes in (1..7_u64).prop_flat_map(|n| (1..=n).map(node).collect::<Vec<_>>()),
         deployments in (0..8_u64).prop_flat_map(|n| (0..n).map(deployment).collect::<Vec<_>>()),
+        tags in vec(tag(), 0..8),
     ) -> State {
         let mut state = State::default();
         for node in nodes {
@@ -67,6 +84,10 @@ prop_compose! {
         for mut deployment in deployments {
             deployment.holders.retain(|holder| state.nodes.contains_key(holder));
             state.deployments.insert(deployment.id, deployment);
+        }
+        for (n, mut tag) in tags.into_iter().enumerate() {
+            tag.holders.retain(|holder| state.nodes.contains_key(holder));
+            state.image_tags.insert(tag_name(n), tag);
         }
         state
     }
@@ -78,7 +99,10 @@ fn make(state: &mut State) -> usize {
     let mut made = 0;
     for me in seen.nodes.keys() {
         for copy in wanted(&seen, *me).into_iter().filter(|copy| !copy.held) {
-            state.deployments.get_mut(&copy.deployment).unwrap().holders.insert(*me);
+            match copy.of {
+                Kept::Version(id) => state.deployments.get_mut(&id).unwrap().holders.insert(*me),
+                Kept::Pushed(name) => state.image_tags.get_mut(&name).unwrap().holders.insert(*me),
+            };
             made += 1;
         }
     }
@@ -147,7 +171,9 @@ fn who_holds_the_only_copy_is_known() {
         state.deployments.get_mut(&id).unwrap().holders.insert(NodeId(node));
     };
     state.nodes.get_mut(&NodeId(1)).unwrap().standing = Standing::Draining;
-    assert_eq!((only_here(&state, NodeId(1)), only_here(&state, NodeId(2))), (vec![id], vec![]));
+    let only = [Kept::Version(id)];
+    assert_eq!(only_here(&state, NodeId(1)), only);
+    assert_eq!(only_here(&state, NodeId(2)), []);
     hold(&mut state, 2);
     assert_eq!(only_here(&state, NodeId(1)), []);
     for change in [
@@ -156,15 +182,36 @@ fn who_holds_the_only_copy_is_known() {
     ] {
         let mut state = state.clone();
         change(state.nodes.get_mut(&NodeId(2)).unwrap());
-        assert_eq!(only_here(&state, NodeId(1)), [id], "the other one does not stay");
+        assert_eq!(only_here(&state, NodeId(1)), only, "the other one does not stay");
     }
     state.deployments.get_mut(&id).unwrap().holders = [NodeId(1)].into();
     state.deployments.get_mut(&id).unwrap().phase = Phase::Cancelled { reason: String::new() };
     assert_eq!(only_here(&state, NodeId(1)), [], "nobody needs it");
 }
 
-fn ready_holders(state: &State, deployment: &Deployment) -> usize {
-    state.ready_nodes().filter(|node| deployment.holders.contains(&node.id)).count()
+#[test]
+fn a_pushed_image_is_copied_once_and_the_only_copy_is_known() {
+    let mut state = one_image();
+    state.deployments.clear();
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let mut tag = tag().new_tree(&mut runner).unwrap().current();
+    tag.holders = [NodeId(1)].into();
+    state.image_tags.insert(tag_name(1), tag);
+    let only = [Kept::Pushed(tag_name(1))];
+    assert_eq!(only_here(&state, NodeId(1)), only);
+    let taker = takers(&state);
+    assert_eq!(taker.len(), 1);
+    let taker = NodeId(taker[0]);
+    state.image_tags.get_mut(&tag_name(1)).unwrap().holders.insert(taker);
+    assert!(only_here(&state, NodeId(1)).is_empty() && takers(&state).is_empty());
+    state.nodes.get_mut(&taker).unwrap().lost_since = Some(Timestamp::UNIX_EPOCH);
+    assert_eq!((only_here(&state, NodeId(1)), takers(&state).len()), (only.to_vec(), 1));
+    state.image_tags.clear();
+    assert!(only_here(&state, NodeId(1)).is_empty());
+}
+
+fn ready_holders(state: &State, holders: &BTreeSet<NodeId>) -> usize {
+    state.ready_nodes().filter(|node| holders.contains(&node.id)).count()
 }
 
 proptest! {
@@ -185,14 +232,18 @@ proptest! {
         make(&mut state);
         let ready = state.ready_nodes().count();
         for deployment in state.deployments.values() {
-            let had = ready_holders(&before, &before.deployments[&deployment.id]);
-            let has = ready_holders(&state, deployment);
+            let had = ready_holders(&before, &before.deployments[&deployment.id].holders);
+            let has = ready_holders(&state, &deployment.holders);
             let should = match (&deployment.phase, &deployment.artifact) {
                 (Phase::Cancelled { .. }, _) => continue,
                 (_, Some(Artifact::Static { .. })) => ready,
                 _ => had.max(IMAGE_COPIES.min(ready)),
             };
             prop_assert_eq!(has, should);
+        }
+        for (name, tag) in &state.image_tags {
+            let had = ready_holders(&before, &before.image_tags[name].holders);
+            prop_assert_eq!(ready_holders(&state, &tag.holders), had.max(IMAGE_COPIES.min(ready)));
         }
         prop_assert_eq!(make(&mut state), 0);
     }
@@ -212,6 +263,12 @@ proptest! {
             let added = deployment.holders.len() - old.holders.len();
             prop_assert!(added <= usize::from(old.holders.contains(&gone)));
         }
+        for (name, tag) in &state.image_tags {
+            let old = &before.image_tags[name];
+            prop_assert!(tag.holders.is_superset(&old.holders));
+            let added = tag.holders.len() - old.holders.len();
+            prop_assert!(added <= usize::from(old.holders.contains(&gone)));
+        }
     }
 
     #[test]
@@ -222,8 +279,22 @@ proptest! {
                 d.holders.contains(me) && !matches!(d.phase, Phase::Cancelled { .. })
             });
             for deployment in needed {
-                prop_assert!(held.iter().any(|copy| copy.deployment == deployment.id));
+                let copy = Copy { of: Kept::Version(deployment.id), held: true };
+                prop_assert!(held.contains(&copy));
             }
+            for (name, tag) in &state.image_tags {
+                let is_held = held.contains(&Copy { of: Kept::Pushed(name.clone()), held: true });
+                prop_assert_eq!(is_held, tag.holders.contains(me));
+            }
+        }
+    }
+
+    #[test]
+    fn whoever_gives_its_blobs_of_a_tag_up_leaves_enough_copies(state in state()) {
+        for tag in state.image_tags.values() {
+            let given_up = state.nodes.keys().filter(|node| !keeps(&state, **node, tag)).count();
+            let holders = ready_holders(&state, &tag.holders);
+            prop_assert!(given_up == 0 || holders >= IMAGE_COPIES);
         }
     }
 

@@ -9,6 +9,7 @@ mod crowd;
 mod desk;
 mod dns;
 mod limits;
+mod lookup;
 mod question;
 mod resolv_conf;
 mod tcp;
@@ -17,3 +18,4 @@ mod upstream;
 mod verdict;
 
 pub use dns::{DNS_PORT, Dns, DnsConfig, Nameservers};
+pub use lookup::Lookup;

@@ -77,7 +77,7 @@ async fn reread(path: &Path, port: u16, tell: &watch::Sender<Upstreams>) {
     }
 }
 
-fn read(path: &Path, port: u16) -> std::io::Result<Upstreams> {
+pub(crate) fn read(path: &Path, port: u16) -> std::io::Result<Upstreams> {
     let found = nameservers(&std::fs::read_to_string(path)?);
     Ok(found.into_iter().map(|ip| SocketAddr::new(ip, port)).collect())
 }

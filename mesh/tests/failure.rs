@@ -48,6 +48,15 @@ impl Mortal {
     }
 }
 
+/// Node 2 of a cluster, in its place; who it is, and where.
+fn mortal_two(cluster: &Arc<Cluster>) -> (Mortal, Arc<Identity>, SocketAddr) {
+    let identity = cluster.identity(2, &[2]);
+    let two = in_thread(|| Mortal::start(&identity, ANY));
+    let address = two.mesh.local_addr();
+    cluster.place(2, address);
+    (two, identity, address)
+}
+
 fn in_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| scope.spawn(work).join().unwrap())
 }
@@ -56,10 +65,7 @@ fn in_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
 async fn a_killed_node_is_noticed_and_reached_again_on_the_same_port() {
     let cluster = Cluster::new();
     let one = echo_node(&cluster, 1);
-    let identity = cluster.identity(2, &[2]);
-    let two = in_thread(|| Mortal::start(&identity, ANY));
-    let address = two.mesh.local_addr();
-    cluster.place(2, address);
+    let (two, identity, address) = mortal_two(&cluster);
     assert!(reaches(&one, 2).await);
     let mut stream = one.open(2, Target::Api).await.unwrap();
 
@@ -84,9 +90,7 @@ async fn a_killed_node_is_noticed_and_reached_again_on_the_same_port() {
 async fn a_silent_node_is_given_up_at_once_only_if_nobody_listens_there() {
     let cluster = Cluster::new();
     let one = echo_node(&cluster, 1);
-    let identity = cluster.identity(2, &[2]);
-    let killed = in_thread(|| Mortal::start(&identity, ANY));
-    cluster.place(2, killed.mesh.local_addr());
+    let (killed, ..) = mortal_two(&cluster);
     let three = echo_node(&cluster, 3);
     let (pass, passing) = watch::channel(true);
     let place = relay(three.local_addr(), passing).await;
@@ -112,10 +116,7 @@ async fn a_silent_node_is_given_up_at_once_only_if_nobody_listens_there() {
 async fn a_restarted_node_that_comes_first_is_used_at_once() {
     let cluster = Cluster::new();
     let one = echo_node(&cluster, 1);
-    let identity = cluster.identity(2, &[2]);
-    let two = in_thread(|| Mortal::start(&identity, ANY));
-    let address = two.mesh.local_addr();
-    cluster.place(2, address);
+    let (two, identity, address) = mortal_two(&cluster);
     assert!(reaches(&one, 2).await);
     in_thread(|| two.kill());
 

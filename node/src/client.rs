@@ -1,13 +1,19 @@
-//! The HTTP client of the API: paths, retries, problems as errors, streams of lines.
+//! The HTTP client of the API: what can be asked, retries, problems as errors.
+
+mod call;
+mod paths;
+mod session;
+mod stream;
 
 use std::time::Duration;
 
-use futures::{Stream, StreamExt, TryStreamExt};
 use reqwest::header::{self, HeaderMap};
 use reqwest::{Body, Method, RequestBuilder, Response};
 use serde_json::Value;
-use tokio_util::codec::{FramedRead, LinesCodec};
-use tokio_util::io::StreamReader;
+
+use self::call::Call;
+pub use self::paths::path;
+use self::session::Credentials;
 
 use crate::addresses::Addresses;
 use crate::attempts::{Attempts, Next, Silence};
@@ -22,18 +28,8 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 /// How long an upload may take.
 const UPLOAD_WITHIN: Duration = Duration::from_secs(3_600);
-/// The longest line of a stream, in octets.
-const LINE_BYTES_MAX: usize = 4 << 20;
 /// How many items a page of a list holds.
 const PAGE_ITEMS: usize = 100;
-
-/// Who asks.
-#[derive(Clone)]
-enum Credentials {
-    Nobody,
-    Key(String),
-    Session { cookie: String, csrf_token: String },
-}
 
 /// A client of one cluster's API. It goes on with another node where one does not answer.
 #[derive(Clone)]
@@ -54,21 +50,6 @@ pub struct Answer {
     pub etag: Option<String>,
     /// The log entry up to which the answer is.
     pub applied_index: u64,
-}
-
-/// One request, before it is sent.
-struct Call<'a> {
-    method: Method,
-    path: &'a str,
-    query: &'a [(&'a str, String)],
-    body: Option<&'a Value>,
-    etag: Option<&'a str>,
-}
-
-impl<'a> Call<'a> {
-    fn new(method: Method, path: &'a str) -> Self {
-        Self { method, path, query: &[], body: None, etag: None }
-    }
 }
 
 impl Client {
@@ -96,24 +77,6 @@ impl Client {
     /// The same client, which tells people when it waits.
     pub fn telling(self, output: Output) -> Self {
         Self { output: Some(output).filter(|output| !output.json), ..self }
-    }
-
-    /// Logs in with a password; the client that comes back holds the session.
-    pub async fn log_in(&self, email: &str, password: &str) -> Result<Self, CliError> {
-        let path = path(&["auth", "login"]);
-        let body = serde_json::json!({"email": email, "password": password});
-        let response =
-            self.send(&Call { body: Some(&body), ..Call::new(Method::POST, &path) }).await?;
-        let cookie = session_cookie(response.headers());
-        let answer = self.answer(response).await?;
-        let csrf_token = answer.value["csrf_token"].as_str().unwrap_or_default().to_string();
-        match cookie {
-            Some(cookie) => {
-                let credentials = Credentials::Session { cookie, csrf_token };
-                Ok(Self { credentials, ..self.clone() })
-            }
-            None => Err(self.unreadable("the answer to the login has no session cookie")),
-        }
     }
 
     /// The address that is asked now: the one that answered last, once one has.
@@ -187,23 +150,6 @@ impl Client {
         self.call(Call::new(Method::DELETE, path)).await
     }
 
-    /// Follows a stream of JSON lines.
-    pub async fn stream(
-        &self,
-        path: &str,
-        query: &[(&str, String)],
-    ) -> Result<impl Stream<Item = Result<Value, CliError>> + Unpin + use<>, CliError> {
-        let response = self.send(&Call { query, ..Call::new(Method::GET, path) }).await?;
-        let response = self.accepted(response).await?;
-        let url = format!("{}{path}", self.url());
-        let bytes = response.bytes_stream().map_err(std::io::Error::other);
-        let lines = FramedRead::new(
-            StreamReader::new(bytes),
-            LinesCodec::new_with_max_length(LINE_BYTES_MAX),
-        );
-        Ok(Box::pin(lines.filter_map(move |line| std::future::ready(read_line(&url, line)))))
-    }
-
     /// Sends a file; `body` makes its stream afresh for every attempt.
     pub async fn upload(
         &self,
@@ -221,7 +167,7 @@ impl Client {
                 .header("idempotency-key", &key)
                 .body(body()?))
         };
-        let response = self.reach(true, request).await?;
+        let response = self.persist(true, request).await?;
         self.answer(response).await
     }
 
@@ -237,7 +183,7 @@ impl Client {
             Ok(self.authenticated(request.headers(headers.clone())))
         };
         // What it opens may do something, so that it is not asked for twice.
-        let response = self.reach(false, request).await?;
+        let response = self.persist(false, request).await?;
         if response.status().as_u16() == 101 {
             return response.upgrade().await.map_err(|source| self.unreachable(source));
         }
@@ -245,21 +191,31 @@ impl Client {
         Err(self.unreadable("it did not switch to a WebSocket"))
     }
 
-    /// Sends a request until it is answered with a quorum, or for as long as that is waited for.
     async fn send(&self, call: &Call<'_>) -> Result<Response, CliError> {
         let key = (call.method == Method::POST).then(fresh_key);
+        let repeatable = call.method == Method::GET || key.is_some();
+        self.persist(repeatable, |url| Ok(self.request(url, call, key.as_deref()))).await
+    }
+
+    /// Sends a request until it is answered by a node that goes on and has a quorum, or for as long as that is waited for.
+    /// What is `repeatable` happens once, however often it is sent.
+    async fn persist(
+        &self,
+        repeatable: bool,
+        request: impl Fn(&str) -> Result<RequestBuilder, CliError>,
+    ) -> Result<Response, CliError> {
         let mut patience = Patience::begin();
         loop {
-            let request = |url: &str| Ok(self.request(url, call, key.as_deref()));
-            let response = self.reach(call.method == Method::GET || key.is_some(), request).await?;
+            let response = self.reach(repeatable, &request).await?;
             if !matches!(response.status().as_u16(), 503 | 504) {
                 return Ok(response);
             }
             let problem = self.problem(response).await;
-            // With the same key, what may have happened happens once.
-            let unknown = problem.code == "outcome_unknown" && key.is_some();
-            let passing = problem.is_no_quorum() || problem.is_stopping() || unknown;
-            if !passing || !patience.wait(self.output.as_ref()).await {
+            let again = match problem.passes(repeatable) {
+                Some(why) => patience.wait(why, self.output.as_ref()).await,
+                None => false,
+            };
+            if !again {
                 return Err(CliError::Refused(Box::new(problem)));
             }
             // A node that is cut off from the others is not the cluster.
@@ -308,7 +264,7 @@ impl Client {
     fn request(&self, url: &str, call: &Call<'_>, key: Option<&str>) -> RequestBuilder {
         let url = format!("{url}{}", call.path);
         let mut request = self.http.request(call.method.clone(), url).query(call.query);
-        if !is_stream(call) {
+        if !call.is_stream() {
             request = request.timeout(ANSWER_WITHIN);
         }
         if let Some(body) = call.body {
@@ -321,16 +277,6 @@ impl Client {
             request = request.header("idempotency-key", key);
         }
         self.authenticated(request)
-    }
-
-    fn authenticated(&self, request: RequestBuilder) -> RequestBuilder {
-        match &self.credentials {
-            Credentials::Nobody => request,
-            Credentials::Key(key) => request.bearer_auth(key),
-            Credentials::Session { cookie, csrf_token } => {
-                request.header(header::COOKIE, cookie).header("x-csrf-token", csrf_token)
-            }
-        }
     }
 
     async fn answer(&self, response: Response) -> Result<Answer, CliError> {
@@ -381,80 +327,6 @@ impl Client {
     }
 }
 
-/// A path under `/api`, its segments escaped.
-pub fn path(segments: &[&str]) -> String {
-    segments.iter().fold("/api".into(), |path, segment| path + "/" + &escape(segment))
-}
-
-/// Percent-encodes what is not unreserved (RFC 3986 §2.3).
-fn escape(segment: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    let escaped = segment.bytes().map(|byte| match plain(byte) {
-        true => char::from(byte).to_string(),
-        false => format!("%{byte:02X}"),
-    });
-    let escaped: String = escaped.collect();
-    // A dot segment would climb out of the path.
-    if matches!(segment, "." | "..") { escaped.replace('.', "%2E") } else { escaped }
-}
-
-fn is_stream(call: &Call<'_>) -> bool {
-    const STREAMS: [&str; 2] = ["/events", "/logs"];
-    call.method == Method::GET
-        && call.path.contains("/projects/")
-        && STREAMS.iter().any(|end| call.path.ends_with(end))
-}
-
-fn read_line(
-    url: &str,
-    line: Result<String, tokio_util::codec::LinesCodecError>,
-) -> Option<Result<Value, CliError>> {
-    let broke = |why: String| CliError::StreamBroke { url: url.into(), why };
-    match line {
-        Ok(line) if line.trim().is_empty() => None,
-        Ok(line) => Some(serde_json::from_str(&line).map_err(|error| broke(error.to_string()))),
-        Err(error) => Some(Err(broke(error.to_string()))),
-    }
-}
-
-fn session_cookie(headers: &HeaderMap) -> Option<String> {
-    let cookies =
-        headers.get_all(header::SET_COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let pairs = cookies.filter_map(|cookie| cookie.split(';').next());
-    pairs.map(str::trim).find(|pair| pair.starts_with("session=")).map(str::to_string)
-}
-
 fn fresh_key() -> String {
     hex::encode(rand::random::<[u8; 16]>())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_cannot_be_left() {
-        assert_eq!(path(&["projects", "shop"]), "/api/projects/shop");
-        assert_eq!(path(&["projects", "../users?x#y"]), "/api/projects/..%2Fusers%3Fx%23y");
-        assert_eq!(path(&["projects", ".."]), "/api/projects/%2E%2E");
-        assert_eq!(path(&["projects", "ü"]), "/api/projects/%C3%BC");
-    }
-
-    #[test]
-    fn streams_have_no_deadline_and_other_reads_do() {
-        let is = |path: &str| is_stream(&Call::new(Method::GET, path));
-        assert!(is("/api/projects/shop/deployments/1/events"));
-        assert!(is("/api/projects/shop/environments/production/logs"));
-        assert!(!is("/api/audit/logs"));
-        assert!(!is("/api/projects/shop"));
-    }
-
-    #[test]
-    fn the_session_cookie_is_found_among_others() {
-        let mut headers = HeaderMap::new();
-        headers.append("set-cookie", "theme=dark; Path=/".parse().unwrap());
-        headers.append("set-cookie", "session=abc; HttpOnly; SameSite=Lax".parse().unwrap());
-        assert_eq!(session_cookie(&headers).as_deref(), Some("session=abc"));
-        assert_eq!(session_cookie(&HeaderMap::new()), None);
-    }
 }

@@ -11,7 +11,7 @@ pub struct Deletion<'a> {
     /// What it is called.
     pub name: &'a str,
     /// What goes with it: "its variables and deployments".
-    pub loss: &'static str,
+    pub loss: &'a str,
 }
 
 impl Deletion<'_> {

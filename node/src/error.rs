@@ -76,6 +76,12 @@ pub enum CliError {
         /// What to do first.
         next: String,
     },
+    /// A node is just being given another program by somebody else.
+    #[error("another upgrade is under way")]
+    UpgradeUnderWay {
+        /// Which node.
+        node: String,
+    },
     /// A file or folder of this machine cannot be used.
     #[error("cannot {act} {}", path.display())]
     File {
@@ -161,6 +167,11 @@ impl CliError {
         matches!(self, Self::Refused(problem) if problem.is_not_found())
     }
 
+    /// Whether the API said no with that code.
+    pub fn is_code(&self, code: &str) -> bool {
+        matches!(self, Self::Refused(problem) if problem.code == code)
+    }
+
     /// What to tell people.
     pub fn advice(&self) -> Advice {
         let (why, next) = match self {
@@ -173,6 +184,10 @@ impl CliError {
             Self::Usage { why, next, .. } | Self::Blocked { why, next, .. } => {
                 (why.clone(), next.clone())
             }
+            Self::UpgradeUnderWay { node } => (
+                format!("{node} is just taking another binary; that upgrade goes on, and nothing is put back"),
+                "wait until it is over, then the same command again; temps nodes list shows every version".into(),
+            ),
             Self::File { source, .. } if source.kind() == io::ErrorKind::StorageFull => (
                 format!("the disk is full: {source}"),
                 "free space (df -h), or set TMPDIR to a folder with more room".into(),
@@ -201,6 +216,7 @@ impl CliError {
             Self::Unreadable { .. } | Self::StreamBroke { .. } => "bad_answer",
             Self::Usage { .. } => "usage",
             Self::DeployFailed { .. } => "deploy_failed",
+            Self::UpgradeUnderWay { .. } => "upgrade_under_way",
             _ => "failed",
         };
         json!({"title": what, "detail": why, "hint": next, "code": code})

@@ -1,5 +1,5 @@
-//! One node, from top to bottom: [`run`] builds every part, in the order in which they need each other, waits for a
-//! reason to stop, and drains them in reverse.
+//! One node, from top to bottom: [`run`] builds every part, in the order in which they need each other, and leaves them to
+//! [`Parts`], which wait for a reason to stop and drain in reverse.
 
 use std::fs::{self, File};
 use std::io;
@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::banner::{Banner, reachable};
+use crate::domains::{self, Looker};
 use crate::housekeeping;
 use crate::joining::Joining;
 use crate::machine;
@@ -34,38 +35,32 @@ use crate::record;
 use crate::serve_error::ServeError;
 use crate::service;
 use crate::signals::Signals;
+use crate::sites;
 use crate::upgrade::Upgrader;
 use crate::upgrade::handover::{Predecessor, Sockets};
 
-/// How long a process that follows another may take to find the cluster, and the pause between two tries.
+/// How long a process that follows another may take to find the cluster.
 const CLUSTER_WITHIN: Duration = Duration::from_secs(20);
-const CLUSTER_PAUSE: Duration = Duration::from_millis(100);
 /// How long the port for streams of other nodes may still be taken.
 const PEER_PORT_WITHIN: Duration = Duration::from_secs(1);
+/// The pause between two tries of either.
+const TRY_PAUSE: Duration = Duration::from_millis(100);
 
 /// Runs a node until a signal, a failure, the cluster or a newer program ends it; joins before, where that is asked for.
 pub async fn run(config: NodeConfig, joining: Option<Joining>) -> Result<(), ServeError> {
     let mut signals = Signals::catch().map_err(ServeError::Threads)?;
     // Everything that can be wrong outside is found out before anything is changed.
     check_data_dir(&config.data_dir)?;
-    let (predecessor, sockets) = match Predecessor::find().map_err(ServeError::TakeOver)? {
-        Some((predecessor, sockets)) => (Some(predecessor), sockets),
-        None => (None, ports::claim(&config)?),
-    };
-    let installed = predecessor.as_ref().map(|predecessor| predecessor.installed.clone());
-    let starting = async {
-        let parts = start(&config, joining, sockets, installed).await?;
-        if let Some(predecessor) = &predecessor {
-            parts.upgrader.take_over();
-            if !predecessor.goes_back {
-                await_cluster(&parts.cluster).await?;
-            }
-            parts.peers.greet(&parts.cluster.state(), parts.cluster.node_id()).await;
-        }
-        Ok(parts)
-    };
+    let (mut predecessor, sockets) =
+        match Predecessor::find().await.map_err(ServeError::TakeOver)? {
+            Some((predecessor, sockets)) => (Some(predecessor), sockets),
+            None => (None, ports::claim(&config)?),
+        };
+    let role = predecessor.as_ref().map(|one| (one.installed.clone(), one.goes_back));
+    let starting = come_up(&config, joining, sockets, role);
     let parts = tokio::select! {
-        started = starting => started,
+        parts = starting => parts,
+        () = ended(predecessor.as_mut()) => return Err(ServeError::Orphaned),
         _ = signals.next() => return Ok(()),
     };
     match (parts, predecessor) {
@@ -74,15 +69,42 @@ pub async fn run(config: NodeConfig, joining: Option<Joining>) -> Result<(), Ser
             parts.run(signals).await
         }
         (Ok(parts), Some(predecessor)) => {
-            let released = predecessor.tell_ready().map_err(ServeError::TakeOver)?;
+            let released = predecessor.tell_ready().await.map_err(ServeError::TakeOver)?;
             tokio::spawn(parts.upgrader.clone().when(released));
             parts.run(signals).await
         }
         (Err(error), None) => Err(error),
         (Err(error), Some(predecessor)) => {
-            predecessor.tell_failed(&error.in_full());
+            predecessor.tell_failed(&error.in_full()).await;
             Err(error)
         }
+    }
+}
+
+/// Starts the node. One that follows another process is up once it is of use: `role` is what that one said.
+async fn come_up(
+    config: &NodeConfig,
+    joining: Option<Joining>,
+    sockets: Sockets,
+    role: Option<(PathBuf, bool)>,
+) -> Result<Parts, ServeError> {
+    let Some((installed, goes_back)) = role else {
+        return start(config, joining, sockets, None).await;
+    };
+    let parts = start(config, joining, sockets, Some(installed)).await?;
+    parts.upgrader.take_over();
+    if !goes_back {
+        await_cluster(&parts.cluster).await?;
+    }
+    parts.peers.greet(&parts.cluster.state(), parts.cluster.node_id()).await;
+    Ok(parts)
+}
+
+/// Resolves when the process before this one has ended, if there is one.
+async fn ended(predecessor: Option<&mut Predecessor>) {
+    match predecessor {
+        Some(predecessor) => predecessor.ended().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -130,11 +152,15 @@ async fn start(
     let (http, https) = (edge.http_addr(), edge.https_addr());
     let mut metrics = Registry::default();
     let edge = edge
+        .with_key(cluster.key().clone())
         .with_reach(Arc::new(peers.clone()))
         .with_local_endpoints(scheduler.local_endpoints())
         .with_inner(Inner { gateway, residents: scheduler.residents(), port: INNER_PORT })
         .start(cluster.watch(), &mut metrics);
     cluster.tell_edge(edge.applied());
+
+    let probe = domains::probe()?;
+    domains::keep(&cluster, &probe, &stop);
 
     let installed =
         installed.map_or_else(std::env::current_exe, Ok).map_err(ServeError::TakeOver)?;
@@ -145,10 +171,12 @@ async fn start(
         scheduler: scheduler.clone(),
         builder,
         edge_applied: edge.applied(),
+        sites: sites::watch(&config.data_dir, &cluster, edge.applied(), &stop),
         metrics: Arc::new(metrics),
         nodes: Some(Arc::new(peers.clone())),
         left: left.clone(),
         upgrades: Some(Arc::new(upgrader.clone())),
+        domain_look: Some(Arc::new(Looker { cluster: cluster.clone(), probe, edge: edge.view() })),
         config: ApiConfig {
             http_port: http.port(),
             https_port: https.map(|address| address.port()),
@@ -174,7 +202,7 @@ async fn await_cluster(cluster: &Cluster) -> Result<(), ServeError> {
         if Instant::now() >= until {
             return Err(ServeError::Unheard(error));
         }
-        sleep(CLUSTER_PAUSE).await;
+        sleep(TRY_PAUSE).await;
     }
     Ok(())
 }
@@ -260,7 +288,7 @@ async fn bind_peers(cluster: &Cluster, peer: SocketAddr) -> Result<(Peers, Incom
             Err(MeshError::Bind { source, .. })
                 if source.kind() == io::ErrorKind::AddrInUse && Instant::now() < until =>
             {
-                sleep(CLUSTER_PAUSE).await;
+                sleep(TRY_PAUSE).await;
             }
             bound => return bound.map_err(ServeError::mesh),
         }

@@ -200,7 +200,7 @@ impl NodeConfig {
     }
 
     /// Every address that is listened on, with its flag.
-    pub fn listeners(&self) -> impl Iterator<Item = (&'static str, SocketAddr)> {
+    fn listeners(&self) -> impl Iterator<Item = (&'static str, SocketAddr)> {
         let https = self.https.map(|address| ("https", address));
         [("http", self.http)].into_iter().chain(https).chain([("api", self.api)])
     }

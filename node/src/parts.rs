@@ -33,6 +33,8 @@ const SCHEDULER_STOP_WITHIN: Duration = Duration::from_secs(5);
 const SCHEDULER_CLEAR_WITHIN: Duration = Duration::from_secs(30);
 /// How long another node may take to take the lead.
 const HAND_OVER_WITHIN: Duration = Duration::from_secs(3);
+/// How long the others may take to hear of a handover to another process.
+const ANNOUNCE_WITHIN: Duration = Duration::from_secs(3);
 /// How long writing everything to disk may take.
 const CLUSTER_STOP_WITHIN: Duration = Duration::from_secs(10);
 
@@ -135,6 +137,7 @@ impl Parts {
         step_aside(&self.peers).await;
         stop_api(self.stop, self.api).await;
         stop_scheduler(&self.scheduler).await;
+        announce(&self.cluster).await;
         stop_cluster(&self.cluster).await?;
 
         let following = follow(&self.upgrader, &candidate, &self.sockets);
@@ -236,6 +239,19 @@ async fn give_up_lead(cluster: &Cluster) {
         Ok(Ok(())) => info!("another node leads now"),
         Ok(Err(error)) => warn!(%error, "nobody took the lead"),
         Err(_) => warn!("nobody took the lead in time"),
+    }
+}
+
+/// Others need not take the silence until the new process serves for a loss. Without their word for it, it counts as one
+/// where it takes long.
+async fn announce(cluster: &Cluster) {
+    if is_alone(cluster) {
+        return;
+    }
+    match timeout(ANNOUNCE_WITHIN, cluster.announce_handover()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => warn!(%error, "the others do not know of the handover"),
+        Err(_) => warn!("the others did not hear of the handover in time"),
     }
 }
 

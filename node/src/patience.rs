@@ -1,4 +1,4 @@
-//! How long a cluster without quorum is asked again.
+//! How long a cluster is asked again that has no quorum, or whose node just stops.
 
 use std::time::{Duration, Instant};
 
@@ -24,15 +24,15 @@ impl Patience {
         Self { until: Instant::now() + within.min(WITHIN_MAX), told: false }
     }
 
-    /// Waits for the next try, and says so once; `false` when there is none.
-    pub async fn wait(&mut self, output: Option<&Output>) -> bool {
+    /// Waits for the next try, and says so and why once; `false` when there is none.
+    pub async fn wait(&mut self, why: &str, output: Option<&Output>) -> bool {
         let left = self.until.saturating_duration_since(Instant::now());
         if left < PAUSE {
             return false;
         }
         if let (false, Some(output)) = (std::mem::replace(&mut self.told, true), output) {
             let seconds = left.as_secs_f64().ceil();
-            output.note(&format!("no quorum; trying again for up to {seconds} s…"));
+            output.note(&format!("{why}; trying again for up to {seconds} s…"));
         }
         tokio::time::sleep(PAUSE).await;
         true

@@ -55,9 +55,15 @@ impl Problem {
         self.code == "no_quorum"
     }
 
-    /// Whether the node's process just ends, perhaps for another one: nothing was done.
-    pub fn is_stopping(&self) -> bool {
-        self.code == "stopped"
+    /// What is in the way that passes by itself, so that the request is worth repeating. Where a node cannot tell whether
+    /// it was done already, only what is `repeatable` may be.
+    pub fn passes(&self, repeatable: bool) -> Option<&'static str> {
+        match self.code.as_str() {
+            "no_quorum" => Some("no quorum"),
+            "stopped" => Some("the node's process just ends, perhaps for another one"),
+            "outcome_unknown" if repeatable => Some("it took too long"),
+            _ => None,
+        }
     }
 
     /// Whether the thing asked for is not there.
@@ -122,6 +128,20 @@ mod tests {
             let problem = Problem::read(502, body);
             assert_eq!(problem.code, "http_502");
             assert!(!problem.detail.is_empty());
+        }
+    }
+
+    #[test]
+    fn what_passes_is_worth_repeating_where_that_is_safe() {
+        for (code, repeatable, passes) in [
+            ("no_quorum", false, true),
+            ("stopped", false, true),
+            ("outcome_unknown", true, true),
+            ("outcome_unknown", false, false),
+            ("busy", true, false),
+        ] {
+            let problem = Problem { code: code.into(), ..Problem::default() };
+            assert_eq!(problem.passes(repeatable).is_some(), passes, "{code} {repeatable}");
         }
     }
 

@@ -56,6 +56,9 @@ pub enum ServeError {
     /// The replicated state cannot be opened.
     #[error("cannot open the replicated state")]
     Open(#[source] RaftError),
+    /// Nothing can look at domains.
+    #[error("cannot make ready what looks at domains")]
+    Probe(#[source] reqwest::Error),
     /// The first admin cannot be made.
     #[error("cannot make the first admin")]
     Admin(#[source] ApiError),
@@ -80,6 +83,9 @@ pub enum ServeError {
     /// What the process before leaves cannot be taken, or be told of.
     #[error("cannot take over from the process before")]
     TakeOver(#[source] io::Error),
+    /// The process before ended, and nobody knows whether it wanted this one to go on.
+    #[error("the process before ended before this one served")]
+    Orphaned,
     /// A process that follows another does not find the cluster.
     #[error("the cluster is not found")]
     Unheard(#[source] ReadError),

@@ -58,6 +58,16 @@ impl Steps {
         self.end("failed", "✘");
     }
 
+    /// What the current step waits for.
+    pub fn wait_for(&self, what: &str) {
+        match &self.current {
+            Some(step) if self.output.terminal => {
+                step.bar.set_message(format!("{} (waiting: {what})", step.name));
+            }
+            _ => self.output.note(&format!("  {}", self.output.dim(&format!("waiting: {what}")))),
+        }
+    }
+
     /// A line of a log, above the spinner.
     pub fn line(&self, text: &str) {
         let text = self.output.dim(text);

@@ -2,6 +2,11 @@
 //!
 //! `--json` prints the answer itself and never goes through these.
 
+mod account;
+mod deployment;
+mod domain;
+mod project;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -9,183 +14,15 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+pub use self::account::{ApiKey, User};
+pub use self::deployment::{Deployment, Failure, Queue, Replica};
+pub use self::domain::{
+    Address, Certificate, Domain, HeaderPolicy, Look, Record, Redirect, Verification,
+};
+pub use self::project::{Environment, Project, Repository};
+
 use crate::error::CliError;
 use crate::when::ago_or_dash;
-
-/// A project.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct Project {
-    /// Its id.
-    pub id: String,
-    /// Its name.
-    pub name: String,
-    /// When it was created.
-    pub created_at: Option<Timestamp>,
-    /// Whether it answers 403.
-    pub disabled: bool,
-    /// Where its source is.
-    pub repository: Option<Repository>,
-    /// Whether pushes to other branches make preview environments.
-    pub previews: bool,
-    /// Where `git push` goes.
-    pub git_url: Option<String>,
-    /// Where it runs.
-    pub environments: Vec<Environment>,
-}
-
-/// Where a project's source is.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct Repository {
-    /// What to clone.
-    pub url: String,
-    /// What production follows.
-    pub branch: String,
-    /// The folder of the app inside it.
-    pub directory: String,
-    /// Whether there is a key that may read it.
-    pub has_deploy_key: bool,
-}
-
-/// An environment.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct Environment {
-    /// Its name.
-    pub name: String,
-    /// `{"type": "production"}`, or a preview with its branch.
-    pub kind: Value,
-    /// Where it is served.
-    pub url: String,
-    /// How many replicas are wanted.
-    pub replicas: u32,
-    /// How many answer.
-    pub healthy_replicas: u32,
-    /// What is live.
-    pub current: Option<Current>,
-}
-
-/// The live deployment of an environment.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct Current {
-    /// Its number.
-    pub number: u64,
-    /// Its phase.
-    pub phase: String,
-}
-
-/// A deployment.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct Deployment {
-    /// Its id.
-    pub id: String,
-    /// Its number in the project.
-    pub number: u64,
-    /// The project's name.
-    pub project_name: String,
-    /// The environment's name.
-    pub environment_name: String,
-    /// What it was made of.
-    pub source: Value,
-    /// The commit.
-    pub revision: Option<Revision>,
-    /// When it was asked for.
-    pub created_at: Option<Timestamp>,
-    /// Where it stands.
-    pub phase: String,
-    /// What it waits for while it is queued.
-    pub queue: Option<Queue>,
-    /// Why it failed.
-    pub failure: Option<Failure>,
-    /// Why it was called off.
-    pub reason: Option<String>,
-    /// When it entered each phase.
-    pub history: Vec<Moment>,
-    /// How it runs.
-    pub config: Value,
-    /// Where it is served.
-    pub url: String,
-    /// Its containers.
-    pub replicas: Vec<Replica>,
-}
-
-/// What a queued deployment waits for.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct Queue {
-    /// How many builds are ahead of it.
-    pub ahead: u64,
-}
-
-impl Queue {
-    /// The same in words.
-    pub fn text(&self) -> String {
-        match self.ahead {
-            1 => "1 build is ahead".into(),
-            ahead => format!("{ahead} builds are ahead"),
-        }
-    }
-}
-
-/// The commit of a deployment.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct Revision {
-    /// The branch.
-    pub branch: Option<String>,
-    /// The hash.
-    pub commit: String,
-    /// The first line of its message.
-    pub message: String,
-}
-
-/// Why a deployment or replica failed.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct Failure {
-    /// The stable code.
-    pub code: String,
-    /// What failed and why.
-    pub message: String,
-    /// What to try.
-    pub hint: String,
-    /// The last log lines.
-    pub log_tail: Vec<String>,
-}
-
-/// When a deployment entered a phase.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct Moment {
-    /// The phase.
-    pub phase: String,
-    /// When.
-    pub at: Option<Timestamp>,
-}
-
-/// A replica.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct Replica {
-    /// Its id.
-    pub id: String,
-    /// The node that runs it.
-    pub node: Value,
-    /// `{"type": "serve"}` and so on.
-    pub intent: Value,
-    /// `{"type": "healthy", …}` and so on.
-    pub observed: Value,
-}
-
-impl Replica {
-    /// Whether it takes traffic.
-    pub fn serves(&self) -> bool {
-        kind(&self.intent) == "serve" && kind(&self.observed) == "healthy"
-    }
-}
 
 /// What the cluster says of itself.
 #[derive(Debug, Default, Deserialize)]
@@ -297,14 +134,20 @@ impl Node {
 
     /// How it is, in a word or two.
     pub fn state(&self) -> String {
-        match (self.lost_since, self.drained) {
+        let standing = if self.drained { "drained" } else { &self.standing };
+        match (self.lost_since, standing) {
             (Some(at), _) => format!("lost {}", ago_or_dash(Some(at))),
-            (None, true) => "drained".into(),
-            (None, false) if self.engine_problem.is_some() => {
-                format!("{}, no engine", self.standing)
-            }
-            (None, false) => self.standing.clone(),
+            (None, "ready") if !self.answers() => "no answer".into(),
+            (None, "joining" | "drained") => standing.into(),
+            (None, _) if !self.answers() => format!("{standing}, no answer"),
+            (None, _) if self.engine_problem.is_some() => format!("{standing}, no engine"),
+            (None, _) => standing.into(),
         }
+    }
+
+    /// Whether it answers the node that was asked.
+    fn answers(&self) -> bool {
+        self.applied_index.is_some()
     }
 
     /// What it is for the others.
@@ -346,38 +189,6 @@ pub struct Capacity {
     pub cpu_millis: u64,
     /// Mebibytes.
     pub memory_mib: u64,
-}
-
-/// A user.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct User {
-    /// Their id.
-    pub id: String,
-    /// Their address.
-    pub email: String,
-    /// Their role.
-    pub role: String,
-    /// When they were added.
-    pub created_at: Option<Timestamp>,
-}
-
-/// An API key; the key itself is shown once only.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct ApiKey {
-    /// Its id.
-    pub id: String,
-    /// What it is for.
-    pub name: String,
-    /// What it permits.
-    pub permissions: Vec<String>,
-    /// When it was made.
-    pub created_at: Option<Timestamp>,
-    /// When it ends.
-    pub expires_at: Option<Timestamp>,
-    /// The key, in the answer that creates it.
-    pub key: Option<String>,
 }
 
 /// A variable of an environment.
@@ -466,15 +277,21 @@ mod tests {
     }
 
     #[test]
-    fn a_replica_serves_when_it_should_and_is_healthy() {
-        let replica = |intent: &str, observed: &str| Replica {
-            intent: json!({"type": intent}),
-            observed: json!({"type": observed, "endpoint": "10.0.0.2:3000"}),
-            ..Replica::default()
-        };
-        assert!(replica("serve", "healthy").serves());
-        assert!(!replica("keep", "healthy").serves());
-        assert!(!replica("serve", "starting").serves());
+    fn a_node_that_does_not_answer_is_not_called_ready() {
+        let (answers, no_engine) = (Some(7), Some("it does not answer".to_string()));
+        let cases = [
+            ("ready", answers, None, "ready"),
+            ("ready", answers, no_engine.clone(), "ready, no engine"),
+            ("ready", None, None, "no answer"),
+            ("draining", None, None, "draining, no answer"),
+            ("draining", answers, no_engine, "draining, no engine"),
+            ("joining", None, None, "joining"),
+        ];
+        for (standing, applied_index, engine_problem, shown) in cases {
+            let standing = standing.into();
+            let node = Node { standing, applied_index, engine_problem, ..Node::default() };
+            assert_eq!(node.state(), shown);
+        }
     }
 
     #[test]

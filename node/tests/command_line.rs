@@ -4,85 +4,15 @@
 
 mod support;
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
 use serde_json::json;
+use support::canned::{Canned, problem};
 use support::{Ended, User};
-
-/// Answers by the first entry whose text the request line begins with.
-type Answers = Vec<(&'static str, u16, String)>;
-
-/// A server of fixed answers, for what a healthy node never says.
-struct Canned {
-    url: String,
-    /// The request lines, each with its body below.
-    seen: Arc<Mutex<Vec<String>>>,
-}
-
-impl Canned {
-    fn serve(answers: Answers) -> Self {
-        Self::serve_with("", answers)
-    }
-
-    /// Every answer has that header.
-    fn serve_with(header: &'static str, answers: Answers) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let log = seen.clone();
-        // The thread ends with the test's process.
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                answer(stream.unwrap(), header, &answers, &log);
-            }
-        });
-        Self { url, seen }
-    }
-
-    /// The body of the newest request whose line begins with that.
-    fn sent(&self, start: &str) -> serde_json::Value {
-        let seen = self.seen.lock().unwrap();
-        let request = seen.iter().rev().find(|request| request.starts_with(start)).unwrap();
-        serde_json::from_str(request.split_once('\n').unwrap().1).unwrap()
-    }
-
-    fn run(&self, user: &User, arguments: &[&str]) -> Ended {
-        let mut command = user.command(arguments);
-        command.env("TEMPS_API_URL", &self.url).env("TEMPS_API_TOKEN", "tk_test");
-        command.output().unwrap().into()
-    }
-}
-
-fn answer(stream: TcpStream, header: &str, answers: &Answers, log: &Mutex<Vec<String>>) {
-    let mut reader = BufReader::new(stream);
-    let mut request = String::new();
-    reader.read_line(&mut request).unwrap();
-    let mut length = 0;
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).unwrap();
-        if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
-            length = value.trim().parse().unwrap();
-        }
-        if line.trim().is_empty() {
-            break;
-        }
-    }
-    let mut body_sent = vec![0; length];
-    reader.read_exact(&mut body_sent).unwrap();
-    let seen = format!("{}\n{}", request.trim(), String::from_utf8_lossy(&body_sent));
-    log.lock().unwrap().push(seen);
-    let found = answers.iter().find(|(start, _, _)| request.starts_with(start));
-    let (status, body) = found.map_or((404, "{}"), |(_, status, body)| (*status, body.as_str()));
-    let length = body.len();
-    let head =
-        format!("HTTP/1.1 {status} X\r\nContent-Length: {length}\r\nConnection: close\r\n{header}");
-    reader.get_mut().write_all(format!("{head}\r\n{body}").as_bytes()).unwrap();
-}
 
 /// The address of a server that takes one request after another and hangs up.
 fn deaf() -> (String, Arc<Mutex<usize>>) {
@@ -103,11 +33,7 @@ fn deaf() -> (String, Arc<Mutex<usize>>) {
 /// An address where nobody listens.
 const NOWHERE: &str = "http://127.0.0.1:1";
 
-fn problem(status: u16, code: &str, detail: &str) -> String {
-    json!({"title": "Refused", "status": status, "code": code, "detail": detail}).to_string()
-}
-
-const VERBS: [&str; 23] = [
+const VERBS: [&str; 26] = [
     "serve",
     "join",
     "login",
@@ -118,6 +44,9 @@ const VERBS: [&str; 23] = [
     "deployments",
     "logs",
     "env",
+    "domains",
+    "certificates",
+    "headers",
     "scale",
     "exec",
     "open",

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tracing::info;
 
 use crate::connector::Place;
-use crate::route_table::Route;
+use crate::route::Route;
 
 /// How many entries may wait to be written; more are dropped and counted.
 const WAITING_MAX: usize = 4_096;

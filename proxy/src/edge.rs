@@ -8,7 +8,7 @@ use pingora_core::server::configuration::ServerConf;
 use pingora_proxy::{HttpProxy, http_proxy};
 use prometheus_client::registry::Registry;
 use temps_raft::Applied;
-use temps_state::{NodeId, PREVIEW_DOMAIN_DEFAULT};
+use temps_state::{ClusterKey, NodeId, PREVIEW_DOMAIN_DEFAULT};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
@@ -18,6 +18,7 @@ use tracing::{error, info};
 use crate::access_log::AccessLog;
 use crate::connection_count::ConnectionCount;
 use crate::connector::Connector;
+use crate::follower::Follower;
 use crate::inner::Inner;
 use crate::inner_listener;
 use crate::limits::{ATTEMPTS_MAX, UPSTREAM_POOL_MAX};
@@ -26,10 +27,10 @@ use crate::live_table::LiveTable;
 use crate::metrics::Metrics;
 use crate::phases::Phases;
 use crate::reach::{Nowhere, Reach};
-use crate::route_table::RouteTable;
 use crate::sites::Sites;
 use crate::tls::{Certificates, server_config};
 use crate::vicinity::{LocalEndpoints, Vicinity};
+use crate::view::EdgeView;
 use crate::{EdgeError, EdgeHandle};
 
 /// Threads that serve requests.
@@ -75,7 +76,7 @@ pub struct Edge {
     http_addr: SocketAddr,
     https_addr: Option<SocketAddr>,
     runtime: Runtime,
-    certificates: Arc<Certificates>,
+    certificates: Certificates,
     metrics: Metrics,
     log: AccessLog,
     reach: Arc<dyn Reach>,
@@ -97,9 +98,9 @@ impl Edge {
             Some(socket) => Some(ready(socket, config.https.unwrap_or(config.http), "https")?),
             None => None,
         };
-        let certificates = Arc::new(Certificates::new(&config.data_dir));
-        certificates.use_preview(PREVIEW_DOMAIN_DEFAULT)?;
         let metrics = Metrics::new();
+        let certificates = Certificates::new(&config.data_dir, metrics.handshakes_refused.clone())?;
+        certificates.preview().follow(PREVIEW_DOMAIN_DEFAULT)?;
         let log = AccessLog::start(metrics.access_log_dropped.clone())
             .map_err(EdgeError::StartThreads)?;
         let runtime = runtime().map_err(EdgeError::StartThreads)?;
@@ -116,6 +117,13 @@ impl Edge {
             local: None,
             inner: None,
         })
+    }
+
+    /// Opens the keys of the state's certificates, and of session tickets, with the cluster's key; without it, only names
+    /// of the preview domain have a certificate.
+    #[must_use]
+    pub fn with_key(self, key: ClusterKey) -> Self {
+        Self { certificates: self.certificates.with_key(key), ..self }
     }
 
     /// Reaches replicas of other nodes this way; without it, not at all.
@@ -159,18 +167,26 @@ impl Edge {
         let tasks = TaskTracker::new();
         let table = Arc::new(LiveTable::new());
         let sites = Arc::new(Sites::new(&self.config.data_dir));
+        let certificates = Arc::new(self.certificates);
         let count = Arc::new(ConnectionCount::new(self.metrics.connections_open.clone()));
         let connector = Connector { node: self.config.node, reach: self.reach };
         let follower = Follower {
             table: table.clone(),
             sites: sites.clone(),
-            certificates: self.certificates.clone(),
+            certificates: certificates.clone(),
             applied,
             vicinity: Vicinity::new(Arc::new(connector), self.local).with_inner(self.inner.clone()),
         };
         let proxy = proxy(
-            Phases { table: table.clone(), sites, metrics: self.metrics.clone(), log: self.log },
-            &self.certificates,
+            Phases {
+                table: table.clone(),
+                sites,
+                certificates: certificates.clone(),
+                https_port: self.https_addr.map(|addr| addr.port()),
+                metrics: self.metrics.clone(),
+                log: self.log,
+            },
+            &certificates,
         );
         let listener = Listener {
             proxy: Arc::new(proxy),
@@ -184,9 +200,9 @@ impl Edge {
         if let Some(inner) = self.inner {
             self.runtime.spawn(inner_listener::keep(listener.clone(), inner, self.http_addr));
         }
-        self.runtime.spawn(serve(follower, listener, self.sockets, self.certificates));
+        self.runtime.spawn(serve(follower, listener, self.sockets, certificates.clone()));
         info!(node = %self.config.node, http = %self.http_addr, https = ?self.https_addr, "the edge serves");
-        EdgeHandle::new(table.applied(), stop, tasks, self.runtime)
+        EdgeHandle::new(table.applied(), EdgeView::new(certificates), stop, tasks, self.runtime)
     }
 }
 
@@ -196,8 +212,7 @@ async fn serve(
     sockets: EdgeSockets,
     certificates: Arc<Certificates>,
 ) {
-    let shown = follower.applied.borrow_and_update().clone();
-    follower.show(&shown).await;
+    let shown = follower.begin().await;
     match tokio::net::TcpListener::from_std(sockets.http) {
         Ok(socket) => {
             tokio::spawn(listener.clone().accept(socket, None));
@@ -218,56 +233,6 @@ async fn serve(
     tokio::select! {
         () = follower.follow(shown) => {}
         _ = stop.wait_for(|stop| *stop) => {}
-    }
-}
-
-/// Keeps the route table, the sites and the certificate as the state says.
-struct Follower {
-    table: Arc<LiveTable>,
-    sites: Arc<Sites>,
-    certificates: Arc<Certificates>,
-    applied: watch::Receiver<Arc<Applied>>,
-    vicinity: Vicinity,
-}
-
-impl Follower {
-    async fn follow(&mut self, mut shown: Arc<Applied>) {
-        loop {
-            let moved = tokio::select! {
-                changed = self.applied.changed() => match changed {
-                    Ok(()) => false,
-                    Err(_) => return,
-                },
-                () = self.vicinity.changed() => true,
-            };
-            let newer = self.applied.borrow_and_update().clone();
-            if !moved && RouteTable::same(&shown, &newer) {
-                self.table.reached(newer.index);
-            } else {
-                self.show(&newer).await;
-            }
-            shown = newer;
-        }
-    }
-
-    /// Puts a state in force. What a route needs is there before the route is.
-    async fn show(&self, state: &Applied) {
-        let table = self.table.next(state, &self.vicinity);
-        let (sites, certificates) = (self.sites.clone(), self.certificates.clone());
-        let prepared = tokio::task::spawn_blocking(move || {
-            sites.keep(table.sites());
-            if let Err(error) = certificates.use_preview(&table.preview_domain) {
-                error!(%error, "the preview domain has no certificate");
-            }
-            table
-        });
-        match prepared.await {
-            Ok(table) => {
-                self.table.swap(table);
-                self.table.reached(state.index);
-            }
-            Err(error) => error!(%error, "cannot make ready what a route needs"),
-        }
     }
 }
 
@@ -298,7 +263,7 @@ fn runtime() -> std::io::Result<Runtime> {
 fn proxy(phases: Phases, certificates: &Certificates) -> HttpProxy<Phases> {
     // Replicas are spoken to in plain HTTP, but Pingora's connector insists on trusting some authority. The preview
     // certificate spares it loading the machine's, which takes memory and fails where there are none.
-    let authority = certificates.preview_file(PREVIEW_DOMAIN_DEFAULT);
+    let authority = certificates.preview().file(PREVIEW_DOMAIN_DEFAULT);
     let conf = ServerConf {
         threads: 1,
         upstream_keepalive_pool_size: UPSTREAM_POOL_MAX,

@@ -4,6 +4,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use temps_state::{CertificateId, SealError};
+
 /// Why the edge could not start, or could not change its certificate.
 #[derive(Debug, thiserror::Error)]
 pub enum EdgeError {
@@ -67,6 +69,39 @@ pub enum EdgeError {
         #[source]
         source: rustls::Error,
     },
+    /// A certificate that answers an authority's challenge could not be used.
+    #[error("the answer to a challenge cannot be used: {0}")]
+    UseAnswer(#[source] rustls::Error),
+    /// The system gave no random octets.
+    #[error("cannot draw a key for session tickets: {0}")]
+    DrawTicketKey(#[source] rustls::Error),
+    /// The edge was not given the key that opens what the state holds sealed.
+    #[error("the edge has no cluster key")]
+    NoClusterKey,
+    /// The key of a certificate does not open.
+    #[error("the key of certificate {id} does not open: {source}; upload the certificate again")]
+    OpenCertificate {
+        /// The certificate.
+        id: CertificateId,
+        /// Why.
+        #[source]
+        source: SealError,
+    },
+    /// A certificate of the state cannot be used.
+    #[error("certificate {id} cannot be used: {source}; upload it again with its own key")]
+    ShowCertificate {
+        /// The certificate.
+        id: CertificateId,
+        /// What was wrong.
+        #[source]
+        source: rustls::Error,
+    },
+    /// A key of session tickets does not open.
+    #[error("a key of session tickets does not open: {0}")]
+    OpenTicketKey(#[source] SealError),
+    /// A key of session tickets has not 32 octets.
+    #[error("a key of session tickets is not 32 octets in Base64")]
+    ReadTicketKey,
 }
 
 impl EdgeError {

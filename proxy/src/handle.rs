@@ -8,9 +8,12 @@ use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
+use crate::EdgeView;
+
 /// A serving edge. Dropping it cuts all connections; [`stop`](Self::stop) lets requests end first.
 pub struct EdgeHandle {
     applied: watch::Receiver<u64>,
+    view: EdgeView,
     stop: watch::Sender<bool>,
     tasks: TaskTracker,
     /// Only `None` once it is being dropped.
@@ -20,16 +23,22 @@ pub struct EdgeHandle {
 impl EdgeHandle {
     pub(crate) fn new(
         applied: watch::Receiver<u64>,
+        view: EdgeView,
         stop: watch::Sender<bool>,
         tasks: TaskTracker,
         runtime: Runtime,
     ) -> Self {
-        Self { applied, stop, tasks, runtime: Some(runtime) }
+        Self { applied, view, stop, tasks, runtime: Some(runtime) }
     }
 
     /// The log index of the state that its route table is made from.
     pub fn applied(&self) -> watch::Receiver<u64> {
         self.applied.clone()
+    }
+
+    /// What it does for a name.
+    pub fn view(&self) -> EdgeView {
+        self.view.clone()
     }
 
     /// Takes no more connections, lets the requests under way end for as long as `within`, then cuts what is left.

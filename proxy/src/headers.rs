@@ -8,6 +8,8 @@ use pingora_core::Result;
 use pingora_http::{RequestHeader, ResponseHeader};
 use temps_state::{EnvironmentId, ProjectId};
 
+use crate::stamp::Stamp;
+
 /// The header that names a request, towards the app and the client.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const PROJECT_ID: HeaderName = HeaderName::from_static("x-project-id");
@@ -70,8 +72,8 @@ fn appended(request: &RequestHeader, client: &str) -> String {
     addresses.join(", ")
 }
 
-/// Takes what concerns only the connection to the app out of its answer, and names the request.
-pub(crate) fn mark_response(response: &mut ResponseHeader, request_id: &str) -> Result<()> {
+/// Takes what concerns only the connection to the app out of its answer, and stamps it.
+pub(crate) fn mark_response(response: &mut ResponseHeader, stamp: Stamp<'_>) -> Result<()> {
     if response.status != StatusCode::SWITCHING_PROTOCOLS {
         for name in nominated(response) {
             response.remove_header(&name);
@@ -80,7 +82,7 @@ pub(crate) fn mark_response(response: &mut ResponseHeader, request_id: &str) -> 
             response.remove_header(&name);
         }
     }
-    response.insert_header(REQUEST_ID, request_id)
+    stamp.mark(response)
 }
 
 /// The headers that `Connection` names, but for those that frame the answer.
@@ -120,6 +122,8 @@ mod tests {
         mark_request(&mut request, &origin).unwrap();
         request
     }
+
+    const STAMP: Stamp<'static> = Stamp { request_id: "01H", https: false, security: None };
 
     fn get<'a>(request: &'a RequestHeader, name: &'static str) -> &'a str {
         assert!(request.headers.get_all(name).iter().count() <= 1, "{name} is there once");
@@ -175,7 +179,7 @@ mod tests {
         ] {
             response.append_header(name, value).unwrap();
         }
-        mark_response(&mut response, "01H").unwrap();
+        mark_response(&mut response, STAMP).unwrap();
         let names: Vec<_> = response.headers.keys().map(HeaderName::as_str).collect();
         assert_eq!(names, ["x-other", "x-request-id"]);
     }
@@ -185,7 +189,7 @@ mod tests {
         let mut response = ResponseHeader::build(101, None).unwrap();
         response.insert_header("connection", "Upgrade").unwrap();
         response.insert_header("upgrade", "websocket").unwrap();
-        mark_response(&mut response, "01H").unwrap();
+        mark_response(&mut response, STAMP).unwrap();
         assert_eq!(text(&response.headers, UPGRADE), "websocket");
         assert_eq!(text(&response.headers, CONNECTION), "Upgrade");
     }

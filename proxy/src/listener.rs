@@ -11,6 +11,7 @@ use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::http::v2::server::{H2Options, default_h2_options};
 use pingora_core::protocols::l4::ext::set_tcp_keepalive;
 use pingora_proxy::HttpProxy;
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -28,6 +29,7 @@ use crate::live_table::LiveTable;
 use crate::metrics::Metrics;
 use crate::phases::Phases;
 use crate::request;
+use crate::tls::CHALLENGE_PROTOCOL;
 
 /// How long to wait when the system gives no more connections, as when descriptors run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -138,6 +140,11 @@ async fn handshake(
         return Some(Connection::plain(stream, client, admission));
     };
     match timeout(limits.header_time_max, tls.accept(stream)).await {
+        Ok(Ok(mut stream)) if stream.get_ref().1.alpn_protocol() == Some(CHALLENGE_PROTOCOL) => {
+            // The certificate was the answer; nothing is spoken (RFC 8737 §3).
+            let _ = timeout(limits.header_time_max, stream.shutdown()).await;
+            None
+        }
         Ok(Ok(stream)) => Some(Connection::tls(stream, client, admission)),
         Ok(Err(error)) => {
             debug!(%client, %error, "a TLS handshake failed");

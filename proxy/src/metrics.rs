@@ -26,6 +26,8 @@ pub(crate) struct Metrics {
     pub(crate) connections: Counter,
     /// Connections refused because too many were open.
     pub(crate) connections_refused: Counter,
+    /// TLS handshakes refused because there is no certificate for the name.
+    pub(crate) handshakes_refused: Counter,
     /// Connections open now.
     pub(crate) connections_open: Gauge,
     /// Access log entries lost because the log was too slow.
@@ -60,6 +62,7 @@ impl Metrics {
             upstream_retries,
             connections,
             connections_refused,
+            handshakes_refused,
             connections_open,
             access_log_dropped,
         } = self.clone();
@@ -72,6 +75,11 @@ impl Metrics {
         edge.register("upstream_retries", "Repeated attempts on replicas", upstream_retries);
         edge.register("connections", "Connections accepted", connections);
         edge.register("connections_refused", "Connections over the limit", connections_refused);
+        edge.register(
+            "handshakes_refused",
+            "TLS handshakes refused for want of a certificate",
+            handshakes_refused,
+        );
         edge.register("connections_open", "Connections open", connections_open);
         edge.register("access_log_dropped", "Access log entries lost", access_log_dropped);
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{StatusCode, Version};
+use jiff::Timestamp;
 use pingora_core::modules::http::HttpModules;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_core::{Error, ErrorSource, ErrorType, Result};
@@ -15,22 +16,28 @@ use tokio::time::timeout_at;
 use crate::access_log::{AccessLog, Entry, logged_path};
 use crate::compress::{Compression, CompressionBuilder};
 use crate::error_page::{Fault, Page};
-use crate::headers::{Origin, REQUEST_ID, mark_request, mark_response, text};
+use crate::headers::{Origin, mark_request, mark_response, text};
 use crate::inner::label_of;
 use crate::limits::{
     ANSWER_STALL_MAX, BODY_STALL_MAX, CALLER_WAIT_MAX, LINGER_MAX, UPGRADED_IDLE_MAX,
 };
 use crate::live_table::LiveTable;
 use crate::metrics::Metrics;
+use crate::own_answer::{OwnAnswer, Sought};
 use crate::request::Request;
-use crate::route_table::Target;
+use crate::route::Target;
+use crate::route_table::Way;
 use crate::sites::Sites;
+use crate::tls::Certificates;
 use crate::upstream::{Speech, next_endpoint};
 
 /// The nouns that the phases ask.
 pub(crate) struct Phases {
     pub(crate) table: Arc<LiveTable>,
     pub(crate) sites: Arc<Sites>,
+    pub(crate) certificates: Arc<Certificates>,
+    /// The port of HTTPS, where there is one.
+    pub(crate) https_port: Option<u16>,
     pub(crate) metrics: Metrics,
     pub(crate) log: AccessLog,
 }
@@ -57,7 +64,11 @@ impl ProxyHttp for Phases {
     }
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Request) -> Result<bool> {
-        ctx.route = self.table.load().find(&ctx.host).cloned();
+        if let Some(answer) = self.find(session.req_header(), ctx) {
+            let header = answer.header(ctx.stamp())?;
+            send(session, header, answer.body).await?;
+            return Ok(true);
+        }
         if label_of(&ctx.host).is_some() {
             // Nothing is gained between containers of one network.
             leave_as_it_is(session);
@@ -76,7 +87,10 @@ impl ProxyHttp for Phases {
         ctx: &mut Request,
     ) -> Result<Box<HttpPeer>> {
         ctx.attempts.lease = None;
-        match next_endpoint(&self.table, &ctx.host, &mut ctx.attempts).await {
+        let Some(environment) = ctx.route.as_ref().map(|route| route.environment) else {
+            return Err(failure(ctx, Fault::UnknownHost));
+        };
+        match next_endpoint(&self.table, environment, &mut ctx.attempts).await {
             Ok(lease) => {
                 // The first try may have met a connection that the app was closing; the second must not.
                 let fresh = ctx.attempts.resent;
@@ -136,7 +150,7 @@ impl ProxyHttp for Phases {
         if let Some(lease) = &ctx.attempts.lease {
             lease.endpoint().answered();
         }
-        mark_response(response, &ctx.id)
+        mark_response(response, ctx.stamp())
     }
 
     fn fail_to_connect(
@@ -242,6 +256,38 @@ impl ProxyHttp for Phases {
 }
 
 impl Phases {
+    /// Finds the route of a request, or what the edge answers by itself: what authorities and probes look for comes before
+    /// everything else.
+    fn find(&self, head: &RequestHeader, ctx: &mut Request) -> Option<OwnAnswer> {
+        let (table, path) = (self.table.load(), head.uri.path());
+        let sought = Sought::by(&head.method, path).and_then(|sought| match sought {
+            Sought::Challenge(token) => self.certificates.http_answer(&ctx.host, token),
+            Sought::Proof => table.proof(&ctx.host).map(str::to_owned),
+        });
+        let way = table.find(&ctx.host, path);
+        ctx.route = way.as_ref().map(|way| way.route().clone());
+        match sought {
+            Some(text) => Some(OwnAnswer::says(text)),
+            None => self.elsewhere(head, ctx, &way?),
+        }
+    }
+
+    /// Where a client is sent instead: to HTTPS where its host has a certificate, then where its domain sends everybody.
+    fn elsewhere(&self, head: &RequestHeader, ctx: &Request, way: &Way<'_>) -> Option<OwnAnswer> {
+        let port = self.https_port.filter(|_| !ctx.https);
+        if let Some(port) =
+            port.filter(|_| self.certificates.is_secure(&ctx.host, Timestamp::now()))
+        {
+            return Some(OwnAnswer::secure(&ctx.host, port, &head.uri));
+        }
+        match way {
+            Way::Away(route, redirect) if !route.disabled => {
+                Some(OwnAnswer::away(redirect, &head.uri))
+            }
+            _ => None,
+        }
+    }
+
     /// Why a request to an internal name may not be made. A caller that is not known yet is waited for.
     async fn trespass(&self, ctx: &Request) -> Option<Fault> {
         label_of(&ctx.host)?;
@@ -267,7 +313,7 @@ impl Phases {
         };
         leave_as_it_is(session);
         let served = match self.sites.get(digest) {
-            Some(site) => site.serve(session, *single_page, &ctx.id).await?,
+            Some(site) => site.serve(session, *single_page, ctx.stamp()).await?,
             None => Err(Fault::NoHealthyReplica),
         };
         if let Err(fault) = served {
@@ -277,23 +323,28 @@ impl Phases {
     }
 
     async fn respond(&self, session: &mut Session, ctx: &Request, fault: &Fault) -> Result<()> {
-        leave_as_it_is(session);
-        let head = session.req_header();
-        let bodiless = head.method == http::Method::HEAD;
-        let page = Page::new(fault, &ctx.id, text(&head.headers, http::header::ACCEPT));
+        let accept = text(&session.req_header().headers, http::header::ACCEPT);
+        let page = Page::new(fault, &ctx.id, accept);
         let mut header = ResponseHeader::build(page.status, Some(8))?;
         header.insert_header(http::header::CONTENT_TYPE, page.content_type)?;
         header.insert_header(http::header::CONTENT_LENGTH, page.body.len())?;
-        header.insert_header(REQUEST_ID, &ctx.id)?;
+        ctx.bare_stamp().mark(&mut header)?;
         for (name, value) in page.headers {
             header.insert_header(name, value)?;
         }
-        session.write_response_header(Box::new(header), bodiless).await?;
-        if bodiless {
-            return Ok(());
-        }
-        session.write_response_body(Some(page.body.into()), true).await
+        send(session, header, page.body).await
     }
+}
+
+/// Sends an answer of the edge's own.
+async fn send(session: &mut Session, header: ResponseHeader, body: String) -> Result<()> {
+    leave_as_it_is(session);
+    let bodiless = body.is_empty() || session.req_header().method == http::Method::HEAD;
+    session.write_response_header(Box::new(header), bodiless).await?;
+    if bodiless {
+        return Ok(());
+    }
+    session.write_response_body(Some(body.into()), true).await
 }
 
 /// The edge's own answers are in the coding that they should have.

@@ -12,8 +12,10 @@ use crate::connector::Place;
 use crate::error_page::Fault;
 use crate::headers;
 use crate::host::host_of;
+use crate::inner::label_of;
 use crate::limits::Limits;
-use crate::route_table::Route;
+use crate::route::Route;
+use crate::stamp::Stamp;
 use crate::upstream::Lease;
 
 /// What the edge knows of a request.
@@ -83,6 +85,18 @@ impl Request {
             body_bytes: 0,
             fault: None,
         }
+    }
+
+    /// What is put on the answer of the environment.
+    pub(crate) fn stamp(&self) -> Stamp<'_> {
+        let outside = label_of(&self.host).is_none();
+        let security = self.route.as_ref().filter(|_| outside).map(|route| &*route.security);
+        Stamp { security, ..self.bare_stamp() }
+    }
+
+    /// What is put on a page of the edge's own.
+    pub(crate) fn bare_stamp(&self) -> Stamp<'_> {
+        Stamp { request_id: &self.id, https: self.https, security: None }
     }
 
     /// Notes where the request comes from and which host it names.

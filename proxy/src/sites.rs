@@ -22,7 +22,8 @@ use tracing::{error, warn};
 
 use crate::conditions::{Answer, answer, etag, http_date};
 use crate::error_page::Fault;
-use crate::headers::{REQUEST_ID, text};
+use crate::headers::text;
+use crate::stamp::Stamp;
 use crate::static_site::{Found, find, is_fingerprinted};
 
 /// How much of a file is read at once.
@@ -95,7 +96,7 @@ impl Site {
         &self,
         session: &mut Session,
         single_page: bool,
-        request_id: &str,
+        stamp: Stamp<'_>,
     ) -> Result<std::result::Result<(), Fault>> {
         let head = session.req_header();
         let method = head.method.clone();
@@ -111,13 +112,13 @@ impl Site {
                         Err(fault) => return Ok(Err(fault)),
                     }
                 }
-                Found::Folder => return redirect(session, request_id).await.map(Ok),
+                Found::Folder => return redirect(session, stamp).await.map(Ok),
                 Found::NotFoundPage(path, file) => {
-                    return self.send_not_found(session, path, file, request_id).await.map(Ok);
+                    return self.send_not_found(session, path, file, stamp).await.map(Ok);
                 }
                 Found::Nothing => return Ok(Err(Fault::NotFound)),
             };
-        self.send(session, path, file, answer, request_id).await.map(Ok)
+        self.send(session, path, file, answer, stamp).await.map(Ok)
     }
 
     async fn send(
@@ -126,12 +127,12 @@ impl Site {
         path: &str,
         file: &StaticFile,
         answer: Answer,
-        request_id: &str,
+        stamp: Stamp<'_>,
     ) -> Result<()> {
         let (status, encoding, first) = match answer {
             Answer::NotModified(encoding) => {
                 let mut header = self.header(304, path, file, encoding)?;
-                header.insert_header(REQUEST_ID, request_id)?;
+                stamp.mark(&mut header)?;
                 return session.write_response_header(Box::new(header), true).await;
             }
             Answer::Whole(encoding) => (200, encoding, 0),
@@ -146,7 +147,7 @@ impl Site {
         if let Answer::Part { first, last } = answer {
             header.insert_header(CONTENT_RANGE, format!("bytes {first}-{last}/{kept}"))?;
         }
-        header.insert_header(REQUEST_ID, request_id)?;
+        stamp.mark(&mut header)?;
         stream(session, header, content, first, length).await
     }
 
@@ -155,13 +156,13 @@ impl Site {
         session: &mut Session,
         path: &str,
         file: &StaticFile,
-        request_id: &str,
+        stamp: Stamp<'_>,
     ) -> Result<()> {
         let (content, length) = self.open(file, None).await?;
         let mut header = ResponseHeader::build(404, None)?;
         header.insert_header(CONTENT_TYPE, content_type(path))?;
         header.insert_header(CACHE_CONTROL, ASK_FIRST)?;
-        header.insert_header(REQUEST_ID, request_id)?;
+        stamp.mark(&mut header)?;
         stream(session, header, content, 0, length).await
     }
 
@@ -210,14 +211,14 @@ impl Site {
 }
 
 /// Sends whoever asks for a folder to the path with a slash at its end, where the links of its page lead right.
-async fn redirect(session: &mut Session, request_id: &str) -> Result<()> {
+async fn redirect(session: &mut Session, stamp: Stamp<'_>) -> Result<()> {
     let uri = &session.req_header().uri;
     let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
     let mut header = ResponseHeader::build(308, Some(4))?;
     header.insert_header(LOCATION, format!("{}/{query}", uri.path()))?;
     header.insert_header(CACHE_CONTROL, ASK_FIRST)?;
     header.insert_header(CONTENT_LENGTH, 0)?;
-    header.insert_header(REQUEST_ID, request_id)?;
+    stamp.mark(&mut header)?;
     session.write_response_header(Box::new(header), true).await
 }
 

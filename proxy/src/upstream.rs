@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use pingora_core::upstreams::peer::HttpPeer;
+use temps_state::EnvironmentId;
 use tokio::time::{Instant, timeout_at};
 
 use crate::choice::choose;
@@ -17,7 +18,7 @@ use crate::limits::{
 };
 use crate::live_table::LiveTable;
 use crate::request::Attempts;
-use crate::route_table::Target;
+use crate::route::Target;
 
 /// The endpoints of one environment.
 #[derive(Debug, Default)]
@@ -107,21 +108,21 @@ impl Drop for Lease {
     }
 }
 
-/// Finds an endpoint for a request to `host`. Where none is left, waits for the route to change, as it does when an app
+/// Finds an endpoint of an environment for a request. Where none is left, waits for the route to change, as it does when an app
 /// is switched to another version or its container starts again, and asks those that refused once more.
 pub(crate) async fn next_endpoint(
     table: &LiveTable,
-    host: &str,
+    environment: EnvironmentId,
     attempts: &mut Attempts,
 ) -> Result<Lease, Fault> {
-    if let Some(lease) = lease_of(table, host, &attempts.refused)? {
+    if let Some(lease) = lease_of(table, environment, &attempts.refused)? {
         return Ok(lease);
     }
     let mut changes = table.changes();
     loop {
         // Before looking again, so that no change is missed.
         changes.mark_unchanged();
-        if let Some(lease) = lease_of(table, host, &attempts.refused)? {
+        if let Some(lease) = lease_of(table, environment, &attempts.refused)? {
             return Ok(lease);
         }
         let now = Instant::now();
@@ -141,9 +142,13 @@ pub(crate) async fn next_endpoint(
     }
 }
 
-fn lease_of(table: &LiveTable, host: &str, refused: &[Place]) -> Result<Option<Lease>, Fault> {
+fn lease_of(
+    table: &LiveTable,
+    environment: EnvironmentId,
+    refused: &[Place],
+) -> Result<Option<Lease>, Fault> {
     let routes = table.load();
-    let route = routes.find(host).ok_or(Fault::UnknownHost)?;
+    let route = routes.route_of(environment).ok_or(Fault::UnknownHost)?;
     match &route.target {
         _ if route.disabled => Err(Fault::Disabled),
         Target::Replicas(pool) => Ok(pool.choose(refused).map(Lease::take)),

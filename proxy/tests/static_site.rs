@@ -11,7 +11,9 @@ use jiff::Timestamp;
 use reqwest::header::HeaderMap;
 use sha2::{Digest, Sha256};
 use support::{TestEdge, host};
-use temps_state::{Artifact, Encoding, MANIFEST, Manifest, StaticFile};
+use temps_state::{
+    Artifact, Command, Encoding, HeaderPolicy, MANIFEST, Manifest, Scope, StaticFile,
+};
 
 const DATE: &str = "Tue, 14 Nov 2023 22:13:20 GMT";
 
@@ -279,4 +281,25 @@ async fn a_file_that_vanished_is_an_error_and_no_more() {
     let client = edge.client(&["site"]);
     assert_eq!(client.get(edge.url("site", "/about")).send().await.unwrap().status(), 500);
     assert_eq!(client.get(edge.url("site", "/docs")).send().await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn files_have_the_security_headers_of_their_environment() {
+    let mut edge = TestEdge::start().await;
+    let mut files = files();
+    files.push(("/404.html", b"<h1>not here</h1>".to_vec()));
+    site(&mut edge, "site", false, &files).await;
+    let policy = Some(HeaderPolicy::Strict);
+    edge.apply(Command::SetHeaderPolicy { scope: Scope::Cluster, policy }).await;
+    let client = edge.builder(&["site"]).redirect(reqwest::redirect::Policy::none());
+    let client = client.build().unwrap();
+    for (path, range, status) in
+        [("/", "", 200), ("/digits.bin", "bytes=0-1", 206), ("/docs", "", 308), ("/gone", "", 404)]
+    {
+        let request = client.get(edge.url("site", path)).header("range", range);
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), status, "{path}");
+        assert_eq!(header(answer.headers(), "x-frame-options"), "DENY", "{path}");
+        assert!(!header(answer.headers(), "x-request-id").is_empty());
+    }
 }

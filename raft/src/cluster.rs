@@ -5,6 +5,7 @@ mod edge;
 mod expected;
 pub mod forward;
 mod group;
+mod handovers;
 mod members;
 mod propose;
 pub mod quorum;
@@ -23,7 +24,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use openraft::async_runtime::watch::WatchReceiver;
-use temps_state::{ClusterKey, JoinToken, NONCE_LEN, NodeId, SealError, Sealed};
+use temps_state::{Actor, ClusterKey, Command, JoinToken, NONCE_LEN, NodeId, SealError, Sealed};
 use tokio::sync::{OnceCell, watch};
 
 pub use group::Group;
@@ -180,6 +181,15 @@ impl Cluster {
     /// Gives the lead to another voter, if this node has it. Takes five seconds at most.
     pub async fn hand_over(&self) -> Result<(), HandOverError> {
         self.inner.group.hand_over().await
+    }
+
+    /// Says that this process is about to leave the node to another one, so that its silence meanwhile is no loss, for
+    /// `HANDOVER_GRACE` at most. It ends when the node tells of itself again. Refused while some node does not know that
+    /// command; takes as long as [`propose`](Self::propose).
+    pub async fn announce_handover(&self) -> Result<(), ProposeError> {
+        let id = self.node_id();
+        let proposal = Proposal::new(Actor::Node { id }, Command::HandOverNode { id });
+        self.propose(proposal).await.map(drop)
     }
 
     /// Whether the cluster could still agree without a node.

@@ -4,6 +4,10 @@ use std::time::Duration;
 
 /// How long a node may be silent. An answer may take half a second, and a disk that stalls another second.
 pub const SILENCE_MAX: Duration = Duration::from_millis(2300);
+/// How long a node that hands over to another process of its own may be silent, from when it said so: the new one may
+/// take a minute to serve, and the old program that is started again where it does not, half of one. Its containers run
+/// and its old process serves meanwhile. One that dies for good in this time is noticed at the end of it.
+pub const HANDOVER_GRACE: Duration = Duration::from_secs(90);
 /// How long a new leader waits for the first answer of a node that the one before it called, too.
 pub const FIRST_ANSWER: Duration = Duration::from_millis(1200);
 /// How fresh an answer must be for a lost node to count as back.
@@ -18,13 +22,19 @@ pub enum Verdict {
     Back,
 }
 
-/// Judges one node: whether it counts as lost, how long ago it answered, and for how long this leader could have heard
-/// it.
-pub fn judge(lost: bool, answered: Option<Duration>, expected: Duration) -> Option<Verdict> {
+/// Judges one node: whether it counts as lost, how long ago it answered, for how long this leader could have heard it,
+/// and how long ago it said that it hands over to another process, if it does.
+pub fn judge(
+    lost: bool,
+    answered: Option<Duration>,
+    expected: Duration,
+    hands_over: Option<Duration>,
+) -> Option<Verdict> {
     let silent = answered.map_or(expected, |ago| ago.min(expected));
     let fresh = answered.is_some_and(|ago| ago < FRESH);
+    let excused = hands_over.is_some_and(|ago| ago < HANDOVER_GRACE);
     match lost {
-        false if silent > SILENCE_MAX => Some(Verdict::Lost),
+        false if silent > SILENCE_MAX && !excused => Some(Verdict::Lost),
         true if fresh => Some(Verdict::Back),
         _ => None,
     }
@@ -52,8 +62,30 @@ mod tests {
         ];
         for (lost, answered, expected, verdict) in cases {
             let ago = answered.map(Duration::from_millis);
-            let judged = judge(lost, ago, Duration::from_millis(expected));
+            let judged = judge(lost, ago, Duration::from_millis(expected), None);
             assert_eq!(judged, verdict, "lost: {lost}, {answered:?} ms ago, for {expected} ms");
+        }
+    }
+
+    #[test]
+    fn a_handover_excuses_silence_for_as_long_as_the_grace_and_nothing_else() {
+        let cases = [
+            // Silent since it said so, and since before.
+            (false, 30, 30, None),
+            (false, 89, 89, None),
+            (false, 91, 91, Some(Verdict::Lost)),
+            (false, 80, 5, None),
+            // It answered after it had said so: what counts is when it said so.
+            (false, 3, 89, None),
+            (false, 3, 91, Some(Verdict::Lost)),
+            (false, 1, 91, None),
+            (true, 1, 5, Some(Verdict::Back)),
+            (true, 30, 5, None),
+        ];
+        for (lost, answered, said, verdict) in cases {
+            let [ago, said] = [answered, said].map(Duration::from_secs);
+            let judged = judge(lost, Some(ago), Duration::from_secs(600), Some(said));
+            assert_eq!(judged, verdict, "lost: {lost}, answered {ago:?} ago, said so {said:?} ago");
         }
     }
 }

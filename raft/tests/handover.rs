@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use common::ground::{Place, cluster_of, leader};
 use common::{churn, numbers, put, start, until};
 use temps_raft::{Cluster, ProposeError, ReadError};
+use temps_state::NodeId;
 
 /// Within which time a stopped node must refuse, and a node must stop.
 const AT_ONCE: Duration = Duration::from_millis(100);
@@ -84,6 +85,48 @@ async fn a_node_that_is_alone_is_succeeded_after_much_work() {
     assert_eq!(successor.state().state, former.state().state);
     put(&successor, 2).await.expect("it leads itself");
     successor.stop().await.unwrap();
+}
+
+/// Longer than any node may be silent that has not announced a handover.
+const LONG: Duration = Duration::from_secs(5);
+
+fn is_lost(place: &Place, node: NodeId) -> bool {
+    !place.node().state().nodes[&node].is_reachable()
+}
+
+/// Says that the node hands over, and ends its process; returns once the others have been without it for long.
+async fn leave_for_long(places: &mut [Place], at: usize, others: [usize; 2]) {
+    let id = places[at].id;
+    places[at].node().announce_handover().await.expect("every node knows the command");
+    places[at].stop().await;
+    let end = Instant::now() + LONG;
+    while Instant::now() < end {
+        for other in others {
+            assert!(!is_lost(&places[other], id), "node {id} hands over, and is not lost");
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_node_that_hands_over_may_be_silent_and_is_lost_when_it_dies_afterwards() {
+    let mut places = cluster_of(3).await;
+    let leads = leader(&places).await;
+    // A follower first, then the one that leads.
+    for at in [(leads + 1) % 3, leads] {
+        let (id, others) = (places[at].id, [(at + 1) % 3, (at + 2) % 3]);
+        leave_for_long(&mut places, at, others).await;
+        let spare = places[others[0]].node().may_lose();
+        assert_eq!(spare.count, 0, "who is silent does not vote: {}", spare.text);
+        places[at].start().await;
+        places[at].report().await;
+        let ended = |place: &Place| place.node().state().nodes[&id].hands_over_since.is_none();
+        until("the handover is over", || others.iter().all(|at| ended(&places[*at]))).await;
+        places[at].stop().await;
+        until("its loss is noticed", || others.iter().all(|at| is_lost(&places[*at], id))).await;
+        places[at].start().await;
+        until("its return is noticed", || others.iter().all(|at| !is_lost(&places[*at], id))).await;
+    }
 }
 
 /// Stops one node while everything that it handed out lives, and starts its successor.

@@ -102,6 +102,34 @@ async fn a_dead_leader_leaves_no_outcome_open() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_edge_of_a_node_that_just_died_is_waited_for_until_it_is_lost() {
+    let mut places = cluster_of(3).await;
+    let leads = leader(&places).await;
+    let dead = others(&places, leads)[0];
+    let id = places[dead].id;
+    places[dead].stop().await;
+    let cluster = places[leads].node().clone();
+    let index = put(&cluster, 1).await.unwrap().index;
+    assert!(cluster.state().nodes[&id].is_reachable(), "nobody has noticed yet");
+    let hasty = cluster.wait_edges(index, Duration::from_millis(300)).await;
+    assert_eq!(hasty, Err(vec![id]));
+    let begun = Instant::now();
+    cluster.wait_edges(index, common::PATIENCE).await.expect("a lost node serves nobody");
+    assert!(!cluster.state().nodes[&id].is_reachable());
+    println!("a dead node was waited for {:?}", begun.elapsed());
+
+    // One that is back in time is waited for as well.
+    places[dead].start().await;
+    until("its return is noticed", || cluster.state().nodes[&id].is_reachable()).await;
+    places[dead].stop().await;
+    let index = put(&cluster, 2).await.unwrap().index;
+    let waiting = cluster.wait_edges(index, common::PATIENCE);
+    let (waited, ()) = tokio::join!(waiting, places[dead].start());
+    assert_eq!(waited, Ok(()));
+    assert!(places[dead].status().applied >= index);
+}
+
 /// Another one led while it was away, and it leads again before that one heard of it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_leader_that_counts_as_lost_comes_back_by_itself() {

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use temps_builder::{BuildRequest, Builder, copies};
+use temps_builder::{BuildRequest, Builder, LogLine, copies};
 use temps_raft::Cluster;
 use temps_state::{
     Command, Deployment, DeploymentId, Failure, FailureCode, Phase, Project, SealError, State,
-    Variable,
+    Variable, admits,
 };
 use tokio_util::sync::CancellationToken;
 
+use crate::faults::is_node_fault;
 use crate::proposer::insist;
 use crate::runtime::LOG_TAIL_LINES;
 use crate::work::{follow, is_mine};
@@ -26,18 +27,33 @@ async fn build(cluster: Cluster, builder: Builder, id: DeploymentId, cancel: Can
         None => return,
         Some(Ok(request)) => match builder.build(request, cancel.clone()).await {
             Ok(built) => Command::FinishBuild { id, built },
-            Err(error) => {
-                Command::FailDeployment { id, failure: error.failure(tail(&builder, id)) }
-            }
+            Err(error) => failed(&cluster, id, error.failure(tail(&builder, id))),
         },
         Some(Err(error)) => Command::FailDeployment { id, failure: sealed(error) },
     };
+    if let Command::ReturnBuild { by, failure, .. } = &command {
+        let text = format!(
+            "node {by} could not build: {}; another one is asked, if there is one",
+            failure.message
+        );
+        builder.logs().append(id, LogLine::new("", text));
+    }
     let phase = Phase::Building { on: cluster.node_id() };
     let proposal = insist(&cluster, command, |state| is_mine(state, id, &phase));
     cancel.run_until_cancelled(proposal).await;
     let preparing = Phase::Preparing { on: cluster.node_id() };
     if !is_mine(&cluster.state(), id, &preparing) {
         builder.logs().finish(id);
+    }
+}
+
+/// What a node could not build through its own fault goes to another one; the leader says when there is none left.
+fn failed(cluster: &Cluster, id: DeploymentId, failure: Failure) -> Command {
+    let returned = Command::ReturnBuild { id, by: cluster.node_id(), failure: failure.clone() };
+    let known = admits(cluster.state().nodes.values(), returned.format()).is_ok();
+    match is_node_fault(failure.code) && known {
+        true => returned,
+        false => Command::FailDeployment { id, failure },
     }
 }
 

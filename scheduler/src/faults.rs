@@ -19,7 +19,7 @@ pub const NODE_SHUNNED_FOR: SignedDuration = SignedDuration::from_mins(10);
 /// What a node cannot run: anything when `None`, or one deployment.
 type Scope = Option<DeploymentId>;
 
-/// The faults of nodes as far as their replicas told of them.
+/// The faults of nodes as far as their replicas and builds told of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Faults {
     since: BTreeMap<ReplicaId, (NodeId, Timestamp)>,
@@ -38,6 +38,9 @@ impl Faults {
                 self.shunned.retain(|(node, _), _| *node != replica.node);
             }
         }
+        // A node that could not build cannot run anything either.
+        let returned = state.deployments.values().flat_map(|deployment| &deployment.returned);
+        self.shunned.extend(returned.map(|returned| ((returned.by, None), now)));
         self.since.retain(|id, _| state.replicas.contains_key(id));
         self.shunned.retain(|_, seen| now.duration_since(*seen) < NODE_SHUNNED_FOR);
     }
@@ -78,11 +81,16 @@ fn fault(state: &State, replica: &Replica) -> Option<Scope> {
         return None;
     }
     match failure.code {
-        EngineUnavailable | DiskFull => Some(None),
+        code if is_node_fault(code) => Some(None),
         ImageNotFound => Some(Some(replica.deployment)),
         Exited | PortClosed | Unhealthy => None,
         _ => is_live(state, replica).then_some(Some(replica.deployment)),
     }
+}
+
+/// Whether a failure can only be the node's: neither what is built nor what runs is to blame.
+pub fn is_node_fault(code: FailureCode) -> bool {
+    matches!(code, FailureCode::EngineUnavailable | FailureCode::DiskFull)
 }
 
 fn is_live(state: &State, replica: &Replica) -> bool {

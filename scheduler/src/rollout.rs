@@ -62,7 +62,10 @@ struct Situation<'a> {
 
 fn step(it: &Situation, ledger: &mut Ledger, fresh: Fresh) -> Vec<Command> {
     match &it.deployment.phase {
-        Phase::Queued => it.reused().into_iter().collect(),
+        Phase::Queued => {
+            let command = it.reused().or_else(|| builds::exhausted(it.state, it.deployment));
+            command.into_iter().collect()
+        }
         Phase::Building { on } => it.building(*on).into_iter().collect(),
         Phase::Preparing { on } => it.preparing(*on).into_iter().collect(),
         Phase::Starting => it.starting(ledger, fresh),

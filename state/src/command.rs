@@ -8,9 +8,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Actor, ApiKey, ApiKeyId, Authority, Built, Deployment, DeploymentId, EnvironmentId, Failure,
-    JoinToken, JoinTokenId, Name, NewDeployment, Node, NodeId, Observed, Project, ProjectChange,
-    ProjectId, ReplicaId, Role, Session, SessionId, Settings, User, UserId, Variable, VariableName,
+    AcmeAccount, Actor, ApiKey, ApiKeyId, Attempt, Authority, Built, Certificate, CertificateId,
+    Deployment, DeploymentId, Domain, DomainName, DomainTarget, EnvironmentId, Failure,
+    HeaderPolicy, JoinToken, JoinTokenId, Name, NewDeployment, Node, NodeId, Observed,
+    OrderFailure, Project, ProjectChange, ProjectId, ReplicaId, Role, Scope, Session, SessionId,
+    Settings, Spent, TagName, TicketKey, User, UserId, Variable, VariableName,
 };
 
 /// One entry of the replicated log: a command with everything that apply may not find out by itself.
@@ -22,7 +24,8 @@ pub struct Entry {
     pub actor: Actor,
     /// From which address.
     pub from: Option<IpAddr>,
-    /// The client's idempotency key: a second entry with the same one changes nothing and gets the same reply.
+    /// The client's idempotency key: a second entry with the same one changes nothing and gets the same reply, unless it
+    /// was asked for something else, see [`fingerprinted`](crate::fingerprinted).
     pub request: Option<String>,
     /// Applied only while this holds.
     pub condition: Option<Condition>,
@@ -66,6 +69,8 @@ pub enum Command {
     LabelNode { id: NodeId, set: BTreeMap<String, String>, unset: Vec<String> },
     /// Says that a node is about to run another program, by its digest; the node does that by itself.
     UpgradeNode { id: NodeId, binary: String },
+    /// A node's process is about to leave the node to another one, and it will be silent meanwhile.
+    HandOverNode { id: NodeId },
     /// Removes a node for ever.
     RemoveNode { id: NodeId },
     /// Creates a project with its production environment.
@@ -88,6 +93,8 @@ pub enum Command {
     CreateDeployment { deployment: NewDeployment },
     /// A builder takes a queued deployment.
     StartBuild { id: DeploymentId, on: NodeId },
+    /// A node could not build, through its own fault: another one is to.
+    ReturnBuild { id: DeploymentId, by: NodeId, failure: Failure },
     /// The build is done.
     FinishBuild { id: DeploymentId, built: Built },
     /// The `beforeDeploy` commands are done.
@@ -108,6 +115,14 @@ pub enum Command {
     HoldArtifact { id: DeploymentId, node: NodeId },
     /// A node has a deployment's artifact no longer.
     ReleaseArtifact { id: DeploymentId, node: NodeId },
+    /// Lets a tag of a pushed image mean a manifest, which one node has with everything that it leads to.
+    SetImageTag { name: TagName, manifest: String, holder: NodeId },
+    /// Lets a tag of a pushed image mean nothing any more.
+    RemoveImageTag { name: TagName },
+    /// A node has all that a tag leads to while it means that manifest.
+    HoldImage { name: TagName, manifest: String, node: NodeId },
+    /// A node lacks something that a tag leads to.
+    ReleaseImage { name: TagName, manifest: String, node: NodeId },
     /// A node tells how a replica is.
     ReportReplica { id: ReplicaId, observed: Observed },
     /// Starts to take a replica away.
@@ -128,6 +143,32 @@ pub enum Command {
     OpenSession { session: Session },
     /// Closes a browser session.
     CloseSession { id: SessionId },
+    /// Lets a name lead to an environment.
+    CreateDomain { domain: Domain },
+    /// Lets a domain lead elsewhere.
+    ChangeDomain { name: DomainName, target: DomainTarget },
+    /// Says that a name was seen to be the cluster's.
+    VerifyDomain { name: DomainName },
+    /// Deletes a domain with the certificate that the cluster got for it.
+    DeleteDomain { name: DomainName },
+    /// Adds a certificate that somebody brought.
+    AddCertificate { certificate: Certificate },
+    /// Deletes a certificate.
+    DeleteCertificate { id: CertificateId },
+    /// Keeps the cluster's account with an authority.
+    KeepAccount { account: AcmeAccount },
+    /// Gives a node the right to work on a domain's certificate.
+    LeaseOrder { name: DomainName, node: NodeId, until: Timestamp },
+    /// Keeps how far an order has come.
+    KeepAttempt { name: DomainName, fence: u64, attempt: Attempt, spent: Vec<Spent> },
+    /// Says that an order failed.
+    FailOrder { name: DomainName, fence: u64, failure: OrderFailure, spent: Vec<Spent> },
+    /// Takes the certificate that an order brought into use.
+    FinishOrder { name: DomainName, fence: u64, certificate: Certificate, spent: Vec<Spent> },
+    /// Sets the security headers of the cluster, a project or an environment.
+    SetHeaderPolicy { scope: Scope, policy: Option<HeaderPolicy> },
+    /// Adds a key for TLS session tickets.
+    RotateTicketKey { key: TicketKey },
     /// Changes the cluster's settings.
     ChangeSettings { settings: Settings },
 }
@@ -151,6 +192,8 @@ impl Command {
             }
             Self::CancelDeployment { id, .. } => ("deployment.cancel", id.to_string()),
             Self::RollBack { to, .. } => ("deployment.rollback", to.to_string()),
+            Self::SetImageTag { name, .. } => ("image.push", name.to_string()),
+            Self::RemoveImageTag { name } => ("image.delete", name.to_string()),
             Self::CreateUser { user } => ("user.create", user.email.clone()),
             Self::ChangeUser { id, .. } => ("user.change", id.to_string()),
             Self::DeleteUser { id } => ("user.delete", id.to_string()),
@@ -158,6 +201,12 @@ impl Command {
             Self::DeleteApiKey { id } => ("apikey.delete", id.to_string()),
             Self::OpenSession { session } => ("session.open", session.user.to_string()),
             Self::CloseSession { id } => ("session.close", id.to_string()),
+            Self::CreateDomain { domain } => ("domain.create", domain.name.to_string()),
+            Self::ChangeDomain { name, .. } => ("domain.change", name.to_string()),
+            Self::DeleteDomain { name } => ("domain.delete", name.to_string()),
+            Self::AddCertificate { certificate } => ("certificate.add", certificate.id.to_string()),
+            Self::DeleteCertificate { id } => ("certificate.delete", id.to_string()),
+            Self::SetHeaderPolicy { scope, .. } => ("headers.set", scope.to_string()),
             Self::ChangeSettings { .. } => ("settings.change", String::new()),
             Self::CreateJoinToken { token } => ("node.token", token.id.to_string()),
             Self::DeleteJoinToken { id } => ("node.token.delete", id.to_string()),
@@ -168,13 +217,24 @@ impl Command {
             Self::UpgradeNode { id, binary } => ("node.upgrade", format!("{id} to {binary}")),
             Self::RemoveNode { id } => ("node.remove", id.to_string()),
             Self::RecordNode { .. }
+            | Self::VerifyDomain { .. }
+            | Self::KeepAccount { .. }
+            | Self::LeaseOrder { .. }
+            | Self::KeepAttempt { .. }
+            | Self::FailOrder { .. }
+            | Self::FinishOrder { .. }
+            | Self::RotateTicketKey { .. }
             | Self::FoundAuthority { .. }
             | Self::LoseNode { .. }
             | Self::RegainNode { .. }
+            | Self::HandOverNode { .. }
             | Self::MoveReplica { .. }
             | Self::HoldArtifact { .. }
             | Self::ReleaseArtifact { .. }
+            | Self::HoldImage { .. }
+            | Self::ReleaseImage { .. }
             | Self::StartBuild { .. }
+            | Self::ReturnBuild { .. }
             | Self::FinishBuild { .. }
             | Self::FinishPreparing { .. }
             | Self::FailDeployment { .. }
@@ -211,6 +271,8 @@ pub enum Reply {
     ApiKey { id: ApiKeyId },
     /// A node was taken in.
     Node { id: NodeId },
+    /// A lease was given.
+    Lease { fence: u64 },
 }
 
 /// Why the cluster refused a command. Nothing changed; asking again gets the same answer until something else changes.
@@ -246,8 +308,14 @@ pub enum Rejected {
     TokenUsed,
     #[error("node {id} has not finished joining")]
     NodeJoining { id: NodeId },
+    #[error("the idempotency key was used for another request already")]
+    KeyReused,
     #[error("the last node cannot go")]
     LastNode,
+    #[error("node {node} works on it until {until}")]
+    Leased { node: NodeId, until: Timestamp },
+    #[error("the lease {fence} is over")]
+    Fenced { fence: u64 },
 }
 
 impl Rejected {

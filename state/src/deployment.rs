@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::format::{FIRST, SECOND};
+use crate::row::Value;
 use crate::{
     Actor, DeploymentId, EnvironmentId, NodeId, ProjectId, Rejected, RunConfig, Sealed, State,
     VariableName,
@@ -53,6 +55,18 @@ pub struct Deployment {
     /// The nodes that have its artifact.
     #[serde(default)]
     pub holders: BTreeSet<NodeId>,
+    /// The nodes that could not build it, while it is not built.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub returned: Vec<Returned>,
+}
+
+/// A node could not build a deployment, through its own fault.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Returned {
+    /// Which node.
+    pub by: NodeId,
+    /// Why it could not.
+    pub failure: Failure,
 }
 
 /// When a deployment entered a phase.
@@ -245,6 +259,11 @@ pub enum FailureCode {
 }
 
 impl Deployment {
+    /// Whether a node could not build it already.
+    pub fn was_returned_by(&self, node: NodeId) -> bool {
+        self.returned.iter().any(|returned| returned.by == node)
+    }
+
     /// Enters a phase and remembers when.
     pub(crate) fn enter(&mut self, phase: Phase, at: Timestamp) {
         if self.history.len() >= HISTORY_MAX {
@@ -253,6 +272,12 @@ impl Deployment {
         }
         self.history.push(Moment { phase: phase.name().into(), at });
         self.phase = phase;
+    }
+}
+
+impl Value for Deployment {
+    fn since(&self) -> u8 {
+        if self.returned.is_empty() { FIRST } else { SECOND }
     }
 }
 

@@ -189,7 +189,9 @@ impl State {
 
     pub(crate) fn remove_environment(&mut self, id: EnvironmentId) {
         self.environments.remove(&id);
+        self.forget_policies();
         retain(&mut self.hosts, |_, of| *of != id);
+        self.forget_environment(id);
         retain(&mut self.variables, |(of, _), _| *of != id);
         retain(&mut self.deployments, |_, deployment| deployment.environment != id);
         retain(&mut self.replicas, |_, replica| replica.environment != id);

@@ -8,12 +8,16 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::row::Value;
 use crate::{Command, Node, NodeId, State};
 
 /// The newest format that this version knows.
-pub const FORMAT: u8 = 1;
+pub const FORMAT: u8 = 2;
 /// The first format there was. Nodes that tell none are of it.
 pub(crate) const FIRST: u8 = 1;
+/// Handovers between two processes of a node, builds that go to another one, domains and their certificates,
+/// pushed images.
+pub(crate) const SECOND: u8 = 2;
 /// How many nodes a message names.
 const NAMED_MAX: usize = 5;
 
@@ -64,8 +68,32 @@ impl State {
 impl Command {
     /// The format that a node must know to read this command: the first one that had it, and every value in it.
     pub fn format(&self) -> u32 {
-        // All commands and values so far are of the first one.
-        FIRST.into()
+        let since = match self {
+            Self::HandOverNode { .. }
+            | Self::SetImageTag { .. }
+            | Self::RemoveImageTag { .. }
+            | Self::HoldImage { .. }
+            | Self::ReleaseImage { .. }
+            | Self::ReturnBuild { .. }
+            | Self::CreateDomain { .. }
+            | Self::ChangeDomain { .. }
+            | Self::VerifyDomain { .. }
+            | Self::DeleteDomain { .. }
+            | Self::AddCertificate { .. }
+            | Self::DeleteCertificate { .. }
+            | Self::KeepAccount { .. }
+            | Self::LeaseOrder { .. }
+            | Self::KeepAttempt { .. }
+            | Self::FailOrder { .. }
+            | Self::FinishOrder { .. }
+            | Self::SetHeaderPolicy { .. }
+            | Self::RotateTicketKey { .. } => SECOND,
+            Self::ChangeSettings { settings } => settings.since(),
+            Self::ChangeProject { change, .. } if change.no_repository => SECOND,
+            Self::RecordNode { node } | Self::AdmitNode { node, .. } => node.since(),
+            _ => FIRST,
+        };
+        since.into()
     }
 }
 

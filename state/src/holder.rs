@@ -1,6 +1,6 @@
-//! Holders: the nodes that have a deployment's artifact on their disk.
+//! Holders: the nodes that have a deployment's artifact, or a pushed image, on their disk.
 
-use crate::{DeploymentId, NodeId, Rejected, Reply, State};
+use crate::{DeploymentId, NodeId, Rejected, Reply, State, TagName};
 
 impl State {
     /// A node has an artifact, and can give it to others.
@@ -9,9 +9,7 @@ impl State {
         id: DeploymentId,
         node: NodeId,
     ) -> Result<Reply, Rejected> {
-        if !self.nodes.contains_key(&node) {
-            return Err(Rejected::not_found("node", node));
-        }
+        self.check_holder(node)?;
         self.change_holders(id, |holders| holders.insert(node))
     }
 
@@ -34,6 +32,21 @@ impl State {
             .collect();
         for id in held {
             let _there = self.change_holders(id, |holders| holders.remove(&node));
+        }
+        let tags = self.image_tags.iter().filter(|(_, tag)| tag.holders.contains(&node));
+        let tags: Vec<TagName> = tags.map(|(name, _)| name.clone()).collect();
+        for name in tags {
+            if let Some(tag) = self.image_tags.get_mut(&name) {
+                tag.holders.remove(&node);
+            }
+        }
+    }
+
+    /// Only nodes hold anything.
+    pub(crate) fn check_holder(&self, node: NodeId) -> Result<(), Rejected> {
+        match self.nodes.contains_key(&node) {
+            true => Ok(()),
+            false => Err(Rejected::not_found("node", node)),
         }
     }
 

@@ -82,6 +82,8 @@ ids! {
     EnvironmentId = "env";
     /// One attempt to run a version of a project in an environment.
     DeploymentId = "dep";
+    /// A certificate that edges show.
+    CertificateId = "crt";
     /// One container's place in a deployment.
     ReplicaId = "rep";
     /// A person who may log in.

@@ -7,16 +7,22 @@
 mod apply;
 mod audit;
 mod authority;
+mod certificate;
 mod command;
 mod deployment;
+mod domain;
+mod domain_name;
 mod environment;
 mod format;
+mod header_policy;
 mod holder;
 mod id;
+mod image_tag;
 mod join_token;
 mod lifecycle;
 mod name;
 mod node;
+mod order;
 mod project;
 mod replica;
 mod row;
@@ -25,36 +31,55 @@ mod secret;
 mod settings;
 mod static_site;
 mod table;
+mod ticket_key;
 mod user;
 mod variable_name;
 
-pub use apply::{ANSWERED_MAX, Answered};
+pub use apply::{ANSWERED_MAX, Answered, FINGERPRINTS_SINCE, fingerprinted};
 pub use audit::{AUDIT_RECORDS_MAX, Actor, AuditRecord};
 pub use authority::Authority;
+pub use certificate::{
+    CERTIFICATE_NAMES_MAX, CERTIFICATES_MAX, CHAIN_BYTES_MAX, Certificate, CertificateSource,
+};
 pub use command::{Command, Condition, Entry, Rejected, Reply};
 pub use deployment::{
     Artifact, Built, DEPLOYMENTS_KEPT_MAX, Deployment, Failure, FailureCode, Moment, NewDeployment,
-    Phase, Revision, Source,
+    Phase, Returned, Revision, Source,
 };
+pub use domain::{
+    DOMAIN_PATHS_MAX, DOMAINS_MAX, Domain, DomainTarget, PATH_PREFIX_BYTES_MAX, PathPrefix,
+    REDIRECT_BYTES_MAX, Redirect, RedirectStatus,
+};
+pub use domain_name::{DOMAIN_NAME_BYTES_MAX, DomainName, DomainNameError};
 pub use environment::{
     ENVIRONMENTS_MAX, Environment, EnvironmentKind, INTERNAL_DOMAIN, PRODUCTION, REPLICAS_MAX,
     VARIABLES_MAX, Variable, host_label,
 };
 pub use format::{Behind, FORMAT, TooNew, admits};
+pub use header_policy::{HeaderPolicy, POLICY_HEADER_BYTES_MAX, POLICY_HEADERS_MAX, Scope};
 pub use id::{
-    ApiKeyId, DeploymentId, EnvironmentId, Id, IdError, JoinTokenId, NodeId, ProjectId, ReplicaId,
-    RequestId, SessionId, UserId,
+    ApiKeyId, CertificateId, DeploymentId, EnvironmentId, Id, IdError, JoinTokenId, NodeId,
+    ProjectId, ReplicaId, RequestId, SessionId, UserId,
+};
+pub use image_tag::{
+    IMAGE_TAGS_MAX, ImageTag, REPOSITORY_BYTES_MAX, TAG_BYTES_MAX, TagName, TagNameError,
+    is_repository, is_tag,
 };
 pub use join_token::{JOIN_TOKENS_MAX, JoinToken};
 pub use name::{NAME_CHARS_MAX, Name, NameError};
 pub use node::{Capacity, LABEL_CHARS_MAX, LABELS_MAX, NODES_MAX, Node, Standing};
+pub use order::{
+    AcmeAccount, Attempt, CHALLENGES_MAX, Challenge, ChallengeKind, Lease, Order, OrderFailure,
+    SPENDING_MAX, SPENDING_REMEMBERED, Spending, Spent,
+};
 pub use project::{PROJECTS_MAX, Project, ProjectChange, Repository};
 pub use replica::{Intent, Observed, Replica};
 pub use row::{Row, RowError, decode, encode};
 pub use run_config::{CronJob, HealthCheck, Resources, RunConfig};
 pub use secret::{CLUSTER_KEY_LEN, ClusterKey, NONCE_LEN, SealError, Sealed};
-pub use settings::{BuildSettings, EdgeSettings, PREVIEW_DOMAIN_DEFAULT, Settings};
+pub use settings::{AcmeSettings, BuildSettings, EdgeSettings, PREVIEW_DOMAIN_DEFAULT, Settings};
 pub use static_site::{Encoding, MANIFEST, Manifest, StaticFile};
 pub use table::State;
+pub use ticket_key::{TICKET_KEYS_KEPT, TicketKey};
 pub use user::{API_KEYS_MAX, ApiKey, Permission, Role, SESSIONS_MAX, Session, USERS_MAX, User};
 pub use variable_name::{VARIABLE_NAME_BYTES_MAX, VariableName, VariableNameError};

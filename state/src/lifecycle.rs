@@ -8,7 +8,7 @@ use crate::deployment::DEPLOYMENTS_KEPT_MAX;
 use crate::table::retain;
 use crate::{
     Actor, Built, Deployment, DeploymentId, Environment, EnvironmentId, Failure, Intent,
-    NewDeployment, Node, NodeId, Phase, Rejected, ReplicaId, Reply, Source, State,
+    NewDeployment, Node, NodeId, Phase, Rejected, ReplicaId, Reply, Returned, Source, State,
 };
 
 impl State {
@@ -47,6 +47,7 @@ impl State {
             built_on: reused.as_ref().and_then(|earlier| earlier.built_on),
             architecture: reused.as_ref().and_then(|earlier| earlier.architecture.clone()),
             holders: reused.map_or_else(BTreeSet::new, |earlier| earlier.holders),
+            returned: Vec::new(),
         };
         deployment.enter(Phase::Queued, at);
         self.projects.insert(project.id, project);
@@ -97,6 +98,7 @@ impl State {
         if let Some(mut deployment) = self.deployments.get(&id).cloned() {
             deployment.enter(phase, at);
             deployment.variables.clear();
+            deployment.returned.clear();
             self.deployments.insert(id, deployment);
         }
         retain(&mut self.replicas, |_, replica| replica.deployment != id || replica.drains(at));
@@ -137,6 +139,26 @@ impl State {
         }
     }
 
+    /// The build waits for another node. The one that could not do it is remembered: it does not get it twice.
+    pub(crate) fn return_build(
+        &mut self,
+        id: DeploymentId,
+        by: NodeId,
+        failure: Failure,
+        at: Timestamp,
+    ) -> Result<Reply, Rejected> {
+        let mut deployment = self.under_way(id)?;
+        if deployment.phase != (Phase::Building { on: by }) {
+            return Err(Rejected::finished(&deployment));
+        }
+        if !deployment.was_returned_by(by) {
+            deployment.returned.push(Returned { by, failure });
+        }
+        deployment.enter(Phase::Queued, at);
+        self.deployments.insert(id, deployment);
+        Ok(Reply::Done)
+    }
+
     /// Records what was built, fixes the variables, and goes on to `beforeDeploy` or to starting.
     pub(crate) fn finish_build(
         &mut self,
@@ -160,6 +182,7 @@ impl State {
             .variables_of(deployment.environment)
             .map(|(name, variable)| (name.clone(), variable.value.clone()))
             .collect();
+        deployment.returned.clear();
         deployment.artifact = Some(built.artifact);
         deployment.config = Some(built.config);
         deployment.revision = built.revision.or(deployment.revision);

@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::format::{FIRST, SECOND};
+use crate::row::Value;
 use crate::table::retain;
 use crate::{Command, NodeId, Rejected, Reply, State};
 
@@ -46,6 +48,10 @@ pub struct Node {
     /// Since when the leader has not heard of it.
     #[serde(default)]
     pub lost_since: Option<Timestamp>,
+    /// Since when one process of it hands over to the next: it is silent meanwhile, and not lost. Until it tells of
+    /// itself again, or is lost for good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hands_over_since: Option<Timestamp>,
     /// The version of Temps that it runs.
     #[serde(default)]
     pub version: String,
@@ -97,6 +103,7 @@ impl Node {
             address: None,
             standing: Standing::Ready,
             lost_since: None,
+            hands_over_since: None,
             version: String::new(),
             format: 0,
             http_port: None,
@@ -167,7 +174,13 @@ impl State {
         Ok(Reply::Node { id })
     }
 
-    /// The leader no longer hears of a node, or does again.
+    /// A node will be silent for a while, as another process takes it over.
+    pub(crate) fn hand_over_node(&mut self, id: NodeId, at: Timestamp) -> Result<Reply, Rejected> {
+        self.node(id)?.hands_over_since = Some(at);
+        Ok(Reply::Done)
+    }
+
+    /// The leader no longer hears of a node, or does again. A handover that took until then has failed.
     pub(crate) fn set_lost(
         &mut self,
         id: NodeId,
@@ -175,6 +188,7 @@ impl State {
     ) -> Result<Reply, Rejected> {
         let node = self.node(id)?;
         node.lost_since = since.map(|at| node.lost_since.unwrap_or(at));
+        node.hands_over_since = node.hands_over_since.filter(|_| node.is_reachable());
         Ok(Reply::Done)
     }
 
@@ -245,6 +259,8 @@ impl Node {
             labels: self.labels.clone(),
             address: told.address.or(self.address),
             lost_since: self.lost_since,
+            // Whoever tells of itself is not silent: one process has followed the other.
+            hands_over_since: None,
             key,
             standing,
             ..told
@@ -268,6 +284,12 @@ fn check_labels(labels: &BTreeMap<String, String>) -> Result<(), Rejected> {
 
 fn invalid(what: &str, why: &str) -> Rejected {
     Rejected::Invalid { what: what.into(), why: why.into() }
+}
+
+impl Value for Node {
+    fn since(&self) -> u8 {
+        if self.hands_over_since.is_some() { SECOND } else { FIRST }
+    }
 }
 
 impl From<Node> for Command {

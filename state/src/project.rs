@@ -50,6 +50,9 @@ pub struct ProjectChange {
     pub disabled: Option<bool>,
     /// See [`Project::repository`].
     pub repository: Option<Repository>,
+    /// Takes the repository away.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_repository: bool,
     /// See [`Project::previews`].
     pub previews: Option<bool>,
     /// See [`Project::webhook_secret`].
@@ -61,7 +64,7 @@ impl ProjectChange {
     pub fn fields(&self) -> Vec<&'static str> {
         let named = [
             ("disabled", self.disabled.is_some()),
-            ("repository", self.repository.is_some()),
+            ("repository", self.repository.is_some() || self.no_repository),
             ("previews", self.previews.is_some()),
             ("webhook secret", self.webhook_secret.is_some()),
         ];
@@ -121,9 +124,10 @@ impl State {
         change: ProjectChange,
     ) -> Result<Reply, Rejected> {
         let mut project = self.project(id)?.clone();
-        let ProjectChange { disabled, repository, previews, webhook_secret } = change;
+        let ProjectChange { disabled, repository, no_repository, previews, webhook_secret } =
+            change;
         project.disabled = disabled.unwrap_or(project.disabled);
-        project.repository = repository.or(project.repository);
+        project.repository = repository.or(project.repository.filter(|_| !no_repository));
         project.previews = previews.unwrap_or(project.previews);
         project.webhook_secret = webhook_secret.unwrap_or(project.webhook_secret);
         self.projects.insert(id, project);
@@ -138,6 +142,7 @@ impl State {
         }
         self.project_names.remove(&name);
         self.projects.remove(&id);
+        self.forget_policies();
         Ok(Reply::Done)
     }
 }

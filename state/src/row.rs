@@ -4,7 +4,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::format::{FIRST, FORMAT};
+use crate::format::{FIRST, FORMAT, SECOND};
 use crate::{DeploymentId, Entry, EnvironmentId, NodeId, VariableName};
 
 /// One row of a table, encoded: the unit of storage, of snapshots and of comparison.
@@ -33,6 +33,60 @@ pub enum RowError {
     Key(String),
 }
 
+/// What rows are made of.
+pub(crate) trait Value: Serialize {
+    /// The first format that had this value.
+    fn since(&self) -> u8 {
+        FIRST
+    }
+}
+
+macro_rules! of_the_first_format {
+    ($($value:ty),*) => {$(impl Value for $value {})*};
+}
+
+macro_rules! of_the_second_format {
+    ($($value:ty),*) => {$(
+        impl Value for $value {
+            fn since(&self) -> u8 {
+                SECOND
+            }
+        }
+    )*};
+}
+
+of_the_second_format!(
+    crate::AcmeAccount,
+    crate::Certificate,
+    crate::Domain,
+    crate::HeaderPolicy,
+    crate::Order,
+    crate::Spent,
+    crate::TicketKey
+);
+
+of_the_first_format!(
+    u64,
+    crate::ApiKey,
+    crate::AuditRecord,
+    crate::Authority,
+    crate::Environment,
+    crate::EnvironmentId,
+    crate::JoinToken,
+    crate::Project,
+    crate::ProjectId,
+    crate::Replica,
+    crate::Session,
+    crate::User,
+    crate::UserId,
+    crate::Variable
+);
+
+/// Encodes the value of a row in the format that it needs.
+pub(crate) fn encode_value<V: Value>(value: &V) -> Vec<u8> {
+    encode_in(value.since(), value)
+}
+
 /// Encodes a value that the first format had.
 pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     encode_in(FIRST, value)
@@ -45,9 +99,9 @@ fn encode_in<T: Serialize>(format: u8, value: &T) -> Vec<u8> {
 }
 
 impl Entry {
-    /// Encodes the entry in the format that its command needs.
+    /// Encodes the entry in the format that it needs.
     pub fn encode(&self) -> Vec<u8> {
-        encode_in(u8::try_from(self.command.format()).unwrap_or(u8::MAX), self)
+        encode_in(u8::try_from(self.format()).unwrap_or(u8::MAX), self)
     }
 }
 
@@ -83,11 +137,15 @@ macro_rules! keys_as_printed {
 keys_as_printed!(
     String,
     crate::Name,
+    crate::DomainName,
+    crate::Scope,
+    crate::CertificateId,
     crate::JoinTokenId,
     crate::ProjectId,
     EnvironmentId,
     DeploymentId,
     crate::ReplicaId,
+    crate::TagName,
     crate::UserId,
     crate::ApiKeyId,
     crate::SessionId

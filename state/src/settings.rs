@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::format::{FIRST, SECOND};
+use crate::row::Value;
 use crate::{INTERNAL_DOMAIN, Rejected, Reply, State};
 
 /// The domain under which every environment has a host name when nobody set another: all its names resolve to loopback.
@@ -17,6 +19,9 @@ pub struct Settings {
     pub build: BuildSettings,
     /// Bounds of the edge.
     pub edge: EdgeSettings,
+    /// Who gives certificates. Not written while it is the default, which the first format did not have.
+    #[serde(skip_serializing_if = "AcmeSettings::is_default")]
+    pub acme: AcmeSettings,
 }
 
 impl Default for Settings {
@@ -25,6 +30,7 @@ impl Default for Settings {
             preview_domain: PREVIEW_DOMAIN_DEFAULT.into(),
             build: BuildSettings::default(),
             edge: EdgeSettings::default(),
+            acme: AcmeSettings::default(),
         }
     }
 }
@@ -94,6 +100,47 @@ impl Default for EdgeSettings {
     }
 }
 
+/// Who gives certificates for domains, by ACME (RFC 8555).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AcmeSettings {
+    /// Whether certificates are asked for.
+    pub enabled: bool,
+    /// The authority's directory.
+    pub directory: String,
+    /// Where the authority may reach a person; nowhere when empty.
+    pub email: String,
+    /// The certificates in PEM that the directory's own TLS is trusted by; the usual ones when empty.
+    pub root: String,
+}
+
+/// The directory of the authority that most of the web uses.
+const DIRECTORY_DEFAULT: &str = "https://acme-v02.api.letsencrypt.org/directory";
+
+impl Default for AcmeSettings {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            directory: DIRECTORY_DEFAULT.into(),
+            email: String::new(),
+            root: String::new(),
+        }
+    }
+}
+
+impl AcmeSettings {
+    /// Whether nobody has set anything.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Value for Settings {
+    fn since(&self) -> u8 {
+        if self.acme.is_default() { FIRST } else { SECOND }
+    }
+}
+
 impl State {
     /// The cluster's settings.
     pub fn settings(&self) -> Settings {
@@ -102,6 +149,9 @@ impl State {
 
     pub(crate) fn change_settings(&mut self, settings: Settings) -> Result<Reply, Rejected> {
         settings.check()?;
+        if settings.acme != self.settings().acme {
+            self.retry_orders();
+        }
         self.settings.insert(0, settings);
         Ok(Reply::Done)
     }
@@ -124,7 +174,7 @@ impl Settings {
 }
 
 /// Whether a name is a domain or below it.
-fn is_under(name: &str, domain: &str) -> bool {
+pub(crate) fn is_under(name: &str, domain: &str) -> bool {
     let name = name.trim_end_matches('.').to_ascii_lowercase();
     let above = name.strip_suffix(domain);
     above.is_some_and(|above| above.is_empty() || above.ends_with('.'))

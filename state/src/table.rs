@@ -2,14 +2,15 @@
 
 use imbl::OrdMap;
 use imbl::ordmap::DiffItem;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::row::{Key, Row, RowError, decode, encode};
+use crate::row::{Key, Row, RowError, Value, decode, encode_value};
 use crate::{
-    Answered, ApiKey, ApiKeyId, AuditRecord, Authority, Deployment, DeploymentId, Environment,
-    EnvironmentId, JoinToken, JoinTokenId, Name, Node, NodeId, Project, ProjectId, Replica,
-    ReplicaId, Session, SessionId, Settings, User, UserId, Variable, VariableName,
+    AcmeAccount, Answered, ApiKey, ApiKeyId, AuditRecord, Authority, Certificate, CertificateId,
+    Deployment, DeploymentId, Domain, DomainName, Environment, EnvironmentId, HeaderPolicy,
+    ImageTag, JoinToken, JoinTokenId, Name, Node, NodeId, Order, Project, ProjectId, Replica,
+    ReplicaId, Scope, Session, SessionId, Settings, Spent, TagName, TicketKey, User, UserId,
+    Variable, VariableName,
 };
 
 macro_rules! tables {
@@ -48,7 +49,7 @@ macro_rules! tables {
                 let (table, text) = key.split_once('/')?;
                 match table {
                     $(stringify!($table) => {
-                        Key::from_text(text).and_then(|key: $key| self.$table.get(&key)).map(encode)
+                        Key::from_text(text).and_then(|key: $key| self.$table.get(&key)).map(encode_value)
                     })*
                     _ => None,
                 }
@@ -72,12 +73,28 @@ tables! {
     environments: EnvironmentId => Environment;
     /// Environments by the first label of their host name.
     hosts: String => EnvironmentId;
+    /// Names of teams' own.
+    domains: DomainName => Domain;
+    /// What edges show.
+    certificates: CertificateId => Certificate;
+    /// Certificates that are wanted, and how far they have come.
+    orders: DomainName => Order;
+    /// The cluster's accounts with authorities, by directory.
+    acme_accounts: String => AcmeAccount;
+    /// What was asked of authorities of late.
+    spending: u64 => Spent;
+    /// Security headers of answers.
+    header_policies: Scope => HeaderPolicy;
+    /// Keys of TLS session tickets, by log index.
+    ticket_keys: u64 => TicketKey;
     /// The environments' variables.
     variables: (EnvironmentId, VariableName) => Variable;
     /// Attempts to run a version.
     deployments: DeploymentId => Deployment;
     /// The containers that should be there.
     replicas: ReplicaId => Replica;
+    /// What the tags of pushed images mean.
+    image_tags: TagName => ImageTag;
     /// Who may log in.
     users: UserId => User;
     /// Users by e-mail address.
@@ -110,14 +127,14 @@ fn fnv1a(bytes: &[u8]) -> u64 {
     })
 }
 
-fn row<K: Key, V: Serialize>(table: &str, key: &K, value: Option<&V>) -> Row {
-    Row { key: format!("{table}/{}", key.to_text()), value: value.map(encode) }
+fn row<K: Key, V: Value>(table: &str, key: &K, value: Option<&V>) -> Row {
+    Row { key: format!("{table}/{}", key.to_text()), value: value.map(encode_value) }
 }
 
 fn changes<K, V>(table: &str, older: &OrdMap<K, V>, newer: &OrdMap<K, V>, rows: &mut Vec<Row>)
 where
     K: Key + Ord + Clone,
-    V: Serialize + PartialEq + Clone,
+    V: Value + PartialEq + Clone,
 {
     rows.extend(older.diff(newer).map(|item| match item {
         DiffItem::Add(key, value) => row(table, key, Some(value)),

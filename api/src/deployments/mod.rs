@@ -5,7 +5,7 @@ mod source;
 
 use axum::Json as Out;
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use temps_builder::BuildError;
 use temps_raft::{Applied, Proposal, fresh_id};
@@ -28,6 +28,7 @@ use crate::context::{Context, Shared};
 use crate::idempotency::IdempotencyKey;
 use crate::links::Links;
 use crate::pages::{Order, Page, Paging};
+use crate::registry::own_image;
 use crate::{ApiError, ids};
 
 /// A deployment to make.
@@ -109,6 +110,7 @@ pub(crate) async fn create(
     MayDeploy(caller): MayDeploy,
     Path(p): Path<String>,
     links: Links,
+    headers: HeaderMap,
     key: IdempotencyKey,
     Json(DeploymentIn { environment, source, revision }): Json<DeploymentIn>,
 ) -> Result<Accepted, ApiError> {
@@ -117,7 +119,12 @@ pub(crate) async fn create(
     let environment =
         ids::environment(&state, project, environment.as_deref().unwrap_or(PRODUCTION))?;
     let find = |d: &str| Ok(ids::deployment(&state, &(p.clone(), d.into()))?.id);
-    let source = source.read(project, find)?;
+    let source = match source.read(project, find)? {
+        Source::Image { reference } => {
+            Source::Image { reference: own_image(&state, &headers, reference)? }
+        }
+        other => other,
+    };
     if let Source::Upload { digest } = &source {
         ensure_upload(&context, &state, digest).await?;
     }

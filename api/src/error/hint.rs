@@ -79,6 +79,7 @@ fn rejected_hint(rejected: &Rejected) -> Option<String> {
             "make a new one with `temps nodes token`"
         }
         Rejected::NodeJoining { .. } => "wait until `temps nodes list` shows it as ready",
+        Rejected::KeyReused => "draw a new Idempotency-Key for every new request",
         Rejected::LastNode => "stop `temps serve` instead: a cluster needs one node at least",
         Rejected::Finished { .. } => {
             "`temps deployments list` shows those under way, which alone can be called off"
@@ -114,6 +115,8 @@ fn list_command(noun: &str) -> Option<&'static str> {
         "environment" => "temps environments list",
         "deployment" => "temps deployments list",
         "variable" => "temps env list",
+        "domain" => "temps domains list",
+        "certificate" => "temps certificates list",
         "user" => "temps users list",
         "node" => "temps nodes list",
         "join token" => "temps nodes tokens list",

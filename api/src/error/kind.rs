@@ -113,6 +113,9 @@ fn rejected_kind(rejected: &Rejected) -> (StatusCode, &'static str) {
         Rejected::TokenExpired { .. } => (StatusCode::FORBIDDEN, "token_expired"),
         Rejected::TokenUsed => (StatusCode::FORBIDDEN, "token_used"),
         Rejected::NodeJoining { .. } => (StatusCode::CONFLICT, "node_joining"),
+        Rejected::KeyReused => (StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused"),
         Rejected::LastNode => (StatusCode::CONFLICT, "last_node"),
+        Rejected::Leased { .. } => (StatusCode::CONFLICT, "leased"),
+        Rejected::Fenced { .. } => (StatusCode::CONFLICT, "fenced"),
     }
 }

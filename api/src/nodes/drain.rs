@@ -1,6 +1,6 @@
 //! What keeps a node from going, and what its going costs. Pure.
 
-use temps_builder::copies;
+use temps_builder::copies::{self, Kept};
 use temps_raft::WouldLoseQuorum;
 use temps_state::{Intent, Node, NodeId, Phase, Standing, State};
 
@@ -17,13 +17,11 @@ pub(super) fn blocked_by(state: &State, node: &Node, leader: Option<NodeId>) -> 
     let replicas = busy_replicas(state, node.id);
     let builds = state.deployments.values();
     let builds = builds.filter(|d| d.phase == Phase::Building { on: node.id }).count();
-    let versions = copies::only_here(state, node.id).len();
+    let only_copies = only_copies(state, node.id);
     let reasons = [
         (replicas > 0).then(|| format!("{} to move{elsewhere}", counted(replicas, "replica"))),
         (builds > 0).then(|| format!("{} to end", counted(builds, "build"))),
-        (versions > 0).then(|| {
-            format!("the only copy of {} to hand on{elsewhere}", counted(versions, "version"))
-        }),
+        only_copies.map(|what| format!("the only copy of {what} to hand on{elsewhere}")),
         (leader == Some(node.id)).then(|| "the lead to hand over".into()),
     ];
     reasons.into_iter().flatten().collect()
@@ -53,7 +51,6 @@ pub(super) fn loss(
 /// What stops with the node, and what is lost.
 pub(super) fn warning(state: &State, node: &Node) -> Option<String> {
     let replicas = busy_replicas(state, node.id);
-    let versions = copies::only_here(state, node.id).len();
     let ran = (replicas > 0 && node.is_reachable()).then(|| {
         format!(
             "{} still ran on it, which start elsewhere now: drain a node first to move them \
@@ -61,15 +58,31 @@ pub(super) fn warning(state: &State, node: &Node) -> Option<String> {
             counted(replicas, "replica")
         )
     });
-    let lost = (versions > 0).then(|| {
+    let lost = only_copies(state, node.id).map(|what| {
         format!(
-            "it had the only copy of {}, which may not start anywhere else: deploy again what is \
-             missing",
-            counted(versions, "version")
+            "it had the only copy of {what}, which may not be had from anywhere else: deploy or \
+             push again what is missing"
         )
     });
     let warnings: Vec<String> = ran.into_iter().chain(lost).collect();
     (!warnings.is_empty()).then(|| warnings.join("; "))
+}
+
+/// What only a node has, in words.
+fn only_copies(state: &State, node: NodeId) -> Option<String> {
+    let only = copies::only_here(state, node);
+    let versions = only.iter().filter(|kept| matches!(kept, Kept::Version(_))).count();
+    let images = only.len() - versions;
+    match (versions, images) {
+        (0, 0) => None,
+        (_, 0) => Some(counted(versions, "version")),
+        (0, _) => Some(counted(images, "pushed image")),
+        _ => Some(format!(
+            "{} and {}",
+            counted(versions, "version"),
+            counted(images, "pushed image")
+        )),
+    }
 }
 
 fn counted(number: usize, noun: &str) -> String {
@@ -80,7 +93,8 @@ fn counted(number: usize, noun: &str) -> String {
 mod tests {
     use jiff::Timestamp;
     use temps_state::{
-        Actor, Artifact, Deployment, DeploymentId, EnvironmentId, Id, ProjectId, Source,
+        Actor, Artifact, Deployment, DeploymentId, EnvironmentId, Id, ImageTag, ProjectId, Source,
+        TagName,
     };
 
     use super::*;
@@ -119,6 +133,7 @@ mod tests {
             built_on: None,
             architecture: None,
             holders: [NodeId(1)].into(),
+            returned: vec![],
         };
         (state, deployment)
     }
@@ -134,6 +149,27 @@ mod tests {
         if let Some(deployment) = state.deployments.get_mut(&id) {
             deployment.holders.insert(NodeId(2));
         }
+        assert_eq!((blocked_by(&state, &node, None), warning(&state, &node)), (vec![], None));
+    }
+
+    #[test]
+    fn a_node_with_the_last_copy_of_a_pushed_image_is_not_safe_to_stop() {
+        let (mut state, deployment) = last_copy();
+        let node = Node { standing: Standing::Draining, ..state.nodes[&NodeId(1)].clone() };
+        let tag = ImageTag {
+            manifest: "0".repeat(64),
+            set_at: Timestamp::UNIX_EPOCH,
+            set_by: Actor::Node { id: NodeId(1) },
+            holders: [NodeId(1)].into(),
+        };
+        let name: TagName = "app:1".parse().unwrap();
+        state.image_tags.insert(name.clone(), tag);
+        assert_eq!(blocked_by(&state, &node, None), ["the only copy of 1 pushed image to hand on"]);
+        state.deployments.insert(deployment.id, deployment);
+        let both = "the only copy of 1 version and 1 pushed image to hand on";
+        assert_eq!(blocked_by(&state, &node, None), [both]);
+        state.deployments.clear();
+        state.image_tags.get_mut(&name).unwrap().holders.insert(NodeId(2));
         assert_eq!((blocked_by(&state, &node, None), warning(&state, &node)), (vec![], None));
     }
 

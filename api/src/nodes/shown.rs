@@ -29,7 +29,7 @@ pub struct NodeOut {
     /// `joining`, `ready` or `draining`.
     #[schema(value_type = String)]
     pub standing: Standing,
-    /// Whether the leader hears of it.
+    /// Whether the leader hears of it. Without a quorum nobody can say so: whether it answers the node that was asked.
     pub reachable: bool,
     /// Since when the leader has not heard of it.
     pub lost_since: Option<Timestamp>,
@@ -119,6 +119,11 @@ impl Sight {
     }
 }
 
+/// A state that cannot change any more says nothing of who was lost since.
+fn is_reachable(node: &Node, quorum: bool, answers: bool) -> bool {
+    if quorum { node.is_reachable() } else { answers }
+}
+
 impl NodeOut {
     pub(crate) fn of(sight: &Sight, state: &Applied, node: &Node) -> Self {
         let said = sight.told.get(&node.id);
@@ -129,7 +134,7 @@ impl NodeOut {
             id,
             name: node.name.clone(),
             standing,
-            reachable: node.is_reachable(),
+            reachable: is_reachable(node, sight.raft.quorum, told.is_some()),
             lost_since,
             leader: sight.raft.quorum && sight.raft.leader == Some(id),
             voter: sight.member(id).is_some_and(|member| member.voter),

@@ -3,14 +3,16 @@
 use std::io;
 
 use axum::Json as Out;
+use axum::body::Body;
 use axum::extract::{FromRequest, Path, Request, State};
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use temps_builder::BlobDigest;
-use temps_state::{Command, NodeId};
+use temps_state::Command;
 use utoipa::ToSchema;
 
 use super::find;
@@ -30,9 +32,9 @@ pub trait Upgrades: Send + Sync + 'static {
     /// What runs, how far an upgrade is, and what came of the last one.
     fn status(&self) -> BoxFuture<'_, io::Result<UpgradeStatus>>;
 
-    /// Begins an upgrade, unless one is under way; tells whether it did. What comes of it is told by
-    /// [`status`](Self::status), in the end of whichever process then runs the node.
-    fn begin(&self, binary: BlobDigest) -> bool;
+    /// Begins an upgrade, or joins in one that takes the same binary; `false` while another binary is taken. What comes
+    /// of it is told by [`status`](Self::status), in the end of whichever process then runs the node.
+    fn begin(&self, binary: BlobDigest) -> BoxFuture<'_, bool>;
 }
 
 /// The program of a node.
@@ -46,6 +48,9 @@ pub struct UpgradeStatus {
     pub format: u32,
     /// How far an upgrade is.
     pub stage: UpgradeStage,
+    /// SHA-256 of the program that is to run next, in hex, until a process of it does.
+    #[serde(default)]
+    pub target: Option<String>,
     /// What came of the last upgrade, if there was one.
     pub last: Option<UpgradeOutcome>,
 }
@@ -72,9 +77,12 @@ pub struct UpgradeOutcome {
     pub at: Timestamp,
     /// Why the node runs the program it had before; nothing when the new one runs.
     pub failure: Option<UpgradeFailure>,
+    /// What is left to do by hand, though the new one runs.
+    #[serde(default)]
+    pub warning: Option<UpgradeFailure>,
 }
 
-/// Why a node was not upgraded. It runs as before.
+/// Why a node was not upgraded and runs as before, or what did not work though it was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct UpgradeFailure {
     /// What kind of failure; stable.
@@ -124,17 +132,18 @@ pub(crate) async fn upgrade_status(
     State(context): State<Shared>,
     MayRead(_): MayRead,
     Path(n): Path<String>,
+    parts: Parts,
     Seen(state): Seen,
-    request: Request,
 ) -> Result<Response, ApiError> {
     let node = find(&state, &n)?.id;
-    match here(&context, node, request).await? {
-        Here::Elsewhere(response) => Ok(response),
-        Here::Own(_) => Ok(Out(status(&context).await?).into_response()),
+    if is_elsewhere(&context, &parts, node) {
+        return send_on(&context, node, Request::from_parts(parts, Body::empty())).await;
     }
+    Ok(Out(status(&context).await?).into_response())
 }
 
-/// Has a node run another binary. It fetches it and tries it out first; then it hands its sockets to the new process, and goes back if that does not come up.
+/// Has a node run another binary. It fetches it and tries it out first; then it hands its sockets to the new process, and
+/// goes back if that does not come up.
 #[utoipa::path(
     post, path = "/api/nodes/{n}/upgrade", tag = "cluster", request_body = UpgradeIn,
     responses((status = 202, body = UpgradeStatus))
@@ -147,47 +156,32 @@ pub(crate) async fn upgrade(
     request: Request,
 ) -> Result<Response, ApiError> {
     let node = find(&state, &n)?.id;
-    let request = match here(&context, node, request).await? {
-        Here::Elsewhere(response) => return Ok(response),
-        Here::Own(request) => request,
-    };
+    let (parts, body) = request.into_parts();
+    let elsewhere = is_elsewhere(&context, &parts, node);
+    let request = Request::from_parts(parts, body);
+    if elsewhere {
+        return send_on(&context, node, request).await;
+    }
     let Json(UpgradeIn { binary }) = Json::from_request(request, &context).await?;
     let binary = read_digest("binary", &binary)?;
     let upgrades = upgrades(&context)?;
-    // The audit log has it before it happens. Asked twice, the node refuses by itself.
+    // The audit log has it before it happens. Asked for two binaries, the node refuses one by itself.
     let told = Command::UpgradeNode { id: node, binary: binary.hex().into() };
     context.change(caller.asks(told)).await?;
-    if !upgrades.begin(binary) {
+    if !upgrades.begin(binary).await {
         return Err(ApiError::Conflict {
             code: "upgrade_under_way",
-            why: "the node is being upgraded already".into(),
+            why: "the node is just taking another binary".into(),
             hint: "wait until that is over, then: temps upgrade --binary FILE",
         });
     }
     Ok((StatusCode::ACCEPTED, Out(status(&context).await?)).into_response())
 }
 
-enum Here {
-    Own(Request),
-    Elsewhere(Response),
-}
-
-/// Gives the request back if it is about this node, and the answer of the other node if it is not.
-async fn here(context: &Context, node: NodeId, request: Request) -> Result<Here, ApiError> {
-    let (parts, body) = request.into_parts();
-    let elsewhere = is_elsewhere(context, &parts, node);
-    let request = Request::from_parts(parts, body);
-    match elsewhere {
-        true => send_on(context, node, request).await.map(Here::Elsewhere),
-        false => Ok(Here::Own(request)),
-    }
-}
-
 async fn status(context: &Context) -> Result<UpgradeStatus, ApiError> {
-    upgrades(context)?.status().await.map_err(|source| ApiError::Invalid {
-        field: "binary".into(),
-        why: format!("the program that runs cannot be read: {source}"),
-    })
+    let unreadable = |source| format!("the program that runs cannot be read: {source}");
+    let status = upgrades(context)?.status().await;
+    status.map_err(|source| ApiError::invalid("binary", unreadable(source)))
 }
 
 fn upgrades(context: &Context) -> Result<&dyn Upgrades, ApiError> {
@@ -195,8 +189,6 @@ fn upgrades(context: &Context) -> Result<&dyn Upgrades, ApiError> {
 }
 
 fn read_digest(field: &str, text: &str) -> Result<BlobDigest, ApiError> {
-    BlobDigest::read(text).ok_or_else(|| ApiError::Invalid {
-        field: field.into(),
-        why: "it is the SHA-256 of a file: 64 hexadecimal digits".into(),
-    })
+    let why = "it is the SHA-256 of a file: 64 hexadecimal digits";
+    BlobDigest::read(text).ok_or_else(|| ApiError::invalid(field, why))
 }

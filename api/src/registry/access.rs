@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use axum::extract::{FromRequestParts, Request};
 use axum::http::{HeaderMap, header};
 use temps_builder::OwnRegistry;
-use temps_state::{Permission, UserId};
+use temps_raft::Proposal;
+use temps_state::{Actor, Command, NodeId, Permission, UserId};
 
 use super::error::Refusal;
 use crate::auth::{Caller, GitCaller};
@@ -19,31 +20,54 @@ pub const LOGIN_BELIEVED: Duration = Duration::from_secs(120);
 /// How many such passwords are remembered.
 pub const LOGINS_MAX: usize = 1_000;
 
+/// Who was let in.
+pub(super) enum Asker {
+    /// Somebody who was recognised.
+    Person(Box<Caller>),
+    /// The engine of this node.
+    Engine(NodeId),
+}
+
+impl Asker {
+    /// A proposal in their name.
+    pub fn asks(&self, command: Command) -> Proposal {
+        match self {
+            Self::Person(caller) => caller.asks(command),
+            Self::Engine(node) => Proposal::new(Actor::Node { id: *node }, command),
+        }
+    }
+}
+
 /// Who is let in.
 #[derive(Clone)]
 pub(super) enum Access {
     /// People, as they log in at the API.
     People(Shared),
     /// The node's own engine, which knows the password of this run.
-    Engine(OwnRegistry),
+    Engine(OwnRegistry, NodeId),
 }
 
 impl Access {
     /// Lets a request pass whose sender may do what it wants to.
-    pub async fn check(&self, request: Request, needed: Permission) -> Result<Request, Refusal> {
+    pub async fn check(
+        &self,
+        request: Request,
+        needed: Permission,
+    ) -> Result<(Request, Asker), Refusal> {
         match self {
-            Self::Engine(registry) => {
+            Self::Engine(registry, node) => {
                 let (_, password) =
                     crate::auth::basic(request.headers()).ok_or_else(Refusal::unauthorized)?;
                 match same(password.as_bytes(), registry.password().as_bytes()) {
-                    true => Ok(request),
+                    true => Ok((request, Asker::Engine(*node))),
                     false => Err(Refusal::unauthorized()),
                 }
             }
             Self::People(context) => {
                 let (mut parts, body) = request.into_parts();
-                caller(&mut parts, context).await?.may(needed)?;
-                Ok(Request::from_parts(parts, body))
+                let caller = caller(&mut parts, context).await?;
+                caller.may(needed)?;
+                Ok((Request::from_parts(parts, body), Asker::Person(Box::new(caller))))
             }
         }
     }

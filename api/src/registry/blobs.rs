@@ -1,12 +1,11 @@
 //! Blobs: is one there, and what is in it.
 
-use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use temps_builder::{BlobDigest, ImageManifest, MANIFEST_BYTES_MAX};
+use temps_builder::BlobDigest;
 use tokio::io::AsyncReadExt;
 use tokio_util::io::ReaderStream;
 
@@ -17,11 +16,15 @@ use super::{Answer, DIGEST_HEADER, Registry, digest_value};
 const PIECE_BYTES: usize = 64 << 10;
 
 impl Registry {
-    /// Whether a blob is here. Engines ask for what they have just sent, before any tag leads to it; and whoever finds
-    /// a blob here counts on it.
-    pub fn has_blob(&self, digest: &BlobDigest) -> Answer {
+    /// Whether a blob is here, or becomes so: whoever finds one counts on it. Engines ask for what they have just sent,
+    /// before any tag leads to it.
+    pub async fn has_blob(&self, repository: &str, digest: &BlobDigest) -> Answer {
         let blobs = self.builder.blobs();
+        if !blobs.has(digest) && !self.is_local() {
+            self.ensure_blob(repository, digest).await?;
+        }
         blobs.touch(digest);
+        self.builder.pushes().count_on(repository, digest);
         let bytes = blobs.size(digest).ok_or_else(Refusal::unknown_blob)?;
         Ok(described((StatusCode::OK, Body::empty()).into_response(), digest, bytes))
     }
@@ -44,32 +47,22 @@ impl Registry {
         Ok(described(response.into_response(), digest, length))
     }
 
-    /// On loopback gets what is not here; elsewhere shows of a repository what its tags lead to.
-    async fn ensure_blob(&self, repository: &str, digest: &BlobDigest) -> Result<(), Refusal> {
+    /// Gets what is not here; from outside, shows of a repository what its tags lead to.
+    pub async fn ensure_blob(&self, repository: &str, digest: &BlobDigest) -> Result<(), Refusal> {
+        let (state, me) = (self.cluster.state(), self.cluster.node_id());
         if self.is_local() {
-            let (state, me) = (self.cluster.state(), self.cluster.node_id());
             return Ok(self.builder.obtain_of(&state, me, repository, digest).await?);
         }
-        match self.reachable(repository).contains(digest) {
-            true => Ok(()),
-            false => Err(Refusal::unknown_blob()),
+        if let Some(holders) = self.leads_to(&state, repository, digest).await {
+            return self.get(&state, digest, &holders).await;
         }
-    }
-
-    /// Everything that the tags of a repository lead to. Other blobs, such as sources, are none of its readers' business.
-    pub fn reachable(&self, repository: &str) -> BTreeSet<BlobDigest> {
-        let tags = self.builder.tags().of(repository);
-        let mut reached = BTreeSet::new();
-        for tag in tags {
-            self.builder.blobs().reach(&tag.manifest, &mut reached);
+        // The tag may be younger than what this node knew.
+        let newest = self.newest().await;
+        if newest.index == state.index {
+            return Err(Refusal::unknown_blob());
         }
-        reached
-    }
-
-    pub fn read_manifest(&self, digest: &BlobDigest) -> Option<(Vec<u8>, ImageManifest)> {
-        let octets = self.builder.blobs().read_small(digest, MANIFEST_BYTES_MAX)?;
-        let manifest = ImageManifest::read(&octets)?;
-        Some((octets, manifest))
+        let holders = self.leads_to(&newest, repository, digest).await;
+        self.get(&newest, digest, &holders.ok_or_else(Refusal::unknown_blob)?).await
     }
 }
 

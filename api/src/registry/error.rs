@@ -9,6 +9,9 @@ use temps_state::FailureCode;
 use crate::ApiError;
 use crate::error::chain;
 
+/// How long a client should wait before it asks again what could not be done now, in seconds.
+const RETRY_SECONDS: u64 = 1;
+
 /// Why the registry does not do what it was asked for. The codes are those of the specification, "Error codes".
 #[derive(Debug)]
 pub(super) struct Refusal {
@@ -61,6 +64,14 @@ impl Refusal {
         Self::new(StatusCode::BAD_REQUEST, "MANIFEST_BLOB_UNKNOWN", message)
     }
 
+    /// What the repository does not know either has to be pushed.
+    pub fn or_lacks_blob(self, digest: &temps_builder::BlobDigest) -> Self {
+        match self.status {
+            StatusCode::NOT_FOUND => Self::lacks_blob(digest),
+            _ => self,
+        }
+    }
+
     pub fn invalid_digest() -> Self {
         let message = "a digest is `sha256:` and 64 lower-case hexadecimal digits";
         Self::new(StatusCode::BAD_REQUEST, "DIGEST_INVALID", message)
@@ -74,6 +85,12 @@ impl Refusal {
     pub fn wrong_range() -> Self {
         let message = "the blob has no such octets";
         Self::new(StatusCode::RANGE_NOT_SATISFIABLE, "SIZE_INVALID", message)
+    }
+
+    /// Those that have something cannot be asked for it now.
+    pub fn out_of_reach(digest: &temps_builder::BlobDigest, asked: &str) -> Self {
+        let message = format!("{digest} is on nodes that could not send it now: {asked}");
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", message)
     }
 
     pub fn disk(error: &std::io::Error) -> Self {
@@ -120,10 +137,20 @@ impl From<ApiError> for Refusal {
         match error.kind().0 {
             StatusCode::UNAUTHORIZED => Self::unauthorized(),
             StatusCode::FORBIDDEN => Self::denied(&error.to_string()),
+            StatusCode::NOT_FOUND => Self::unknown_manifest(error.to_string()),
             StatusCode::TOO_MANY_REQUESTS => {
                 Self::new(StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS", error.to_string())
             }
             StatusCode::SERVICE_UNAVAILABLE => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", error.to_string())
+            }
+            // What the client can do something about.
+            StatusCode::CONFLICT | StatusCode::INSUFFICIENT_STORAGE => {
+                let hint = error.hint().map(|hint| format!(": {hint}")).unwrap_or_default();
+                let status = error.kind().0;
+                Self::new(status, "DENIED", format!("{}{hint}", chain(&error)))
+            }
+            StatusCode::GATEWAY_TIMEOUT => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", error.to_string())
             }
             status => {
@@ -138,6 +165,9 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let errors = json!({"errors": [{"code": self.code, "message": self.message}]});
         let mut response = (self.status, axum::Json(errors)).into_response();
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, RETRY_SECONDS.into());
+        }
         if self.status == StatusCode::UNAUTHORIZED {
             let scheme = HeaderValue::from_static("Basic realm=\"temps\"");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);

@@ -49,7 +49,8 @@ impl LocalRegistry {
         cluster: Cluster,
         stop: CancellationToken,
     ) -> io::Result<()> {
-        let registry = Registry { builder, cluster, access: Access::Engine(self.own) };
+        let access = Access::Engine(self.own, cluster.node_id());
+        let registry = Registry { builder, cluster, access };
         let serving = axum::serve(self.listener, mount::<()>(registry)).into_future();
         stop.run_until_cancelled(serving).await.unwrap_or(Ok(()))
     }

@@ -1,7 +1,8 @@
 //! The registry of container images: OCI distribution 1.1, pull and push.
 //!
 //! It is there twice. On the API it is for people, with an API key or a password. On loopback it is for the node's own
-//! engine, and gets what is missing here from other nodes. Both are the same files: the builder's blobs and tags.
+//! engine. Both have the same: the tags that the state has of what people pushed, the tags that a node has of what was
+//! built, and blobs, which the node gets from others when they are missing here.
 
 mod access;
 mod blobs;
@@ -9,10 +10,14 @@ mod error;
 mod internal;
 mod local;
 mod manifests;
+mod own;
 mod peers;
+mod reach;
 mod route;
 mod tags;
 mod uploads;
+
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
@@ -21,17 +26,18 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use temps_builder::tags::BUILT;
 use temps_builder::{BlobDigest, Builder};
-use temps_raft::Cluster;
+use temps_raft::{Applied, Cluster};
 use temps_state::Permission;
 
-use self::access::Access;
+use self::access::{Access, Asker};
 use self::error::Refusal;
-use self::route::{Reference, Route};
+use self::route::Route;
 use crate::context::Shared;
 
 pub(crate) use self::access::Logins;
 pub(crate) use self::internal::routes as internal_routes;
 pub use self::local::LocalRegistry;
+pub(crate) use self::own::own_image;
 pub use self::peers::OtherNodes;
 
 /// The digest of what is sent, or was received.
@@ -85,23 +91,25 @@ impl Registry {
         let route = Route::read(path);
         let changes = route.as_ref().is_none_or(|route| route.changes(request.method()));
         let needed = if changes { Permission::Deploy } else { Permission::Read };
-        let request = self.access.check(request, needed).await?;
+        let (request, asker) = self.access.check(request, needed).await?;
         let route = route.ok_or_else(Refusal::unknown_path)?;
-        let built = route.repository().is_some_and(|repository| repository.starts_with(BUILT));
+        let built = route.repository().is_some_and(is_built);
         if built && changes && !self.is_local() {
             return Err(Refusal::denied("`temps/` has what Temps builds: push to another name"));
         }
-        self.route(route, request).await
+        self.route(route, request, &asker).await
     }
 
-    async fn route(&self, route: Route, request: Request) -> Answer {
+    async fn route(&self, route: Route, request: Request, asker: &Asker) -> Answer {
         let (method, headers) = (request.method().clone(), request.headers().clone());
         match (route, method) {
             (Route::Check, Method::GET | Method::HEAD) => Ok(StatusCode::OK.into_response()),
             (Route::Blob(repository, digest), Method::GET) => {
                 self.blob(&repository, &digest, &headers).await
             }
-            (Route::Blob(_, digest), Method::HEAD) => self.has_blob(&digest),
+            (Route::Blob(repository, digest), Method::HEAD) => {
+                self.has_blob(&repository, &digest).await
+            }
             (Route::Uploads(repository), Method::POST) => self.begin(&repository, request).await,
             (Route::Upload(repository, upload), method) => {
                 self.upload(&repository, &upload, method, request).await
@@ -110,19 +118,29 @@ impl Registry {
                 self.manifest(&repository, &reference, &method).await
             }
             (Route::Manifest(repository, reference), Method::PUT) => {
-                self.put_manifest(&repository, &reference, request).await
+                self.put_manifest(&repository, &reference, request, asker).await
             }
-            (Route::Manifest(repository, Reference::Tag(tag)), Method::DELETE) => {
-                self.untag(&repository, &tag)
+            (Route::Manifest(repository, reference), Method::DELETE) => {
+                self.untag(&repository, &reference, asker).await
             }
-            (Route::Tags(repository), Method::GET) => self.tags(&repository, request.uri()),
+            (Route::Tags(repository), Method::GET) => self.tags(&repository, request.uri()).await,
             _ => Err(Refusal::unsupported()),
         }
     }
 
     fn is_local(&self) -> bool {
-        matches!(self.access, Access::Engine(_))
+        matches!(self.access, Access::Engine(..))
     }
+
+    /// The newest state; without a quorum, what this node knows.
+    async fn newest(&self) -> Arc<Applied> {
+        self.cluster.read_latest().await.unwrap_or_else(|_| self.cluster.state())
+    }
+}
+
+/// Whether a repository has what Temps builds.
+fn is_built(repository: &str) -> bool {
+    repository.starts_with(BUILT)
 }
 
 fn digest_value(digest: &BlobDigest) -> HeaderValue {

@@ -2,7 +2,7 @@
 
 use axum::http::Method;
 use temps_builder::BlobDigest;
-use temps_builder::tags::{is_repository, is_tag};
+use temps_state::{is_repository, is_tag};
 
 /// What a client asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]

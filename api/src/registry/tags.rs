@@ -6,16 +6,15 @@ use axum::response::IntoResponse;
 use serde_json::json;
 
 use super::error::Refusal;
-use super::{Answer, Registry, parameter};
+use super::{Answer, Registry, is_built, parameter};
 
 /// The most tags of one page.
 pub const TAGS_LISTED_MAX: usize = 1_000;
 
 impl Registry {
     /// The tags in order; `n` bounds a page and `last` is where the one before ended.
-    pub fn tags(&self, repository: &str, uri: &Uri) -> Answer {
-        let mut names: Vec<String> =
-            self.builder.tags().of(repository).into_iter().map(|tag| tag.tag).collect();
+    pub async fn tags(&self, repository: &str, uri: &Uri) -> Answer {
+        let mut names = self.names(repository).await;
         if names.is_empty() {
             return Err(Refusal::unknown_name());
         }
@@ -34,5 +33,13 @@ impl Registry {
             response.headers_mut().insert(header::LINK, next);
         }
         Ok(response)
+    }
+
+    async fn names(&self, repository: &str) -> Vec<String> {
+        if is_built(repository) {
+            return self.builder.tags().of(repository).into_iter().map(|tag| tag.tag).collect();
+        }
+        let state = self.newest().await;
+        state.tags_of(repository).map(|(name, _)| name.tag().to_owned()).collect()
     }
 }

@@ -3,7 +3,9 @@
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
+use futures::StreamExt;
 use temps_builder::BlobDigest;
+use temps_state::is_repository;
 
 use super::error::Refusal;
 use super::route::digest;
@@ -15,8 +17,10 @@ const UPLOAD_HEADER: HeaderName = HeaderName::from_static("docker-upload-uuid");
 impl Registry {
     /// Begins an upload, or ends it at once when the blob comes along or is known in another repository.
     pub async fn begin(&self, repository: &str, request: Request) -> Answer {
-        if let Some(mounted) = self.mounted(request.uri()) {
+        self.builder.pushes().go_on(repository);
+        if let Some(mounted) = self.mounted(request.uri()).await {
             self.builder.blobs().touch(&mounted);
+            self.builder.pushes().count_on(repository, &mounted);
             return Ok(created(repository, &mounted));
         }
         let upload = self.builder.blobs().begin_part()?;
@@ -27,11 +31,13 @@ impl Registry {
     }
 
     /// A blob that the client may read in another repository and wants in this one.
-    fn mounted(&self, uri: &Uri) -> Option<BlobDigest> {
+    async fn mounted(&self, uri: &Uri) -> Option<BlobDigest> {
         let digest = digest(&parameter(uri, "mount")?)?;
-        let from = parameter(uri, "from")?;
-        let known = self.is_local() || self.reachable(&from).contains(&digest);
-        (known && self.builder.blobs().has(&digest)).then_some(digest)
+        let from = parameter(uri, "from").filter(|from| is_repository(from))?;
+        if !self.is_local() {
+            self.ensure_blob(&from, &digest).await.ok()?;
+        }
+        self.builder.blobs().has(&digest).then_some(digest)
     }
 
     pub async fn upload(
@@ -44,7 +50,7 @@ impl Registry {
         match method {
             Method::GET => Ok(no_content(repository, upload, self.received(upload)?)),
             Method::PATCH => {
-                let bytes = self.append(upload, request).await?;
+                let bytes = self.append(repository, upload, request).await?;
                 Ok(accepted(repository, upload, bytes))
             }
             Method::PUT => {
@@ -67,17 +73,25 @@ impl Registry {
         expected: &BlobDigest,
         request: Request,
     ) -> Answer {
-        self.append(upload, request).await?;
+        self.append(repository, upload, request).await?;
         self.builder.blobs().finish_part(upload, expected).await?;
+        self.builder.pushes().count_on(repository, expected);
         Ok(created(repository, expected))
     }
 
-    async fn append(&self, upload: &str, request: Request) -> Result<u64, Refusal> {
+    async fn append(
+        &self,
+        repository: &str,
+        upload: &str,
+        request: Request,
+    ) -> Result<u64, Refusal> {
         let begins = beginning(request.headers());
         if begins.is_some_and(|at| Some(at) != self.builder.blobs().part_bytes(upload)) {
             return Err(Refusal::wrong_offset());
         }
-        let stream = request.into_body().into_data_stream();
+        // A layer may take long, and those before it must stay.
+        let going_on = |_: &_| self.builder.pushes().go_on(repository);
+        let stream = request.into_body().into_data_stream().inspect(going_on);
         Ok(self.builder.blobs().append_part(upload, stream).await?)
     }
 

@@ -9,11 +9,14 @@ use std::time::{Duration, Instant};
 use futures::future::BoxFuture;
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
-use temps_api::{Api, ApiConfig, ApiHandle, Duplex, Nodes, ensure_admin};
+use temps_api::{
+    Api, ApiConfig, ApiHandle, DomainLook, DomainSeen, Duplex, Nodes, OtherNodes, Sites,
+    ensure_admin,
+};
 use temps_builder::{Builder, Engine};
 use temps_raft::{Cluster, Config, PeerConfig, Proposal};
 use temps_scheduler::{Scheduler, SchedulerConfig};
-use temps_state::{Actor, Capacity, Node, NodeId};
+use temps_state::{Actor, Capacity, DomainName, Node, NodeId};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -28,8 +31,12 @@ pub struct TestNode {
     pub builder: Builder,
     pub scheduler: Scheduler,
     pub edge: watch::Sender<u64>,
+    /// What the node says of its static sites.
+    pub sites: watch::Sender<Sites>,
     /// Cancelled when the node has left through its own API.
     pub left: CancellationToken,
+    /// What the node sees of every domain.
+    pub looks: Looks,
     pub folder: tempfile::TempDir,
     /// An API key of the admin's.
     pub key: String,
@@ -137,7 +144,10 @@ impl TestNode {
         let config = Config { data_dir: data_dir.clone(), peer };
         let cluster = Cluster::start(config).await.unwrap();
         let engine = Engine::on_socket(socket);
-        let builder = Builder::open(&data_dir, engine.clone()).unwrap();
+        let mut builder = Builder::open(&data_dir, engine.clone()).unwrap();
+        if let Some(wires) = wires {
+            builder = builder.with_peers(Arc::new(OtherNodes::over(Arc::new(wires.clone()))));
+        }
         let config =
             SchedulerConfig { data_dir: data_dir.clone(), api_url: "http://n".into(), edge: None };
         let scheduler = Scheduler::start(cluster.clone(), builder.clone(), engine, config);
@@ -147,10 +157,12 @@ impl TestNode {
         }
         let (edge, edge_applied) = watch::channel(0);
         cluster.tell_edge(edge_applied);
+        let sites = watch::Sender::new(Sites::Here);
         let left = CancellationToken::new();
         let http = reqwest::Client::builder().build().unwrap();
-        let (url, key) = (String::new(), String::new());
-        let mut node = Self { url, cluster, builder, scheduler, edge, left, folder, key, http };
+        let (url, key, looks) = (String::new(), String::new(), Looks::default());
+        let mut node =
+            Self { url, cluster, builder, scheduler, edge, sites, left, looks, folder, key, http };
         let nodes = wires.cloned().map(|wires| Arc::new(wires) as Arc<dyn Nodes>);
         let handle = node.api(nodes).handle();
         if let Some(wires) = wires {
@@ -166,10 +178,12 @@ impl TestNode {
             scheduler: self.scheduler.clone(),
             builder: self.builder.clone(),
             edge_applied: self.edge.subscribe(),
+            sites: self.sites.subscribe(),
             metrics: Arc::default(),
             nodes,
             left: self.left.clone(),
             upgrades: None,
+            domain_look: Some(Arc::new(self.looks.clone())),
             config: ApiConfig {
                 http_port: 8080,
                 https_port: None,
@@ -332,5 +346,21 @@ impl Nodes for Wires {
         });
         let gone = std::io::Error::from(std::io::ErrorKind::HostUnreachable);
         Box::pin(std::future::ready(opened.ok_or(gone)))
+    }
+}
+
+/// What a node sees of every domain, as a test says.
+#[derive(Clone, Default)]
+pub struct Looks(Arc<Mutex<DomainSeen>>);
+
+impl Looks {
+    pub fn see(&self, seen: DomainSeen) {
+        *self.0.lock().unwrap() = seen;
+    }
+}
+
+impl DomainLook for Looks {
+    fn look(&self, _: DomainName) -> BoxFuture<'_, DomainSeen> {
+        Box::pin(std::future::ready(self.0.lock().unwrap().clone()))
     }
 }

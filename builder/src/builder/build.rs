@@ -21,7 +21,10 @@ use crate::recipe::{ImagePlan, SourcePlan};
 use crate::session::{BuildSecrets, shell_file};
 use crate::source_folder::{self, GitSource, SourceFolder};
 use crate::static_site::{self, Served};
-use crate::{BuildError, BuildRequest, Builder, dockerfile, frontend, garbage, label, pull, step};
+use crate::{
+    BuildError, BuildRequest, Builder, OWN_REGISTRY, OwnImage, dockerfile, frontend, garbage,
+    label, pull, step,
+};
 
 /// One build under way.
 pub(super) struct Build<'a> {
@@ -95,7 +98,10 @@ impl Build<'_> {
 
     async fn ready_image(&self, reference: &str) -> Result<Built, BuildError> {
         let docker = self.inner.engine.docker().await?;
-        let image = pull::ready_image(&docker, reference, self.log).await?;
+        let image = match OwnImage::read(reference, |host| host == OWN_REGISTRY) {
+            Some(own) => self.builder.ready_pushed(&docker, &own.name(), self.request).await?,
+            None => pull::ready_image(&docker, reference, self.log).await?,
+        };
         self.log.write(step::BUILD, &format!("image {}", image.id));
         let config = AppConfig::default().run_config(&Recipe::image(reference), image.port);
         let artifact = Artifact::Image { id: image.id };

@@ -18,12 +18,14 @@ pub struct Needed {
     pub uploads: BTreeSet<String>,
     /// Logs by the name of their file.
     pub logs: BTreeSet<String>,
+    /// Manifests that the tags of pushed images mean, by digest.
+    pub manifests: BTreeSet<String>,
 }
 
 impl Needed {
-    /// What the deployments of a state need.
+    /// What the deployments of a state need, and its tags.
     pub fn of(state: &State) -> Self {
-        let mut needed = Self::default();
+        let mut needed = Self { manifests: manifests(state), ..Self::default() };
         let mut out_of_service: BTreeMap<EnvironmentId, usize> = BTreeMap::new();
         for deployment in state.deployments.values().rev() {
             needed.logs.insert(format!("{}.jsonl", deployment.id));
@@ -42,9 +44,9 @@ impl Needed {
         needed
     }
 
-    /// Everything that the deployments of a state were made of and made, needed or not.
+    /// Everything that the deployments of a state were made of and made, needed or not, and what its tags mean.
     pub fn mentioned(state: &State) -> Self {
-        let mut mentioned = Self::default();
+        let mut mentioned = Self { manifests: manifests(state), ..Self::default() };
         for deployment in state.deployments.values() {
             mentioned.logs.insert(format!("{}.jsonl", deployment.id));
             if let Source::Upload { digest } = &deployment.source {
@@ -63,6 +65,7 @@ impl Needed {
             sites: &self.sites - &other.sites,
             uploads: &self.uploads - &other.uploads,
             logs: &self.logs - &other.logs,
+            manifests: &self.manifests - &other.manifests,
         }
     }
 
@@ -73,6 +76,7 @@ impl Needed {
         self.sites.extend(other.sites);
         self.uploads.extend(other.uploads);
         self.logs.extend(other.logs);
+        self.manifests.extend(other.manifests);
         self
     }
 
@@ -95,6 +99,10 @@ impl Needed {
             Artifact::Static { digest, .. } => self.sites.insert(digest.clone()),
         };
     }
+}
+
+fn manifests(state: &State) -> BTreeSet<String> {
+    state.image_tags.values().map(|tag| tag.manifest.clone()).collect()
 }
 
 /// Newest first; `seen` counts an environment's deployments that are out of service.

@@ -2,13 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use futures::TryStreamExt;
 use indicatif::HumanBytes;
 use serde_json::{Value, json};
 use temps_api::SourceIn;
 use temps_builder::UPLOAD_BYTES_MAX;
 use temps_state::PRODUCTION;
-use tokio_util::io::ReaderStream;
 
 use super::context::{Context, TargetArgs};
 use crate::client::{Client, path};
@@ -18,11 +16,8 @@ use crate::follow::follow;
 use crate::output::Output;
 use crate::pack::{Packed, pack};
 use crate::revision;
-use crate::steps::byte_bar;
+use crate::upload::upload;
 use crate::view::{self, Deployment};
-
-/// How many octets of an upload are read at once.
-const CHUNK_BYTES: usize = 64 << 10;
 
 #[derive(clap::Args)]
 #[command(
@@ -187,7 +182,7 @@ async fn source(
     packed: Option<Packed>,
 ) -> Result<Value, CliError> {
     if let Some(packed) = packed {
-        let digest = upload(client, output, packed).await?;
+        let digest = send(client, output, packed).await?;
         return Ok(json!({"type": "upload", "digest": digest}));
     }
     Ok(remote_source(args).unwrap_or_default())
@@ -205,24 +200,15 @@ fn remote_source(args: &Args) -> Option<Value> {
     }
 }
 
-async fn upload(client: &Client, output: &Output, packed: Packed) -> Result<String, CliError> {
+async fn send(client: &Client, output: &Output, packed: Packed) -> Result<String, CliError> {
     let Packed { file, bytes, files } = packed;
-    let bar = byte_bar(output, "upload", bytes);
-    let body = || -> Result<reqwest::Body, CliError> {
-        let again = || -> std::io::Result<std::fs::File> {
-            let mut file = file.try_clone()?;
-            std::io::Seek::rewind(&mut file)?;
-            Ok(file)
-        };
-        let file = again().map_err(CliError::file("read", std::env::temp_dir()))?;
-        bar.set_position(0);
-        let chunks = ReaderStream::with_capacity(tokio::fs::File::from_std(file), CHUNK_BYTES);
-        let bar = bar.clone();
-        Ok(reqwest::Body::wrap_stream(chunks.inspect_ok(move |chunk| bar.inc(chunk.len() as u64))))
+    let again = || {
+        let mut file = file.try_clone()?;
+        std::io::Seek::rewind(&mut file)?;
+        Ok(file)
     };
-    let answer = client.upload(&path(&["uploads"]), bytes, body).await;
-    bar.finish_and_clear();
-    let value = answer?.value;
+    let open = || again().map_err(CliError::file("read", std::env::temp_dir()));
+    let value = upload(client, output, &path(&["uploads"]), bytes, open).await?.value;
     let plural = if files == 1 { "" } else { "s" };
     output.note(&format!("Uploaded {files} file{plural}, {}.", HumanBytes(bytes)));
     match value["digest"].as_str() {

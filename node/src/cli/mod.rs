@@ -2,13 +2,16 @@
 
 mod apikeys;
 mod audit;
+mod certificates;
 mod completion;
 mod context;
 mod deploy;
 mod deployments;
+mod domains;
 mod env;
 mod environments;
 mod exec;
+mod headers;
 mod help_line;
 mod join;
 mod leave;
@@ -46,6 +49,7 @@ Examples:
   temps deploy --git -p shop            deploy the repository that the project has
   temps deploy --image nginx:stable
   temps logs -f                         follow what the app prints
+  temps domains add app.example.com -p shop
   temps nodes token                     print the line that lets another machine join
 
 Exit codes:
@@ -131,6 +135,14 @@ enum ClientVerb {
     Logs(logs::Args),
     /// List, set, unset and import the environment variables of the app.
     Env(env::Args),
+    /// List, add, show, verify, change and remove names of your own, such as app.example.com.
+    #[command(visible_alias = "domain")]
+    Domains(domains::Args),
+    /// List, show, add and remove certificates.
+    #[command(visible_alias = "certificate")]
+    Certificates(certificates::Args),
+    /// Show and change the security headers that are added to answers.
+    Headers(headers::Args),
     /// Set how many replicas, which are copies of the app, run at once.
     Scale(scale::Args),
     /// Run a command in a replica.
@@ -199,6 +211,9 @@ async fn perform(verb: ClientVerb, context: &Context) -> Result<u8, CliError> {
         ClientVerb::Deployments(args) => deployments::run(context, args).await,
         ClientVerb::Logs(args) => logs::run(context, args).await,
         ClientVerb::Env(args) => env::run(context, args).await,
+        ClientVerb::Domains(args) => domains::run(context, args).await,
+        ClientVerb::Certificates(args) => certificates::run(context, args).await,
+        ClientVerb::Headers(args) => headers::run(context, args).await,
         ClientVerb::Scale(args) => scale::run(context, args).await,
         ClientVerb::Open(args) => open::run(context, args).await,
         ClientVerb::Status => status::run(context).await,

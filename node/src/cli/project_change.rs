@@ -25,6 +25,9 @@ pub struct Change {
     /// The Git repository to deploy from: https, ssh or file URL.
     #[arg(long, value_name = "URL")]
     repository: Option<String>,
+    /// Take the repository away, with its deploy key: the project deploys from folders, pushes and images only.
+    #[arg(long, conflicts_with_all = ["repository", "branch", "directory", "deploy_key"])]
+    no_repository: bool,
     /// The branch that production follows.
     #[arg(long, value_name = "NAME")]
     branch: Option<String>,
@@ -60,9 +63,12 @@ pub fn read_key(file: &Path) -> Result<String, CliError> {
 
 /// The change as REST takes it: a repository is sent whole.
 fn body(change: Change, project: Project, key: Option<String>) -> Result<Value, CliError> {
-    let Change { repository, branch, directory, deploy_key: _, previews } = change;
+    let Change { repository, no_repository: none, branch, directory, deploy_key: _, previews } =
+        change;
     let mut body = json!({"previews": previews.map(|previews| previews == Switch::On)});
-    if repository.is_some() || branch.is_some() || directory.is_some() || key.is_some() {
+    if none {
+        body["repository"] = Value::Null;
+    } else if repository.is_some() || branch.is_some() || directory.is_some() || key.is_some() {
         let now = project.repository;
         let url = repository.or_else(|| now.as_ref().map(|now| now.url.clone()));
         body["repository"] = json!({
@@ -103,6 +109,13 @@ mod tests {
         assert_eq!(body(change, project(), None).unwrap(), wanted);
         let change = Change { previews: Some(Switch::Off), ..Change::default() };
         assert_eq!(body(change, project(), None).unwrap(), json!({"previews": false}));
+    }
+
+    #[test]
+    fn a_repository_is_taken_away_by_null() {
+        let change = Change { no_repository: true, ..Change::default() };
+        let wanted = json!({"previews": null, "repository": null});
+        assert_eq!(body(change, project(), None).unwrap(), wanted);
     }
 
     #[test]

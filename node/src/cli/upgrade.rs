@@ -4,22 +4,18 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use futures::TryStreamExt;
 use serde_json::{Value, json};
-use temps_api::{BINARY_BYTES_MAX, UpgradeStatus};
+use temps_api::{BINARY_BYTES_MAX, UpgradeFailure, UpgradeStatus};
 use temps_builder::digest_of;
-use tokio_util::io::ReaderStream;
 
 use super::context::Context;
 use crate::client::{Client, path};
 use crate::error::CliError;
 use crate::output::Output;
-use crate::roll;
-use crate::steps::{Steps, byte_bar};
-use crate::view::{self, Node};
-
-/// How much of the file is sent at a time, in octets.
-const CHUNK_BYTES: usize = 64 << 10;
+use crate::roll::{self, Needed};
+use crate::steps::Steps;
+use crate::upload::upload;
+use crate::view::Node;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -36,24 +32,38 @@ struct Upgraded {
     seconds: f64,
 }
 
+impl Upgraded {
+    /// What is left to do by hand there.
+    fn warning(&self) -> Option<String> {
+        let last = self.now.last.as_ref().filter(|last| last.binary == self.now.binary)?;
+        let UpgradeFailure { why, hint, .. } = last.warning.as_ref()?;
+        Some(format!("{}: {why}. {hint}", self.node.label()))
+    }
+}
+
 pub async fn run(context: &Context, args: Args) -> Result<(), CliError> {
     let digest = digest(&args.binary).await?;
     let client = context.client()?;
-    let status = roll::whole(&client).await?;
-    upload(&client, &context.output, &args.binary, &digest).await?;
+    let mut steps = Steps::new(context.output);
+    let status = roll::wait_for(&client, &steps, Needed::Everybody).await?;
+    roll::check_free(&client, &steps, &status.nodes, &digest).await?;
+    send(&client, &context.output, &args.binary, &digest).await?;
 
     let mut upgraded = Vec::new();
-    let mut steps = Steps::new(context.output);
     for node in roll::order(&status.nodes) {
         match take(&client, &mut steps, node, &digest).await {
             Ok(taken) => upgraded.push(taken),
             Err(error) => {
                 steps.fail();
-                go_back(&client, &context.output, &upgraded, &digest).await;
+                // Whoever else gives the nodes another program goes on; two that undo each other would not end.
+                if !matches!(error, CliError::UpgradeUnderWay { .. }) {
+                    go_back(&client, &context.output, &upgraded, &digest).await;
+                }
                 return Err(error);
             }
         }
     }
+    upgraded.iter().filter_map(Upgraded::warning).for_each(|text| context.output.warn(&text));
     context.output.answer(&answer(&digest, &upgraded), || said(&upgraded))
 }
 
@@ -66,13 +76,9 @@ async fn take(
 ) -> Result<Upgraded, CliError> {
     let began = Instant::now();
     steps.enter(&node.label());
-    let id = view::plain(&node.id);
-    let before = roll::running(client, &id).await?;
-    if before.binary != digest {
-        roll::upgrade(client, node, &before, digest).await?;
-    }
-    roll::whole(client).await?;
-    let now = roll::running(client, &id).await?;
+    let before = roll::running(client, steps, node).await?;
+    let now = roll::upgrade(client, steps, node, &before, digest).await?;
+    roll::wait_for(client, steps, Needed::Everybody).await?;
     steps.finish();
     let node = Node { id: node.id.clone(), name: node.name.clone(), ..Node::default() };
     Ok(Upgraded { node, before, now, seconds: began.elapsed().as_secs_f64() })
@@ -85,11 +91,11 @@ async fn go_back(client: &Client, output: &Output, upgraded: &[Upgraded], digest
     for Upgraded { node, before, now, .. } in changed {
         steps.enter(&format!("{} back to what it ran", node.label()));
         let back = async {
-            roll::whole(client).await?;
-            roll::upgrade(client, node, now, &before.binary).await
+            roll::wait_for(client, &steps, Needed::Only(node)).await?;
+            roll::upgrade(client, &steps, node, now, &before.binary).await
         };
         match back.await {
-            Ok(()) => steps.finish(),
+            Ok(_) => steps.finish(),
             Err(error) => {
                 steps.fail();
                 output.warn(&format!(
@@ -116,24 +122,10 @@ async fn digest(file: &Path) -> Result<String, CliError> {
     Ok(digest.hex().into())
 }
 
-async fn upload(
-    client: &Client,
-    output: &Output,
-    file: &Path,
-    digest: &str,
-) -> Result<(), CliError> {
+async fn send(client: &Client, output: &Output, file: &Path, digest: &str) -> Result<(), CliError> {
     let bytes = file.metadata().map_err(CliError::file("read", file))?.len();
-    let bar = byte_bar(output, "upload", bytes);
-    let body = || -> Result<reqwest::Body, CliError> {
-        let file = File::open(file).map_err(CliError::file("read", file))?;
-        bar.set_position(0);
-        let chunks = ReaderStream::with_capacity(tokio::fs::File::from_std(file), CHUNK_BYTES);
-        let bar = bar.clone();
-        Ok(reqwest::Body::wrap_stream(chunks.inspect_ok(move |chunk| bar.inc(chunk.len() as u64))))
-    };
-    let sent = client.upload(&path(&["binaries", digest]), bytes, body).await;
-    bar.finish_and_clear();
-    sent.map(drop)
+    let open = || File::open(file).map_err(CliError::file("read", file));
+    upload(client, output, &path(&["binaries", digest]), bytes, open).await.map(drop)
 }
 
 fn answer(digest: &str, upgraded: &[Upgraded]) -> Value {
@@ -142,6 +134,7 @@ fn answer(digest: &str, upgraded: &[Upgraded]) -> Value {
             "node": taken.node.id, "name": taken.node.name,
             "binary_before": taken.before.binary, "version_before": taken.before.version,
             "version": taken.now.version, "seconds": taken.seconds,
+            "warning": taken.now.last.as_ref().and_then(|last| last.warning.as_ref()),
         })
     };
     json!({"binary": digest, "nodes": upgraded.iter().map(node).collect::<Vec<_>>()})

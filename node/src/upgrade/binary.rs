@@ -8,6 +8,7 @@ use std::process::Output;
 use std::time::Duration;
 
 use serde::Deserialize;
+use tempfile::NamedTempFile;
 use temps_builder::BlobDigest;
 use tokio::process::Command;
 use tokio::time::{sleep, timeout};
@@ -29,6 +30,8 @@ pub struct Facts {
 
 /// What a binary's file is called, and so its processes.
 const NAME: &str = "temps";
+/// What the names of files begin with that are not whole yet, or not in their place; the id of their process follows.
+const DRAFT: &str = ".temps-upgrade-";
 
 /// Copies a blob to where it can be run.
 pub fn put(blob: &Path, folder: &Path, digest: &BlobDigest) -> io::Result<PathBuf> {
@@ -76,15 +79,46 @@ pub fn check_replaceable(installed: &Path) -> Result<(), UpgradeError> {
             Err(error) if error.kind() != io::ErrorKind::ExecutableFileBusy => return Err(error),
             _ => {}
         }
-        tempfile::NamedTempFile::new_in(folder(installed)).map(drop)
+        draft_in(folder(installed)).map(drop)
     };
     check().map_err(|source| UpgradeError::Fixed { path: installed.into(), source })
 }
 
-/// Makes `program` the one that the node is started from the next time, in one step.
-pub fn install(program: &Path, installed: &Path) -> io::Result<()> {
-    replace(program, installed)?;
+/// Writes `program` down beside the one that it is to replace, so that there is room for it; the file's path.
+pub fn write_beside(program: &Path, installed: &Path) -> io::Result<PathBuf> {
+    let (_, path) = copied(program, folder(installed))?.keep().map_err(|error| error.error)?;
+    Ok(path)
+}
+
+/// Makes a file that was written beside it the program that the node is started from the next time, in one step.
+pub fn install(beside: &Path, installed: &Path) -> io::Result<()> {
+    fs::rename(beside, installed)?;
     File::open(folder(installed))?.sync_all()
+}
+
+/// Removes what processes left beside the program, and among the binaries, when they were killed.
+pub fn remove_drafts(installed: &Path, binaries: &Path) {
+    let all = fs::read_dir(binaries).into_iter().flatten().flatten().map(|entry| entry.path());
+    let folders = [folder(installed).to_path_buf(), binaries.to_path_buf()];
+    for folder in folders.into_iter().chain(all) {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        for entry in entries.filter(|entry| entry.file_name().to_str().is_some_and(is_left)) {
+            // One that stays takes room, and does no harm.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Whether that is the name of a draft, and nobody works on it: its process is gone. This one asks before it makes any.
+fn is_left(name: &str) -> bool {
+    let process = name.strip_prefix(DRAFT).and_then(|rest| rest.split_once('-'));
+    let process = process.and_then(|(process, _)| process.parse::<u32>().ok());
+    process.is_some_and(|id| id == std::process::id() || !is_alive(id))
+}
+
+/// One that has ended and that nobody has asked about yet has no command line any more.
+fn is_alive(process: u32) -> bool {
+    fs::read(format!("/proc/{process}/cmdline")).is_ok_and(|line| !line.is_empty())
 }
 
 /// Removes every binary of the folder but one.
@@ -98,12 +132,22 @@ pub fn keep_only(folder: &Path, digest: &BlobDigest) {
 }
 
 fn replace(from: &Path, to: &Path) -> io::Result<()> {
-    let mut draft = tempfile::NamedTempFile::new_in(folder(to))?;
+    copied(from, folder(to))?.persist(to)?;
+    Ok(())
+}
+
+fn copied(from: &Path, folder: &Path) -> io::Result<NamedTempFile> {
+    let mut draft = draft_in(folder)?;
     io::copy(&mut File::open(from)?, &mut draft)?;
     draft.as_file().set_permissions(Permissions::from_mode(0o755))?;
     draft.as_file().sync_all()?;
-    draft.persist(to)?;
-    Ok(())
+    Ok(draft)
+}
+
+/// A file that is not whole yet.
+pub fn draft_in(folder: &Path) -> io::Result<NamedTempFile> {
+    let prefix = format!("{DRAFT}{}-", std::process::id());
+    tempfile::Builder::new().prefix(&prefix).tempfile_in(folder)
 }
 
 fn folder(path: &Path) -> &Path {
@@ -149,7 +193,10 @@ mod tests {
         assert!(matches!(check_replaceable(&installed), Err(UpgradeError::Fixed { .. })));
         fs::write(&installed, "old").unwrap();
         check_replaceable(&installed).unwrap();
-        install(&path, &installed).unwrap();
+        let beside = write_beside(&path, &installed).unwrap();
+        assert_eq!(fs::read(&installed).unwrap(), b"old");
+        install(&beside, &installed).unwrap();
+        assert!(!beside.exists());
         assert_eq!(fs::read(&installed).unwrap(), b"new");
         assert_eq!(fs::metadata(&installed).unwrap().permissions().mode() & 0o777, 0o755);
         let bin = folder.path().join("bin");
@@ -158,5 +205,27 @@ mod tests {
         assert!(path.exists() && bin.join("last.json").exists());
         keep_only(&bin, &BlobDigest::of(b"other"));
         assert!(!path.exists() && bin.join("last.json").exists());
+    }
+
+    #[test]
+    fn drafts_of_processes_that_are_gone_are_removed_and_nothing_else() {
+        let (folder, path) = script("new");
+        let (installed, bin) = (folder.path().join("temps"), folder.path().join("bin"));
+        fs::write(&installed, "old").unwrap();
+        let left = [
+            write_beside(&path, &installed).unwrap(),
+            folder.path().join(".temps-upgrade-4194999-abc"),
+            bin.join(".temps-upgrade-4194999-abc"),
+            path.with_file_name(".temps-upgrade-4194999-abc"),
+        ];
+        let others = [
+            folder.path().join(".temps-upgrade-1-abc"),
+            folder.path().join(".temps-upgrade-notes"),
+            folder.path().join(".tmpabc"),
+        ];
+        left.iter().chain(&others).for_each(|path| fs::write(path, "x").unwrap());
+        remove_drafts(&installed, &bin);
+        assert!(left.iter().all(|path| !path.exists()));
+        assert!(others.iter().chain([&installed, &path]).all(|path| path.exists()));
     }
 }

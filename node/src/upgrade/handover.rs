@@ -1,12 +1,12 @@
-//! What passes between a node's process and the one that follows it: the listening sockets one way, and word of how it
-//! went the other. The new process finds its end of the line as its standard input, so that no path can be taken by
-//! somebody else, and nothing but the system's own calls carries descriptors.
+//! What passes between a node's process and the one that follows it: the new one asks for the listening sockets, gets
+//! them, and says how it went. It finds its end of the line as its standard input, so that no path can be taken by
+//! somebody else, and nothing but the system's own calls carries descriptors. Whoever never asks never has a socket, and
+//! whoever has them without serving yet ends with the process before.
 
-use std::io::{self, IoSlice, IoSliceMut, Write};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::net::TcpListener;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -16,7 +16,8 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
 use temps_proxy::EdgeSockets;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
+use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
@@ -26,6 +27,8 @@ const INSTALLED_ENV: &str = "TEMPS_HANDOVER";
 const BACK_ENV: &str = "TEMPS_HANDOVER_BACK";
 /// The most sockets that are handed over: HTTP, the API, HTTPS.
 const SOCKETS_MAX: usize = 3;
+/// What a new process says when it wants the sockets.
+const ASK: u8 = b'?';
 /// How long a new process waits for its sockets.
 const SOCKETS_WITHIN: Duration = Duration::from_secs(5);
 /// How long a new process may take until it serves; it may have much to load.
@@ -55,7 +58,11 @@ impl Sockets {
         })
     }
 
-    fn send(&self, line: &UnixStream) -> io::Result<()> {
+    async fn send(&self, line: &UnixStream) -> io::Result<()> {
+        line.async_io(Interest::WRITABLE, || self.try_send(line)).await
+    }
+
+    fn try_send(&self, line: &UnixStream) -> io::Result<()> {
         let mut all: Vec<BorrowedFd<'_>> = vec![self.edge.http.as_fd(), self.api.as_fd()];
         all.extend(self.edge.https.as_ref().map(AsFd::as_fd));
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(SOCKETS_MAX))];
@@ -67,7 +74,12 @@ impl Sockets {
         Ok(())
     }
 
-    fn receive(line: &UnixStream) -> io::Result<Self> {
+    async fn receive(line: &UnixStream) -> io::Result<Self> {
+        let received = line.async_io(Interest::READABLE, || Self::try_receive(line));
+        timeout(SOCKETS_WITHIN, received).await?
+    }
+
+    fn try_receive(line: &UnixStream) -> io::Result<Self> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(SOCKETS_MAX))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let mut octet = [0];
@@ -96,41 +108,62 @@ pub struct Predecessor {
 }
 
 /// Resolves when the process before has done all it does for this one.
-pub struct Released(tokio::net::UnixStream);
+pub struct Released(UnixStream);
 
 impl Released {
     /// Waits for the end of the line.
     pub async fn wait(mut self) {
-        // A line that breaks has ended.
-        let _ = self.0.read_to_end(&mut Vec::new()).await;
+        over(&mut self.0).await;
     }
 }
 
+/// Waits for the end of a line, or for its breaking.
+async fn over(line: &mut UnixStream) {
+    let _ = tokio::io::copy(line, &mut tokio::io::sink()).await;
+}
+
 impl Predecessor {
-    /// The process that started this one to follow it, if one did, and what it leaves to this one.
-    pub fn find() -> io::Result<Option<(Self, Sockets)>> {
+    /// The process that started this one to follow it, if one did, and what it leaves to this one. Needs a runtime.
+    pub async fn find() -> io::Result<Option<(Self, Sockets)>> {
         let Some(installed) = std::env::var_os(INSTALLED_ENV) else { return Ok(None) };
-        let line = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
-        line.set_read_timeout(Some(SOCKETS_WITHIN))?;
-        let sockets = Sockets::receive(&line)?;
+        let line = open(io::stdin().as_fd().try_clone_to_owned()?)?;
         let goes_back = std::env::var_os(BACK_ENV).is_some();
-        Ok(Some((Self { line, installed: installed.into(), goes_back }, sockets)))
+        let mut predecessor = Self { line, installed: installed.into(), goes_back };
+        let sockets = predecessor.ask().await?;
+        Ok(Some((predecessor, sockets)))
+    }
+
+    async fn ask(&mut self) -> io::Result<Sockets> {
+        self.line.write_u8(ASK).await?;
+        Sockets::receive(&self.line).await
+    }
+
+    /// Resolves when it ended before this process serves: this one ends then, too, and leaves the ports to whoever the
+    /// node is started by.
+    pub async fn ended(&mut self) {
+        over(&mut self.line).await;
     }
 
     /// Says that this process serves now.
-    pub fn tell_ready(mut self) -> io::Result<Released> {
-        self.line.write_all(READY)?;
-        self.line.shutdown(std::net::Shutdown::Write)?;
-        self.line.set_nonblocking(true)?;
-        Ok(Released(tokio::net::UnixStream::from_std(self.line)?))
+    pub async fn tell_ready(mut self) -> io::Result<Released> {
+        self.line.write_all(READY).await?;
+        self.line.shutdown().await?;
+        Ok(Released(self.line))
     }
 
     /// Says why this process ends instead of serving.
-    pub fn tell_failed(mut self, why: &str) {
+    pub async fn tell_failed(mut self, why: &str) {
         // It sees that this process ends, at the least.
-        let _ = self.line.write_all(why.as_bytes());
-        let _ = self.line.shutdown(std::net::Shutdown::Write);
+        let _ = self.line.write_all(why.as_bytes()).await;
+        let _ = self.line.shutdown().await;
     }
+}
+
+/// An end of a line.
+fn open(end: OwnedFd) -> io::Result<UnixStream> {
+    let end = std::os::unix::net::UnixStream::from(end);
+    end.set_nonblocking(true)?;
+    UnixStream::from_std(end)
 }
 
 /// Why a new process did not take over.
@@ -139,6 +172,9 @@ pub enum Failed {
     /// It could not be started.
     #[error("it could not be started: {0}")]
     Start(#[source] io::Error),
+    /// It could not be given the sockets.
+    #[error("it could not be given the listening sockets: {0}")]
+    Sockets(#[source] io::Error),
     /// It said why it would not serve.
     #[error("it said: {0}")]
     Said(String),
@@ -158,36 +194,23 @@ pub struct Successor {
 }
 
 impl Successor {
-    /// Starts `program` as this process was started, with the sockets; returns it once it serves.
+    /// Starts `program` as this process was started, and gives it the sockets; returns it once it serves.
     pub async fn start(
         program: &Path,
         installed: &Path,
         sockets: &Sockets,
         goes_back: bool,
     ) -> Result<Self, Failed> {
-        let spawned = Self::spawn(program, installed, sockets, goes_back);
-        let mut successor = spawned.map_err(Failed::Start)?;
-        let word = timeout(READY_WITHIN, successor.word()).await;
-        let failed = match word {
-            Ok(word) if word == READY => return Ok(successor),
-            Ok(word) if word.is_empty() => Failed::Ended,
-            Ok(word) => Failed::Said(String::from_utf8_lossy(&word).trim().into()),
-            Err(_) => Failed::Slow,
-        };
+        let mut successor = Self::spawn(program, installed, goes_back).map_err(Failed::Start)?;
+        let serving = timeout(READY_WITHIN, successor.serve(sockets)).await;
+        let Err(failed) = serving.unwrap_or(Err(Failed::Slow)) else { return Ok(successor) };
         // It holds the data folder for as long as it lives.
         let _ = successor.child.kill().await;
         Err(failed)
     }
 
-    fn spawn(
-        program: &Path,
-        installed: &Path,
-        sockets: &Sockets,
-        goes_back: bool,
-    ) -> io::Result<Self> {
-        let (ours, theirs) = UnixStream::pair()?;
-        sockets.send(&ours)?;
-        ours.set_nonblocking(true)?;
+    fn spawn(program: &Path, installed: &Path, goes_back: bool) -> io::Result<Self> {
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
         let mut command = Command::new(program);
         command.args(std::env::args_os().skip(1)).env(INSTALLED_ENV, installed);
         match goes_back {
@@ -196,16 +219,24 @@ impl Successor {
         };
         // Until it is let go, it ends with this process's wish for it: a signal, say.
         command.stdin(Stdio::from(OwnedFd::from(theirs))).kill_on_drop(true);
-        let child = command.spawn()?;
-        Ok(Self { child, line: tokio::net::UnixStream::from_std(ours)? })
+        Ok(Self { child: command.spawn()?, line: open(ours.into())? })
     }
 
-    /// What it says, until it has said everything or has ended.
-    async fn word(&mut self) -> Vec<u8> {
+    /// Gives it the sockets once it asks for them, and waits until it says that it serves.
+    async fn serve(&mut self, sockets: &Sockets) -> Result<(), Failed> {
         let mut word = Vec::new();
+        match self.line.read_u8().await {
+            Ok(ASK) => sockets.send(&self.line).await.map_err(Failed::Sockets)?,
+            Ok(other) => word.push(other),
+            Err(_) => return Err(Failed::Ended),
+        }
         // A line that breaks says as much as one that ends.
         let _ = (&mut self.line).take(WORD_BYTES_MAX).read_to_end(&mut word).await;
-        word
+        match word.as_slice() {
+            READY => Ok(()),
+            [] => Err(Failed::Ended),
+            why => Err(Failed::Said(String::from_utf8_lossy(why).trim().into())),
+        }
     }
 
     /// Lets it go on for itself. It learns that everything is done for it.
@@ -223,7 +254,6 @@ impl Successor {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
     use std::net::TcpStream;
 
     use super::*;
@@ -237,13 +267,23 @@ mod tests {
         Sockets { edge, api: listener() }
     }
 
-    #[test]
-    fn sockets_arrive_as_what_they_were() {
+    /// This process's end of a line as a new process has it, and the other one.
+    fn line() -> (Predecessor, UnixStream) {
+        let (theirs, ours) = UnixStream::pair().unwrap();
+        (Predecessor { line: theirs, installed: "/x".into(), goes_back: false }, ours)
+    }
+
+    #[tokio::test]
+    async fn sockets_arrive_as_what_they_were_once_they_are_asked_for() {
         for https in [true, false] {
-            let (ours, theirs) = UnixStream::pair().unwrap();
+            let (mut predecessor, mut ours) = line();
             let sent = sockets(https);
-            sent.send(&ours).unwrap();
-            let got = Sockets::receive(&theirs).unwrap();
+            let giving = async {
+                assert_eq!(ours.read_u8().await.unwrap(), ASK);
+                sent.send(&ours).await.unwrap();
+            };
+            let (got, ()) = tokio::join!(predecessor.ask(), giving);
+            let got = got.unwrap();
             let address = |socket: &TcpListener| socket.local_addr().unwrap();
             assert_eq!(address(&got.edge.http), address(&sent.edge.http));
             assert_eq!(address(&got.api), address(&sent.api));
@@ -255,21 +295,47 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_line_without_sockets_is_an_error() {
-        let (mut ours, theirs) = UnixStream::pair().unwrap();
-        ours.write_all(b"x").unwrap();
-        assert!(Sockets::receive(&theirs).is_err());
+    #[tokio::test]
+    async fn a_line_without_sockets_is_an_error() {
+        let (mut predecessor, mut ours) = line();
+        ours.write_all(b"x").await.unwrap();
+        assert!(predecessor.ask().await.is_err());
+        drop(ours);
+        assert!(predecessor.ask().await.is_err());
     }
 
-    #[test]
-    fn what_went_wrong_is_told() {
-        let (mut ours, theirs) = UnixStream::pair().unwrap();
-        let predecessor = Predecessor { line: theirs, installed: "/x".into(), goes_back: false };
-        predecessor.tell_failed("the data folder is broken");
+    #[tokio::test]
+    async fn what_went_wrong_is_told() {
+        let (predecessor, mut ours) = line();
+        predecessor.tell_failed("the data folder is broken").await;
         let mut said = String::new();
-        ours.read_to_string(&mut said).unwrap();
+        ours.read_to_string(&mut said).await.unwrap();
         assert_eq!(said, "the data folder is broken");
+    }
+
+    #[tokio::test]
+    async fn the_end_of_the_process_before_is_noticed() {
+        let (mut predecessor, ours) = line();
+        assert!(timeout(Duration::from_millis(50), predecessor.ended()).await.is_err());
+        drop(ours);
+        timeout(SOCKETS_WITHIN, predecessor.ended()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn whoever_does_not_ask_holds_no_socket() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("hangs");
+        std::fs::write(&program, "#!/bin/sh\nexec sleep 60\n").unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&program, mode).unwrap();
+        let sockets = sockets(false);
+        let mut successor = Successor::spawn(&program, Path::new("/x"), false).unwrap();
+        let at = sockets.api.local_addr().unwrap();
+        let waiting = timeout(Duration::from_millis(200), successor.serve(&sockets));
+        assert!(waiting.await.is_err());
+        assert!(successor.child.try_wait().unwrap().is_none(), "it runs still");
+        drop(sockets);
+        TcpListener::bind(at).unwrap();
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@ mod binary;
 mod error;
 pub mod handover;
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, BufReader};
 use std::os::unix::fs::MetadataExt;
@@ -14,9 +15,10 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use temps_api::{UpgradeOutcome, UpgradeStage, UpgradeStatus, Upgrades};
+use temps_builder::copies::candidates;
 use temps_builder::{BlobDigest, Builder, digest_of};
 use temps_raft::Cluster;
-use temps_state::{FORMAT, NodeId};
+use temps_state::FORMAT;
 use tokio::sync::{OnceCell, watch};
 use tokio_util::io::ReaderStream;
 use tracing::{error, warn};
@@ -47,13 +49,15 @@ pub struct Candidate {
     pub digest: BlobDigest,
     /// Where it can be run.
     pub path: PathBuf,
+    /// A copy of it beside the program that the node is started from.
+    beside: PathBuf,
 }
 
 /// How far an upgrade is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Stage {
     Idle,
-    Preparing,
+    Preparing(BlobDigest),
     HandingOver(Candidate),
     /// The process before this one is not done yet.
     TakingOver,
@@ -88,6 +92,7 @@ impl Upgrader {
             stage: watch::Sender::new(Stage::Idle),
             last: watch::Sender::new(None),
         };
+        binary::remove_drafts(&inner.installed, &inner.folder);
         Self { inner: Arc::new(inner) }
     }
 
@@ -120,25 +125,36 @@ impl Upgrader {
     /// Makes the candidate the program that the node is started from, and keeps word of it.
     pub fn succeeded(&self, candidate: &Candidate) {
         let Inner { folder, installed, .. } = &*self.inner;
-        if let Err(error) = binary::install(&candidate.path, installed) {
-            error!(%error, path = %installed.display(), "the node runs a program that it will not be started from the next time: put it there by hand");
+        let Candidate { digest, path, beside } = candidate;
+        let warning = binary::install(beside, installed).err().map(|source| {
+            let program = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+            UpgradeError::NotInstalled { path: installed.clone(), program, source }
+        });
+        if let Some(warning) = &warning {
+            error!(%warning, "put the program there by hand");
+            remove(beside);
         }
-        binary::keep_only(folder, &candidate.digest);
-        self.keep(&candidate.digest, None);
+        binary::keep_only(folder, digest);
+        let warning = warning.as_ref().map(UpgradeError::failure);
+        self.keep(UpgradeOutcome { warning, ..outcome(digest) });
     }
 
     /// Keeps word of why the node goes back to the program it had.
     pub fn went_back(&self, candidate: &Candidate, failed: Failed) {
-        self.keep(&candidate.digest, Some(failed.into()));
+        remove(&candidate.beside);
+        self.failed(&candidate.digest, &failed.into());
     }
 
-    fn keep(&self, binary: &BlobDigest, error: Option<UpgradeError>) {
-        let failure = error.as_ref().map(UpgradeError::failure);
-        let outcome = UpgradeOutcome { binary: binary.hex().into(), at: Timestamp::now(), failure };
+    fn failed(&self, binary: &BlobDigest, error: &UpgradeError) {
+        self.keep(UpgradeOutcome { failure: Some(error.failure()), ..outcome(binary) });
+    }
+
+    /// For this process, and for the next.
+    fn keep(&self, outcome: UpgradeOutcome) {
         self.inner.last.send_replace(Some(outcome.clone()));
         let write = || {
             fs::create_dir_all(&self.inner.folder)?;
-            let draft = tempfile::NamedTempFile::new_in(&self.inner.folder)?;
+            let draft = binary::draft_in(&self.inner.folder)?;
             serde_json::to_writer(&draft, &outcome)?;
             draft.persist(self.inner.folder.join(LAST))?;
             io::Result::Ok(())
@@ -171,7 +187,7 @@ impl Upgrader {
             Ok(candidate) => Stage::HandingOver(candidate),
             Err(error) => {
                 warn!(%error, binary = digest.hex(), "the node is not upgraded");
-                self.keep(&digest, Some(error));
+                self.failed(&digest, &error);
                 Stage::Idle
             }
         };
@@ -184,8 +200,10 @@ impl Upgrader {
         if std::process::id() == 1 {
             return Err(UpgradeError::FirstProcess);
         }
+        binary::remove_drafts(installed, folder);
         binary::check_replaceable(installed)?;
-        builder.obtain(digest, &self.others()).await.map_err(UpgradeError::Missing)?;
+        let others = candidates(&cluster.state(), cluster.node_id(), &BTreeSet::new());
+        builder.obtain(digest, &others).await.map_err(UpgradeError::Missing)?;
         let unwritable = |source| UpgradeError::Fixed { path: folder.clone(), source };
         let path =
             binary::put(&builder.blobs().path(digest), folder, digest).map_err(unwritable)?;
@@ -194,59 +212,114 @@ impl Upgrader {
         if facts.format < needs {
             return Err(UpgradeError::TooOld { knows: facts.format, needs });
         }
-        self.keep_own().await.map_err(unwritable)?;
-        Ok(Candidate { digest: digest.clone(), path })
-    }
-
-    fn others(&self) -> Vec<NodeId> {
-        let cluster = &self.inner.cluster;
-        let me = cluster.node_id();
-        cluster.state().nodes.keys().copied().filter(|node| *node != me).collect()
+        self.keep_own().await?;
+        let beside = binary::write_beside(&path, installed)
+            .map_err(|source| UpgradeError::Fixed { path: installed.clone(), source })?;
+        Ok(Candidate { digest: digest.clone(), path, beside })
     }
 
     /// Keeps this program as a blob, so that it can be asked for again.
-    async fn keep_own(&self) -> io::Result<()> {
-        let digest = self.running().await?;
+    async fn keep_own(&self) -> Result<(), UpgradeError> {
+        let unreadable = |source| UpgradeError::Fixed { path: own_program(), source };
+        let digest = self.running().await.map_err(unreadable)?;
         let blobs = self.inner.builder.blobs();
         if blobs.has(&digest) {
             blobs.touch(&digest);
             return Ok(());
         }
-        let program = tokio::fs::File::open(OWN_PROGRAM).await?;
+        let program = tokio::fs::File::open(OWN_PROGRAM).await.map_err(unreadable)?;
         let kept = blobs.put(ReaderStream::new(program), &digest, temps_api::BINARY_BYTES_MAX);
-        kept.await.map(drop).map_err(io::Error::other)
+        kept.await.map(drop).map_err(UpgradeError::Unkept)
     }
 }
 
 impl Upgrades for Upgrader {
     fn status(&self) -> BoxFuture<'_, io::Result<UpgradeStatus>> {
         Box::pin(async {
-            let stage = match *self.inner.stage.borrow() {
-                Stage::Idle => UpgradeStage::Idle,
-                Stage::Preparing => UpgradeStage::Preparing,
-                Stage::HandingOver(_) | Stage::TakingOver => UpgradeStage::HandingOver,
-            };
+            let (stage, target) = self.inner.stage.borrow().shown();
             Ok(UpgradeStatus {
                 binary: self.running().await?.hex().into(),
                 version: env!("CARGO_PKG_VERSION").into(),
                 format: FORMAT.into(),
                 stage,
+                target,
                 last: self.last()?,
             })
         })
     }
 
-    fn begin(&self, binary: BlobDigest) -> bool {
-        let begun = self.inner.stage.send_if_modified(|stage| {
-            let idle = *stage == Stage::Idle;
-            if idle {
-                *stage = Stage::Preparing;
+    fn begin(&self, binary: BlobDigest) -> BoxFuture<'_, bool> {
+        Box::pin(async move {
+            let runs = self.running().await.is_ok_and(|running| running == binary);
+            let (mut begun, mut taken) = (false, false);
+            self.inner.stage.send_if_modified(|stage| {
+                begun = *stage == Stage::Idle && !runs;
+                taken = begun || stage.takes(&binary, runs);
+                if begun {
+                    *stage = Stage::Preparing(binary.clone());
+                }
+                begun
+            });
+            if begun {
+                tokio::spawn(self.clone().prepare(binary));
             }
-            idle
-        });
-        if begun {
-            tokio::spawn(self.clone().prepare(binary));
+            taken
+        })
+    }
+}
+
+impl Stage {
+    /// The same for whoever asks, and the binary that is to run next.
+    fn shown(&self) -> (UpgradeStage, Option<String>) {
+        let target = |digest: &BlobDigest| Some(digest.hex().to_owned());
+        match self {
+            Self::Idle => (UpgradeStage::Idle, None),
+            Self::Preparing(digest) => (UpgradeStage::Preparing, target(digest)),
+            Self::HandingOver(candidate) => (UpgradeStage::HandingOver, target(&candidate.digest)),
+            Self::TakingOver => (UpgradeStage::HandingOver, None),
         }
-        begun
+    }
+
+    /// Whether the node takes this binary already, or has it: `runs` says whether its process is one of it.
+    fn takes(&self, binary: &BlobDigest, runs: bool) -> bool {
+        match self {
+            Self::Idle | Self::TakingOver => runs,
+            Self::Preparing(digest) => digest == binary,
+            Self::HandingOver(candidate) => candidate.digest == *binary,
+        }
+    }
+}
+
+/// Removes a file that is of no more use; the next upgrade would, too.
+fn remove(path: &Path) {
+    let _ = fs::remove_file(path);
+}
+
+/// Nothing went wrong.
+fn outcome(binary: &BlobDigest) -> UpgradeOutcome {
+    let (binary, at) = (binary.hex().into(), Timestamp::now());
+    UpgradeOutcome { binary, at, failure: None, warning: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_that_takes_a_binary_takes_no_other() {
+        let [old, new, other] = [b"old", b"new", b"oth"].map(|text| BlobDigest::of(text));
+        let candidate =
+            Candidate { digest: new.clone(), path: PathBuf::new(), beside: PathBuf::new() };
+        for (stage, running, taken) in [
+            (Stage::Preparing(new.clone()), &old, vec![&new]),
+            (Stage::HandingOver(candidate), &old, vec![&new]),
+            (Stage::TakingOver, &new, vec![&new]),
+            (Stage::Idle, &old, vec![&old]),
+        ] {
+            for binary in [&old, &new, &other] {
+                let takes = stage.takes(binary, binary == running);
+                assert_eq!(takes, taken.contains(&binary), "{stage:?} {}", binary.hex());
+            }
+        }
     }
 }

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "every test file uses another part")]
 
+pub mod canned;
+
 use std::ffi::OsStr;
 use std::io::Write;
 use std::path::Path;

@@ -1,6 +1,8 @@
 //! An edge on loopback, with a state that tests change by commands.
 #![allow(dead_code, reason = "every test file uses a part of it")]
 
+pub mod authority;
+pub mod pebble;
 pub mod upstream;
 
 use std::net::SocketAddr;
@@ -10,7 +12,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use prometheus_client::registry::Registry;
 use tempfile::TempDir;
-use temps_proxy::{Edge, EdgeConfig, EdgeHandle};
+use temps_proxy::{Edge, EdgeConfig, EdgeHandle, EdgeView};
 use temps_raft::Applied;
 use temps_state::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -34,6 +36,11 @@ pub struct TestEdge {
 
 pub fn fresh<I: Id>(n: u64) -> I {
     I::from_parts(1_700_000_000_000, u128::from(n))
+}
+
+/// What the secrets of the state are sealed with.
+pub fn cluster_key() -> ClusterKey {
+    ClusterKey::new([3; 32])
 }
 
 fn at() -> Timestamp {
@@ -64,7 +71,7 @@ impl TestEdge {
             data_dir: data.path().into(),
             node: NodeId(1),
         };
-        let edge = Edge::bind(config).expect("free ports");
+        let edge = Edge::bind(config).expect("free ports").with_key(cluster_key());
         let (http, https) = (edge.http_addr(), edge.https_addr().expect("an address"));
         let empty = Arc::new(Applied { index: 0, state: State::default() });
         let (state, applied) = watch::channel(empty);
@@ -129,6 +136,50 @@ impl TestEdge {
         timeout(PATIENCE, reached).await.expect("in time").expect("it runs");
     }
 
+    /// What the edge shows of itself.
+    pub fn view(&self) -> EdgeView {
+        self.handle().view()
+    }
+
+    /// Has a domain lead to an environment.
+    pub async fn domain(&mut self, name: &str, environment: EnvironmentId) {
+        self.domain_with(name, environment, None, &[]).await;
+    }
+
+    /// Has a domain send its clients away, and paths of it lead to other environments.
+    pub async fn domain_with(
+        &mut self,
+        name: &str,
+        environment: EnvironmentId,
+        redirect: Option<Redirect>,
+        paths: &[(&str, EnvironmentId)],
+    ) {
+        let paths = paths.iter().map(|(path, to)| (path.parse().expect("a path"), *to)).collect();
+        let name: DomainName = name.parse().expect("a name");
+        let domain = Domain {
+            proof: format!("proof of {name}"),
+            name,
+            environment,
+            redirect,
+            paths,
+            verified_at: None,
+            created_at: at(),
+        };
+        self.apply(Command::CreateDomain { domain }).await;
+    }
+
+    /// Has a certificate shown.
+    pub async fn certificate(&mut self, certificate: Certificate) {
+        self.apply(Command::AddCertificate { certificate }).await;
+    }
+
+    /// Sends a request without a body for any host, and gives the whole answer.
+    pub async fn ask(&self, method: &str, host: &str, target: &str) -> String {
+        let head =
+            format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        self.raw(head.as_bytes()).await
+    }
+
     /// Has another node join.
     pub async fn join(&mut self, id: NodeId) {
         self.change(|state| {
@@ -170,7 +221,7 @@ impl TestEdge {
     pub async fn project(&mut self, name: &str) -> EnvironmentId {
         let id: ProjectId = self.next();
         let production = self.next();
-        let key = ClusterKey::new([3; 32]);
+        let key = cluster_key();
         let project = Project {
             id,
             name: name.parse().expect("a name"),
@@ -271,6 +322,36 @@ pub async fn read_to_end(stream: &mut TcpStream) -> String {
     let mut octets = Vec::new();
     let _ = timeout(PATIENCE, stream.read_to_end(&mut octets)).await.expect("it ends in time");
     String::from_utf8_lossy(&octets).into_owned()
+}
+
+/// An order that waits for an authority to look.
+pub fn order(name: &DomainName, challenge: Challenge) -> Order {
+    let attempt = Attempt {
+        directory: "https://ca.example/directory".into(),
+        key: cluster_key().seal([0; 12], &Attempt::place(name), "key").expect("short"),
+        request: String::new(),
+        url: None,
+        challenges: vec![challenge],
+    };
+    Order { attempt: Some(attempt), ..Order::new(name.clone()) }
+}
+
+/// A header of an answer as it came over the wire.
+pub fn header<'a>(answer: &'a str, name: &str) -> Option<&'a str> {
+    let head = answer.split("\r\n\r\n").next()?;
+    let fields = head.lines().filter_map(|line| line.split_once(": "));
+    fields.into_iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+}
+
+/// The status of an answer as it came over the wire.
+pub fn status(answer: &str) -> u16 {
+    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
+    status.unwrap_or_else(|| panic!("no answer: {answer}"))
+}
+
+/// The body of an answer as it came over the wire.
+pub fn body(answer: &str) -> &str {
+    answer.split_once("\r\n\r\n").map_or("", |(_, body)| body)
 }
 
 pub fn host(app: &str) -> String {

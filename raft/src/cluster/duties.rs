@@ -7,11 +7,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use openraft::{BasicNode, ChangeMembers};
 use temps_state::{Actor, ClusterKey, Command, Node, NodeId, Standing};
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tracing::{info, warn};
 
 use super::expected::Expected;
 use super::group::{Group, leads};
+use super::handovers::Handovers;
 use crate::liveness::{Verdict, judge};
 use crate::membership::{Change, NodeView, View, next};
 use crate::trust::draw_authority;
@@ -58,14 +59,16 @@ impl Group {
     /// Says who is lost and who is back, while this node leads. Runs until Raft ends.
     pub(super) async fn watch_nodes(self) {
         let (mut ticks, mut expected) = (ticks(), Expected::default());
+        let mut handovers = Handovers::default();
         loop {
             ticks.tick().await;
             let metrics = self.metrics();
             expected.follow(&metrics, self.leader_heard().await);
+            handovers.follow(&self.applied(), Instant::now());
             if !leads(&metrics) {
                 continue;
             }
-            for command in self.verdicts(&expected) {
+            for command in self.verdicts(&expected, &handovers) {
                 // What was not said now is said in the next round.
                 let _ = self.order(command).await;
             }
@@ -74,17 +77,21 @@ impl Group {
 
     /// Nodes that are no members yet are not called, so nothing is said of them. A leader that another one had missed is
     /// back: nobody else could say so.
-    fn verdicts(&self, expected: &Expected) -> Vec<Command> {
+    fn verdicts(&self, expected: &Expected, handovers: &Handovers) -> Vec<Command> {
         let applied = self.applied();
         let missed = applied.nodes.get(&self.node).is_some_and(|own| !own.is_reachable());
         let own = missed.then_some(Command::RegainNode { id: self.node });
         let others = applied.nodes.values().filter(|node| node.id != self.node);
         let commands = others.filter_map(|node| {
             let expected = expected.since(node.id)?.elapsed();
-            Some(match judge(!node.is_reachable(), self.heard(node.id), expected)? {
-                Verdict::Lost => Command::LoseNode { id: node.id },
-                Verdict::Back => Command::RegainNode { id: node.id },
-            })
+            let (lost, hands_over) = (!node.is_reachable(), handovers.since(node.id));
+            Some(
+                match judge(lost, self.heard(node.id), expected, hands_over.map(|at| at.elapsed()))?
+                {
+                    Verdict::Lost => Command::LoseNode { id: node.id },
+                    Verdict::Back => Command::RegainNode { id: node.id },
+                },
+            )
         });
         own.into_iter().chain(commands).collect()
     }

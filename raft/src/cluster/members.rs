@@ -1,6 +1,8 @@
 //! The other members, as people and the API ask about them.
 
 use std::collections::BTreeSet;
+use std::future::pending;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
@@ -12,12 +14,14 @@ use super::group::Group;
 use super::quorum::{MayLose, WouldLoseQuorum, may_lose, may_remove};
 use crate::peer::{PeerError, Target};
 use crate::types::RaftMetrics;
-use crate::{HandOverError, Member, PeerStatus};
+use crate::{Applied, HandOverError, Member, PeerStatus};
 
 /// How long another node may take to say how it is.
 const STATUS_TIMEOUT: Duration = Duration::from_secs(1);
 /// How many edges are asked at once.
 const EDGES_AT_ONCE: usize = 64;
+/// The pause before an edge that did not answer is asked again.
+const EDGE_RETRY: Duration = Duration::from_millis(100);
 /// What a call takes beyond the time that the other node may wait.
 const CALL_SLACK: Duration = Duration::from_secs(1);
 /// How long handing over may take.
@@ -46,12 +50,11 @@ impl Group {
         })
     }
 
-    /// Waits until every reachable node's edge has applied `index`; else tells which have not.
+    /// Waits until the edge of every node that is not lost has applied `index`; else tells which have not.
     pub async fn wait_edges(&self, index: u64, within: Duration) -> Result<(), Vec<NodeId>> {
         let asked: Vec<NodeId> = self.reachable().into_iter().collect();
         let waits = asked.into_iter().map(|node| async move {
-            let applied = self.wait_edge(node, index, within).await;
-            applied.is_none_or(|applied| applied < index).then_some(node)
+            (!self.wait_edge(node, index, within).await).then_some(node)
         });
         let behind = stream::iter(waits).buffer_unordered(EDGES_AT_ONCE);
         let behind: Vec<NodeId> = behind.filter_map(|node| async move { node }).collect().await;
@@ -62,10 +65,30 @@ impl Group {
         if behind.is_empty() { Ok(()) } else { Err(behind) }
     }
 
-    async fn wait_edge(&self, node: NodeId, index: u64, within: Duration) -> Option<u64> {
+    /// Whether the edge of a node applies `index` in time. A node that does not answer is asked again until it is lost.
+    async fn wait_edge(&self, node: NodeId, index: u64, within: Duration) -> bool {
         if node == self.node {
-            return Some(self.edge.wait(index, within).await);
+            return self.edge.wait(index, within).await >= index;
         }
+        let end = Instant::now() + within;
+        let asked = async {
+            while self.ask_edge(node, index, end).await.is_none_or(|applied| applied < index) {
+                if Instant::now() + EDGE_RETRY >= end {
+                    return false;
+                }
+                sleep(EDGE_RETRY).await;
+            }
+            true
+        };
+        tokio::select! {
+            applied = asked => applied,
+            () = self.lost(node) => false,
+        }
+    }
+
+    /// How far the edge of another node is, once it has applied `index` or the time is over; `None` when it does not say.
+    async fn ask_edge(&self, node: NodeId, index: u64, end: Instant) -> Option<u64> {
+        let within = end.saturating_duration_since(Instant::now());
         let within_ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
         let request = WaitEdgeRequest { index, within_ms };
         let to = Target::calls(node);
@@ -73,6 +96,17 @@ impl Group {
             client.wait_edge(request).await
         });
         asked.await.ok().map(|reply| reply.edge_applied)
+    }
+
+    /// Returns once a node is lost, or no node of the cluster any more.
+    async fn lost(&self, node: NodeId) {
+        let is_lost = |applied: &Arc<Applied>| {
+            applied.nodes.get(&node).is_none_or(|node| !node.is_reachable())
+        };
+        if self.watch().wait_for(is_lost).await.is_err() {
+            // Nothing is applied any more, so nobody is said to be lost.
+            pending().await
+        }
     }
 
     /// The nodes that the leader hears of, and this one. Without a quorum nobody can say so, and only this one counts.
@@ -83,15 +117,23 @@ impl Group {
         nodes.map(|node| node.id).chain([self.node]).collect()
     }
 
+    /// The reachable nodes that vote now: whoever hands over to another process does so again later.
+    fn voting(&self) -> BTreeSet<NodeId> {
+        let applied = self.applied();
+        let silent =
+            |id: &NodeId| applied.nodes.get(id).is_some_and(|node| node.hands_over_since.is_some());
+        self.reachable().into_iter().filter(|id| *id == self.node || !silent(id)).collect()
+    }
+
     /// Whether the cluster could still agree without a node.
     pub fn may_remove(&self, node: NodeId) -> Result<(), WouldLoseQuorum> {
-        may_remove(node, &self.voter_groups(), &self.reachable())
+        may_remove(node, &self.voter_groups(), &self.voting())
     }
 
     /// How many more nodes may be lost.
     pub fn may_lose(&self) -> MayLose {
         let nodes = self.applied().nodes.len();
-        may_lose(nodes, &self.voter_groups(), &self.reachable())
+        may_lose(nodes, &self.voter_groups(), &self.voting())
     }
 
     /// Who votes; two groups while that changes, and each must agree.
@@ -125,12 +167,12 @@ impl Group {
 
     /// The reachable voter that should lead next: one that stays, and is least behind.
     fn successor(&self, metrics: &RaftMetrics) -> Option<NodeId> {
-        let (applied, reachable) = (self.applied(), self.reachable());
+        let (applied, voting) = (self.applied(), self.voting());
         let stays = |id: &NodeId| {
             applied.nodes.get(id).is_some_and(|node| node.standing != Standing::Draining)
         };
         let others = voters(metrics).into_iter();
-        let others = others.filter(|id| *id != self.node && reachable.contains(id));
+        let others = others.filter(|id| *id != self.node && voting.contains(id));
         others.max_by_key(|id| (stays(id), matched(*id, metrics)))
     }
 

@@ -1,10 +1,11 @@
 //! How a joiner knows that it reached the token's cluster: it knows nothing but the digest of the authority's certificate.
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::danger::{ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
+use rustls::{CertificateError, Error};
 
-use crate::trust::{Token, check_signature, read, schemes, server_name, servers, too_old};
+use crate::trust::signatures::judge_signatures;
+use crate::trust::{Token, read, server_name, servers};
 
 /// Believes any node whose certificate the pinned authority signed. The joiner's clock plays no part: when it is off,
 /// the member says so.
@@ -29,25 +30,5 @@ impl ServerCertVerifier for Pinned {
         servers.verify_server_cert(certificate, &[], &name, &[], facts.valid_at())
     }
 
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Err(too_old())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        check_signature(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        schemes()
-    }
+    judge_signatures!();
 }

@@ -12,6 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::sync::watch;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
+use super::own::Own;
 use super::{NodeKey, PeerIdentity, Signer, Trust, draw_authority, peer_of};
 use crate::Applied;
 use crate::folder::{Folder, write_file};
@@ -100,6 +101,20 @@ impl Member {
 
     pub fn client(&self, node: u64) -> Arc<ClientConfig> {
         self.trust.client(NodeId(node), &[b"t"])
+    }
+}
+
+impl Trust {
+    /// Shows a certificate from now on that was signed at some other time.
+    pub fn wear(&self, signed_at: Timestamp) {
+        let (signer, authority) = (self.signer().unwrap(), self.authority().unwrap());
+        let signed = signer.sign(self.key.pair(), self.node, self.cluster(), signed_at).unwrap();
+        self.known.own.store(Some(Arc::new(Own::new(&self.key, &signed, &authority).unwrap())));
+    }
+
+    /// Whether the certificate that is shown need not be renewed at that time.
+    pub fn lasts(&self, until: Timestamp) -> bool {
+        !self.wants_certificate(until)
     }
 }
 

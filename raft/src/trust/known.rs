@@ -5,22 +5,18 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use rustls::client::ResolvesClientCert;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::verify_tls13_signature;
+use rustls::client::danger::{ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, Error, PeerIncompatible,
-    SignatureScheme,
-};
+use rustls::{CertificateError, DistinguishedName, Error, SignatureScheme};
 use temps_state::NodeId;
 use tokio::sync::watch;
 
 use super::certificate::{Facts, node_name};
 use super::own::Own;
-use super::provider;
+use super::signatures::judge_signatures;
 use crate::Applied;
 
 /// Whether a node belongs to the cluster as far as it is known here: ids are log indexes, so one that is greater than
@@ -117,27 +113,7 @@ impl ClientCertVerifier for Known {
         Ok(ClientCertVerified::assertion())
     }
 
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Err(too_old())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        check_signature(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        schemes()
-    }
+    judge_signatures!();
 }
 
 /// Makes sure that a connection reached one node and no other.
@@ -163,27 +139,7 @@ impl ServerCertVerifier for Reaching {
         Ok(ServerCertVerified::assertion())
     }
 
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Err(too_old())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        check_signature(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        schemes()
-    }
+    judge_signatures!();
 }
 
 /// What a node's certificate must be for.
@@ -195,26 +151,6 @@ pub fn server_name(node: NodeId, cluster: &str) -> Result<ServerName<'static>, E
 /// Reads a certificate for a verifier.
 pub fn read(certificate: &CertificateDer<'_>) -> Result<Facts, Error> {
     Facts::read(certificate).map_err(|_| CertificateError::BadEncoding.into())
-}
-
-/// Peers speak TLS 1.3 only.
-pub fn too_old() -> Error {
-    PeerIncompatible::Tls13RequiredForQuic.into()
-}
-
-/// Checks that whoever shows a certificate has its private key.
-pub fn check_signature(
-    message: &[u8],
-    certificate: &CertificateDer<'_>,
-    signature: &DigitallySignedStruct,
-) -> Result<HandshakeSignatureValid, Error> {
-    let algorithms = provider().signature_verification_algorithms;
-    verify_tls13_signature(message, certificate, signature, &algorithms)
-}
-
-/// The kinds of signature that can be checked.
-pub fn schemes() -> Vec<SignatureScheme> {
-    provider().signature_verification_algorithms.supported_schemes()
 }
 
 #[cfg(test)]

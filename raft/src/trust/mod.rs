@@ -12,6 +12,7 @@ mod ground;
 mod known;
 mod node_key;
 mod own;
+pub(crate) mod signatures;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -40,7 +41,7 @@ pub use authority::{Signer, draw_authority};
 pub use caller::{Caller, PeerIdentity, peer_of};
 pub use certificate::{Facts, fingerprint, from_pem};
 pub use error::TrustError;
-pub use known::{check_signature, read, schemes, server_name, too_old};
+pub use known::{read, server_name};
 pub use node_key::{NodeKey, requested_key};
 pub use own::servers;
 pub use token::{Token, TokenError};

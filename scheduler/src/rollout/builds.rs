@@ -9,13 +9,22 @@ use crate::faults::Faults;
 use crate::placement::Ledger;
 
 /// Gives deployments that wait for a builder to the least busy nodes that build, oldest first, as many at once as the
-/// settings allow; to nodes that can run nothing only when there is no other. A deployment whose builder is lost waits
-/// again.
+/// settings allow; to nodes that can run nothing only when there is no other, and to none twice that returned it. A
+/// deployment whose builder is lost waits again.
 pub fn next(state: &State, faults: &Faults, ledger: &Ledger) -> Vec<Command> {
     let mut free = free_slots(state);
     let waiting = state.deployments.values().filter(|deployment| waits(state, deployment));
     let busyness = |node: NodeId| (faults.is_faulty(node), ledger.busyness(node), node);
-    waiting.map_while(|deployment| start_build(deployment, &mut free, busyness)).collect()
+    waiting.filter_map(|deployment| start_build(deployment, &mut free, busyness)).collect()
+}
+
+/// What a deployment that waits for a builder fails with: every node that is there and may build has returned it.
+pub fn exhausted(state: &State, deployment: &Deployment) -> Option<Command> {
+    let last = deployment.returned.last()?;
+    let mut builders = state.ready_nodes().filter(|node| node.builds);
+    let all_tried = builders.all(|node| deployment.was_returned_by(node.id));
+    let (id, failure) = (deployment.id, last.failure.clone());
+    all_tried.then_some(Command::FailDeployment { id, failure })
 }
 
 /// How many more builds each node may run.
@@ -50,7 +59,9 @@ fn start_build(
         let (is_faulty, busyness, id) = busyness(**id);
         (is_faulty, Reverse(**slots), busyness, id)
     };
-    let (on, slots) = free.iter_mut().filter(|(_, slots)| **slots > 0).min_by_key(idlest)?;
+    let able = free.iter_mut().filter(|(_, slots)| **slots > 0);
+    let able = able.filter(|(node, _)| !deployment.was_returned_by(**node));
+    let (on, slots) = able.min_by_key(idlest)?;
     *slots -= 1;
     Some(Command::StartBuild { id: deployment.id, on: *on })
 }

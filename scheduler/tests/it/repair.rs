@@ -105,6 +105,69 @@ fn a_build_begins_again_elsewhere_when_its_node_is_lost() {
     assert_eq!(world.state.deployments[&id].holders, [NodeId(2)].into());
 }
 
+/// Its builder could not, for that reason.
+fn give_back(world: &mut World, id: DeploymentId, code: FailureCode) -> NodeId {
+    let Phase::Building { on: by } = world.state.deployments[&id].phase else {
+        panic!("nobody builds: {:?}", world.state.deployments[&id].phase)
+    };
+    world.apply(Command::ReturnBuild { id, by, failure: failure(code) });
+    by
+}
+
+#[test]
+fn a_build_goes_to_each_node_once_when_the_ones_before_could_not() {
+    let mut world = World::new(3);
+    world.add(Node { builds: false, ..node(4) });
+    let production = world.production();
+    let id = world.deploy(production, upload());
+    let mut tried = Vec::new();
+    for _ in 0..3 {
+        assert!(matches!(world.lead()[..], [Command::StartBuild { .. }]));
+        tried.push(give_back(&mut world, id, FailureCode::EngineUnavailable));
+    }
+    tried.sort();
+    assert_eq!(tried, [1, 2, 3].map(NodeId));
+    world.lead();
+    let failed = Phase::Failed { failure: failure(FailureCode::EngineUnavailable) };
+    assert_eq!(world.state.deployments[&id].phase, failed);
+    assert_eq!(world.state.deployments[&id].returned, []);
+}
+
+#[test]
+fn a_build_that_went_elsewhere_becomes_live_and_the_next_one_begins_there() {
+    let mut world = World::new(2);
+    let production = world.production();
+    let id = world.deploy(production, upload());
+    world.lead();
+    let dead = give_back(&mut world, id, FailureCode::DiskFull);
+    world.lead();
+    world.finish_builds(&image());
+    world.lead();
+    world.heal();
+    world.lead();
+    assert_eq!(world.state.deployments[&id].phase, Phase::Live);
+    assert_ne!(world.replicas(id)[0].node, dead);
+    let next = world.deploy(production, upload());
+    let done = world.lead();
+    assert!(matches!(done[..], [Command::StartBuild { id, on }] if id == next && on != dead));
+}
+
+#[test]
+fn a_returned_build_waits_for_a_busy_node_and_holds_up_nobody_else() {
+    let mut world = World::new(2);
+    let environments = [world.production(), world.project("blog"), world.project("wiki")];
+    let first = world.deploy(environments[0], upload());
+    world.lead();
+    let second = world.deploy(environments[1], upload());
+    assert_eq!(world.lead(), [Command::StartBuild { id: second, on: NodeId(2) }]);
+    assert_eq!(give_back(&mut world, first, FailureCode::DiskFull), NodeId(1));
+    let third = world.deploy(environments[2], upload());
+    assert_eq!(world.lead(), [Command::StartBuild { id: third, on: NodeId(1) }]);
+    assert_eq!(world.phase(first), "queued");
+    world.apply(Command::CancelDeployment { id: second, reason: "called off".into() });
+    assert_eq!(world.lead(), [Command::StartBuild { id: first, on: NodeId(2) }]);
+}
+
 #[test]
 fn commands_that_may_have_run_are_not_run_again_elsewhere() {
     let mut world = World::new(2);

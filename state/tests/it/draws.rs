@@ -6,7 +6,10 @@ use jiff::Timestamp;
 use temps_state::*;
 
 /// How many kinds of command there are to draw.
-pub const KINDS: u8 = 43;
+pub const KINDS: u8 = 47;
+
+/// The kind that sets tags of images.
+pub const TAGS: u8 = 45;
 
 /// One draw: what to do, and two numbers to choose by.
 pub type Draw = (u8, u16, u16);
@@ -88,6 +91,11 @@ pub fn join_token(index: u64, uses_left: u32) -> JoinToken {
         expires_at: at(index + 100),
         uses_left,
     }
+}
+
+pub fn tag_name(by: u16) -> TagName {
+    let name = ["team/app:1", "team/app:2", "team/app-b:1", "app:1"][usize::from(by) % 4];
+    name.parse().expect("a name")
 }
 
 fn pick<T: Copy>(of: impl Iterator<Item = T>, by: u16) -> Option<T> {
@@ -213,6 +221,23 @@ pub fn command(state: &State, index: u64, (kind, a, b): Draw) -> Command {
         42 => {
             let authority = Authority { certificate: "PEM".into(), key: sealed() };
             Command::FoundAuthority { authority }
+        }
+        43 => Command::HandOverNode { id: nodes().unwrap_or(NodeId(9)) },
+        44 => Command::ReturnBuild { id: newest(), by: NodeId(1), failure: failure() },
+        TAGS => Command::SetImageTag {
+            name: tag_name(b),
+            manifest: format!("{:064x}", a % 3),
+            holder: nodes().unwrap_or(NodeId(9)),
+        },
+        46 => {
+            let name = pick(state.image_tags.keys(), a).cloned().unwrap_or_else(|| tag_name(b));
+            let manifest = format!("{:064x}", b / 3 % 3);
+            let node = nodes().unwrap_or(NodeId(9));
+            match b % 3 {
+                0 => Command::RemoveImageTag { name },
+                1 => Command::HoldImage { name, manifest, node },
+                _ => Command::ReleaseImage { name, manifest, node },
+            }
         }
         _ => Command::CreateApiKey {
             key: ApiKey {

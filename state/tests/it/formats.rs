@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::draws::{Draw, KINDS, at, command, entry, fresh, run};
+use crate::domains;
+use crate::draws::{Draw, KINDS, at, command, entry, fresh, run, tag_name};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use temps_state::*;
 
 /// Fields whose values are maps: what is in them are keys, not fields.
-const MAPS: [&str; 4] = ["labels", "node_labels", "set", "variables"];
+const MAPS: [&str; 6] = ["headers", "labels", "node_labels", "paths", "set", "variables"];
 
 /// Puts a field that nobody knows into every object.
 fn add_fields(value: &mut Value, is_map: bool) {
@@ -52,12 +53,22 @@ fn full() -> State {
     let commands = [
         Command::OpenSession { session },
         Command::ChangeSettings { settings: Settings::default() },
+        Command::SetImageTag { name: tag_name(0), manifest: "0f".repeat(32), holder: NodeId(1) },
     ];
     for (index, command) in (90..).zip(commands) {
         let entry = Entry { request: Some(format!("key {index}")), ..entry(index, command) };
         state.apply(index, entry).expect("it takes effect");
     }
+    for (index, command) in (100..).zip(of_domains(&state)) {
+        state.apply(index, entry(index, command)).expect("it takes effect");
+    }
     state
+}
+
+/// The domains' story, about the environment that a state has.
+fn of_domains(state: &State) -> Vec<Command> {
+    let environment = *state.environments.keys().next().expect("there is one");
+    domains::story(100, environment)
 }
 
 #[test]
@@ -70,7 +81,7 @@ fn every_kind_of_row_may_have_fields_that_are_not_known_here() {
         tables.insert(row.key.split('/').next().expect("a table").to_owned());
     }
     assert_eq!(restored, state);
-    assert_eq!(tables.len(), 18, "a row of every table: {tables:?}");
+    assert_eq!(tables.len(), 26, "a row of every table: {tables:?}");
 }
 
 /// The name of a command, as written.
@@ -107,6 +118,9 @@ fn somebody_decided_the_format_of_every_command() {
         let command = command(&state, 7, draw);
         assert_eq!(command.format(), decided[&name(&command)], "{}", name(&command));
         assert!(command.format() <= u32::from(FORMAT));
+    }
+    for command in of_domains(&state) {
+        assert_eq!(command.format(), decided[&name(&command)], "{}", name(&command));
     }
 }
 

@@ -5,8 +5,9 @@
 
 use std::path::Path;
 
-use crate::draws::{Draw, KINDS, command, entry, run};
-use temps_state::{RowError, State, decode};
+use crate::domains;
+use crate::draws::{Draw, KINDS, TAGS, command, entry, failure, fresh, run};
+use temps_state::{Command, FORMAT, NodeId, RowError, State, decode};
 
 fn check(name: &str, found: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/golden").join(name);
@@ -35,6 +36,58 @@ fn rows_are_written_as_ever() {
 }
 
 #[test]
+fn rows_of_the_second_format_say_so() {
+    let mut state = run(&[(0, 0, 0), (1, 0, 0), (10, 0, 1), (12, 0, 0)]);
+    let older = state.clone();
+    let id = *state.deployments.keys().next().expect("one is built");
+    let commands = [
+        Command::HandOverNode { id: NodeId(1) },
+        Command::ReturnBuild { id, by: NodeId(1), failure: failure() },
+    ];
+    for (index, command) in (5..).zip(commands) {
+        state.apply(index, entry(index, command)).expect("it takes effect");
+    }
+    let lines = state.changes_since(&older).into_iter().map(|row| {
+        let value = row.value.expect("nothing is gone");
+        assert_eq!(value[0], 2, "{}", row.key);
+        format!("{} {}\n", row.key, String::from_utf8_lossy(&value[1..]))
+    });
+    check("rows-2.txt", &lines.collect::<String>());
+}
+
+#[test]
+fn rows_of_tags_are_of_the_second_format() {
+    let state = run(&[(0, 0, 0), (TAGS, 0, 0), (TAGS, 1, 1)]);
+    let rows = state.rows().into_iter().filter(|row| row.key.starts_with("image_tags/"));
+    let lines = rows.map(|row| {
+        let value = row.value.expect("rows of a state have values");
+        assert_eq!(value[0], 2, "{}", row.key);
+        format!("{} {}\n", row.key, String::from_utf8_lossy(&value[1..]))
+    });
+    check("image-tags.txt", &lines.collect::<String>());
+}
+
+#[test]
+fn rows_of_domains_are_of_the_second_format() {
+    let mut state = run(&[(1, 0, 0)]);
+    let older = state.clone();
+    let mut entries = String::new();
+    for (index, command) in (2..).zip(domains::story(2, fresh(1))) {
+        let entry = entry(index, command);
+        entries.push_str(&format!("{}\n", String::from_utf8_lossy(&entry.encode()[1..])));
+        state.apply(index, entry).expect("it takes effect");
+    }
+    let rows = state.changes_since(&older).into_iter();
+    let rows = rows.filter(|row| !row.key.starts_with("audit/"));
+    let lines = rows.map(|row| {
+        let value = row.value.expect("nothing is gone");
+        assert_eq!(value[0], 2, "{}", row.key);
+        format!("{} {}\n", row.key, String::from_utf8_lossy(&value[1..]))
+    });
+    check("domains.txt", &format!("{}{entries}", lines.collect::<String>()));
+}
+
+#[test]
 fn entries_are_written_as_ever() {
     let state = run(&story());
     let lines = (0..KINDS).map(|kind| {
@@ -48,8 +101,8 @@ fn entries_are_written_as_ever() {
 fn a_newer_format_is_refused_by_number() {
     let mut state = State::default();
     let key = "settings/00000000000000000000";
-    let refused = state.restore(key, b"\x02{}");
-    assert!(matches!(refused, Err(RowError::Format { found: 2 })));
+    let refused = state.restore(key, &[FORMAT + 1, b'{', b'}']);
+    assert!(matches!(refused, Err(RowError::Format { found }) if found == FORMAT + 1));
     assert!(matches!(decode::<u64>(b""), Err(RowError::Format { found: 0 })));
     assert!(matches!(state.restore("unknown/1", b"\x011"), Err(RowError::Key(_))));
     assert_eq!(state, State::default());

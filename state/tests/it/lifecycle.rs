@@ -128,6 +128,26 @@ fn a_deployment_that_starts_is_not_built_again() {
 }
 
 #[test]
+fn a_build_is_returned_by_its_builder_only_and_forgotten_once_it_is_done() {
+    let mut story = Story::begin();
+    let id = story.create();
+    let back = |by| Command::ReturnBuild { id, by, failure: failure() };
+    let returned = |story: &Story| story.state.deployments[&id].returned.len();
+    assert!(matches!(story.try_ask(back(NodeId(1))), Err(Rejected::Finished { .. })));
+    for _ in 0..2 {
+        story.ask(Command::StartBuild { id, on: NodeId(1) });
+        assert!(matches!(story.try_ask(back(NodeId(2))), Err(Rejected::Finished { .. })));
+        story.ask(back(NodeId(1)));
+        assert_eq!((story.phase(id), returned(&story)), ("queued", 1));
+    }
+    story.ask(Command::StartBuild { id, on: NodeId(1) });
+    let artifact = Artifact::Image { id: "sha256:00".into() };
+    let built = Built { artifact, config: run_config(false), revision: None };
+    story.ask(Command::FinishBuild { id, built });
+    assert_eq!((story.phase(id), returned(&story)), ("starting", 0));
+}
+
+#[test]
 fn only_the_newest_version_goes_on() {
     let mut story = Story::begin();
     let (older, newer) = (story.create(), story.create());
@@ -155,6 +175,37 @@ fn a_condition_that_no_longer_holds_stops_the_command() {
     scale.condition = Some(Condition { row, tag });
     assert_eq!(story.state.apply(90, scale.clone()), Ok(Reply::Done));
     assert!(matches!(story.state.apply(91, scale), Err(Rejected::Changed { .. })));
+}
+
+#[test]
+fn an_idempotency_key_stands_for_one_request() {
+    let mut story = Story::begin();
+    let mut ask = |request: &str, name: &str| {
+        story.index += 1;
+        let project = project(fresh(story.index), name, at(0));
+        let command = Command::CreateProject { project, production: fresh(story.index) };
+        let entry = Entry { request: Some(request.into()), ..entry(story.index, command) };
+        assert_eq!(
+            (entry.format(), entry.encode()[0]),
+            (1 + u32::from(request.contains('.')), entry.format() as u8)
+        );
+        story.state.apply(story.index, entry)
+    };
+    let (first, old) = (ask("k.aa", "a"), ask("old", "b"));
+    assert!(first.is_ok() && old.is_ok());
+    assert_eq!(ask("k.aa", "a"), first);
+    assert_eq!(ask("k.bb", "c"), Err(Rejected::KeyReused));
+    // Where either of them tells nothing, the key alone decides, as ever.
+    assert_eq!((ask("k", "c"), ask("old.aa", "c")), (first, old));
+    let told: Vec<u8> = story
+        .state
+        .rows()
+        .into_iter()
+        .filter(|row| row.key.starts_with("answers/"))
+        .map(|row| row.value.expect("it is there")[0])
+        .collect();
+    assert_eq!(told, [2, 1]);
+    assert_eq!(story.state.requests.len(), 2);
 }
 
 #[test]

@@ -106,6 +106,29 @@ fn a_node_stays_lost_since_it_was_first_missed() {
 }
 
 #[test]
+fn a_handover_ends_when_the_node_tells_of_itself_or_is_lost() {
+    let mut state = founded();
+    admit(&mut state, 3, "aa").expect("admitted");
+    let id = NodeId(3);
+    let hand_over = Command::HandOverNode { id };
+    let lasts = |state: &State| state.nodes[&id].hands_over_since;
+    ask(&mut state, 4, hand_over.clone()).expect("it is there");
+    assert_eq!(lasts(&state), Some(at(4)));
+    assert!(state.nodes[&id].is_reachable());
+    // That it is heard says nothing: the new process may still end.
+    ask(&mut state, 5, Command::RegainNode { id }).expect("it is there");
+    assert_eq!(lasts(&state), Some(at(4)));
+    let told = Node { hands_over_since: Some(at(4)), ..node(3) };
+    ask(&mut state, 6, Command::RecordNode { node: told }).expect("it is there");
+    assert_eq!(lasts(&state), None);
+    ask(&mut state, 7, hand_over.clone()).expect("it is there");
+    ask(&mut state, 8, Command::LoseNode { id }).expect("it is there");
+    assert_eq!((lasts(&state), state.nodes[&id].lost_since), (None, Some(at(8))));
+    ask(&mut state, 9, Command::RemoveNode { id }).expect("it is there");
+    assert!(matches!(ask(&mut state, 10, hand_over), Err(Rejected::NotFound { .. })));
+}
+
+#[test]
 fn the_last_node_and_bad_labels_are_refused() {
     let mut state = founded();
     let id = NodeId(1);

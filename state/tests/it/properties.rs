@@ -46,6 +46,9 @@ fn check_nothing_dangles(state: &State) {
     for deployment in state.deployments.values() {
         assert!(deployment.holders.iter().all(|node| state.nodes.contains_key(node)));
     }
+    for tag in state.image_tags.values() {
+        assert!(tag.holders.iter().all(|node| state.nodes.contains_key(node)));
+    }
     assert!(state.variables.keys().all(|(id, _)| state.environments.contains_key(id)));
     assert!(state.api_keys.values().all(|key| state.users.contains_key(&key.user)));
     assert!(state.sessions.values().all(|session| state.users.contains_key(&session.user)));

@@ -1,0 +1,234 @@
+//! What clients send about a domain, and what the cluster keeps of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Deserializer, Serialize};
+use temps_state::{
+    Domain, DomainName, DomainTarget, Environment, EnvironmentId, PRODUCTION, PathPrefix, Redirect,
+    RedirectStatus, State,
+};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::{ApiError, ids};
+
+/// A domain to add.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewDomain)]
+pub struct DomainIn {
+    /// The name, of two labels at least; the first may be `*`.
+    #[schema(value_type = String)]
+    pub name: DomainName,
+    /// The name or id of the project that it leads to.
+    pub project: String,
+    /// The name or id of the environment; production when missing.
+    pub environment: Option<String>,
+    /// Where clients are sent instead.
+    pub redirect: Option<RedirectBody>,
+    /// Paths that lead elsewhere: `project`, `project/environment` or the id of an environment, by prefix.
+    #[serde(default)]
+    #[schema(value_type = BTreeMap<String, String>)]
+    pub paths: BTreeMap<PathPrefix, String>,
+}
+
+/// What to change of a domain; what is left out stays as it is.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = DomainChange)]
+pub struct ChangeIn {
+    /// The name or id of the project that it leads to.
+    pub project: Option<String>,
+    /// The name or id of the environment; of the project as it is, or production of a new one.
+    pub environment: Option<String>,
+    /// Where clients are sent instead; `null` sends them nowhere else any more.
+    #[serde(default, deserialize_with = "some")]
+    pub redirect: Option<Option<RedirectBody>>,
+    /// All paths that lead elsewhere.
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
+    pub paths: Option<BTreeMap<PathPrefix, String>>,
+}
+
+/// Where a domain sends its clients.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Redirect)]
+pub struct RedirectBody {
+    /// An absolute http or https URL. One that ends with `/` gets the request's path and query appended.
+    pub to: String,
+    /// 301, 302, 307 or 308; 301 when missing.
+    #[serde(default = "moved")]
+    #[schema(value_type = u16)]
+    pub status: RedirectStatus,
+}
+
+/// Which domains to list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct DomainQuery {
+    /// Those that lead to this project, by its name or id.
+    pub project: Option<String>,
+    /// Those that lead to this environment of it.
+    pub environment: Option<String>,
+}
+
+fn moved() -> RedirectStatus {
+    RedirectStatus::MovedPermanently
+}
+
+/// Tells `null` from what is left out.
+fn some<'de, D: Deserializer<'de>, T: Deserialize<'de>>(value: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(value).map(Some)
+}
+
+impl From<&Redirect> for RedirectBody {
+    fn from(redirect: &Redirect) -> Self {
+        Self { to: redirect.to.clone(), status: redirect.status }
+    }
+}
+
+impl RedirectBody {
+    fn read(self, state: &State, name: &DomainName) -> Result<Redirect, ApiError> {
+        let redirect = Redirect { to: self.to, status: self.status };
+        redirect.check().map_err(|_| {
+            let why = "give an absolute URL, such as https://example.com/";
+            ApiError::invalid("redirect.to", why)
+        })?;
+        let host = host_of(&redirect.to);
+        let has_own = state.domains.keys().any(|other| other != name && other.as_str() == host);
+        match name.covers(&host) && !has_own {
+            true => Err(ApiError::invalid("redirect.to", "it would send clients in a circle")),
+            false => Ok(redirect),
+        }
+    }
+}
+
+/// The host of an absolute URL, as names are written.
+fn host_of(url: &str) -> String {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    host.split(':').next().unwrap_or_default().trim_end_matches('.').to_ascii_lowercase()
+}
+
+impl DomainIn {
+    /// Where the new domain leads.
+    pub(super) fn target(self, state: &State) -> Result<DomainTarget, ApiError> {
+        let Self { name, project, environment, redirect, paths } = self;
+        Ok(DomainTarget {
+            environment: place(state, &project, environment.as_deref())?.id,
+            redirect: redirect.map(|redirect| redirect.read(state, &name)).transpose()?,
+            paths: read_paths(state, paths)?,
+        })
+    }
+}
+
+impl ChangeIn {
+    /// Where a domain leads from now on.
+    pub(super) fn target(self, state: &State, domain: &Domain) -> Result<DomainTarget, ApiError> {
+        let Self { project, environment, redirect, paths } = self;
+        let own = state.environments.get(&domain.environment).map(|own| own.project.to_string());
+        let environment = match (project.or(own.filter(|_| environment.is_some())), environment) {
+            (Some(project), environment) => place(state, &project, environment.as_deref())?.id,
+            (None, _) => domain.environment,
+        };
+        let redirect = match redirect {
+            None => domain.redirect.clone(),
+            Some(redirect) => redirect.map(|one| one.read(state, &domain.name)).transpose()?,
+        };
+        let paths = match paths {
+            None => domain.paths.clone(),
+            Some(paths) => read_paths(state, paths)?,
+        };
+        Ok(DomainTarget { environment, redirect, paths })
+    }
+}
+
+impl DomainQuery {
+    /// The environments that are meant; `None` for all.
+    pub(super) fn environments(
+        &self,
+        state: &State,
+    ) -> Result<Option<BTreeSet<EnvironmentId>>, ApiError> {
+        match (&self.project, &self.environment) {
+            (None, None) => Ok(None),
+            (None, Some(_)) => Err(ApiError::invalid("environment", "name its project, too")),
+            (Some(project), None) => {
+                let project = ids::project(state, project)?.id;
+                Ok(Some(state.environments_of(project).map(|one| one.id).collect()))
+            }
+            (Some(project), environment) => {
+                Ok(Some([place(state, project, environment.as_deref())?.id].into()))
+            }
+        }
+    }
+}
+
+fn place<'a>(
+    state: &'a State,
+    project: &str,
+    environment: Option<&str>,
+) -> Result<&'a Environment, ApiError> {
+    let project = ids::project(state, project)?;
+    ids::environment(state, project, environment.unwrap_or(PRODUCTION))
+}
+
+fn read_paths(
+    state: &State,
+    paths: BTreeMap<PathPrefix, String>,
+) -> Result<BTreeMap<PathPrefix, EnvironmentId>, ApiError> {
+    let read = |(prefix, text): (PathPrefix, String)| {
+        let by_id = text.parse().ok().and_then(|id: EnvironmentId| state.environments.get(&id));
+        let by_name = || match text.split_once('/') {
+            Some((project, environment)) => place(state, project, Some(environment)),
+            None => place(state, &text, None),
+        };
+        Ok((prefix, by_id.map_or_else(by_name, Ok)?.id))
+    };
+    paths.into_iter().map(read).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domains::fixtures::{domain, with_environment};
+
+    #[test]
+    fn a_redirect_leads_elsewhere() {
+        let mut state = with_environment();
+        for name in ["*.example.com", "www.example.com"] {
+            state.domains.insert(name.parse().unwrap(), domain(name));
+        }
+        let read = |name: &str, to: &str| {
+            let body = RedirectBody { to: to.into(), status: moved() };
+            body.read(&state, &name.parse().unwrap()).is_ok()
+        };
+        for (name, to, right) in [
+            ("example.com", "https://www.example.com/", true),
+            ("example.com", "https://example.com/", false),
+            ("example.com", "http://Example.com:8080/x", false),
+            ("example.com", "https://me@example.com?x", false),
+            ("*.example.com", "https://www.example.com/", true),
+            ("*.example.com", "https://other.example.com/", false),
+            ("*.example.com", "https://example.com/", true),
+            ("example.com", "www.example.com", false),
+        ] {
+            assert_eq!(read(name, to), right, "{name} to {to}");
+        }
+    }
+
+    #[test]
+    fn paths_name_environments_in_three_ways() {
+        let state = with_environment();
+        let id = domain("example.com").environment;
+        let read = |text: &str| {
+            let paths = BTreeMap::from([("/api".parse().unwrap(), text.into())]);
+            read_paths(&state, paths).ok().and_then(|paths| paths.into_values().next())
+        };
+        for text in ["shop", "shop/production", &id.to_string()] {
+            assert_eq!(read(text), Some(id), "{text}");
+        }
+        for text in ["nobody", "shop/staging", "", "/"] {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
+}

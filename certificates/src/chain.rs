@@ -1,0 +1,211 @@
+//! A chain in PEM with its key: what it says, and whether the parts belong together.
+
+use jiff::{SignedDuration, Timestamp};
+use rustls::crypto::ring::sign::any_supported_type;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+use temps_state::DomainName;
+use x509_parser::error::X509Error;
+use x509_parser::extensions::GeneralName;
+use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::time::ASN1Time;
+
+use crate::CertificateError;
+
+/// How far another machine's clock may be ahead.
+const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
+
+/// What a certificate says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// The host names that it is for; those that no domain can have are left out.
+    pub names: Vec<DomainName>,
+    /// From when it is valid.
+    pub not_before: Timestamp,
+    /// Until when it is valid.
+    pub not_after: Timestamp,
+    /// Who vouches for it.
+    pub issuer: String,
+}
+
+/// Reads a chain, the server's own certificate first, and its key. Refuses what no client would believe now.
+pub fn read(chain: &str, key: &str, now: Timestamp) -> Result<Facts, CertificateError> {
+    let ders: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(chain.as_bytes())
+        .collect::<Result<_, _>>()
+        .map_err(CertificateError::NotPem)?;
+    let chain = parse(&ders)?;
+    let own = chain.first().ok_or(CertificateError::NoCertificate)?;
+    let facts = facts(own)?;
+    check_time(&facts, now)?;
+    check_links(&chain)?;
+    check_key(ders.clone(), key)?;
+    Ok(facts)
+}
+
+fn parse<'a>(
+    ders: &'a [CertificateDer<'static>],
+) -> Result<Vec<X509Certificate<'a>>, CertificateError> {
+    let read = |(at, der): (usize, &'a CertificateDer<'static>)| {
+        let unreadable = |_| CertificateError::Unreadable { number: at + 1 };
+        X509Certificate::from_der(der).map(|(_, certificate)| certificate).map_err(unreadable)
+    };
+    ders.iter().enumerate().map(read).collect()
+}
+
+fn facts(certificate: &X509Certificate<'_>) -> Result<Facts, CertificateError> {
+    let names = certificate.subject_alternative_name();
+    let names = names.map_err(|_| CertificateError::Unreadable { number: 1 })?;
+    let names = names.map_or(&[][..], |extension| &extension.value.general_names);
+    let host = |name: &GeneralName<'_>| match name {
+        GeneralName::DNSName(name) => name.parse().ok(),
+        _ => None,
+    };
+    let names: Vec<DomainName> = names.iter().filter_map(host).collect();
+    if names.is_empty() {
+        return Err(CertificateError::NoNames);
+    }
+    Ok(Facts {
+        names,
+        not_before: timestamp(certificate.validity().not_before)?,
+        not_after: timestamp(certificate.validity().not_after)?,
+        issuer: name_of(certificate.issuer()),
+    })
+}
+
+fn timestamp(time: ASN1Time) -> Result<Timestamp, CertificateError> {
+    Timestamp::from_second(time.timestamp()).map_err(|_| CertificateError::Validity)
+}
+
+/// The common name, or all of it.
+fn name_of(name: &x509_parser::x509::X509Name<'_>) -> String {
+    let common = name.iter_common_name().next().and_then(|common| common.as_str().ok());
+    common.map_or_else(|| name.to_string(), str::to_owned)
+}
+
+fn check_time(facts: &Facts, now: Timestamp) -> Result<(), CertificateError> {
+    match facts {
+        Facts { not_after, .. } if *not_after <= now => {
+            Err(CertificateError::Expired { at: *not_after })
+        }
+        Facts { not_before, .. } if not_before.duration_since(now) > CLOCK_TOLERANCE => {
+            Err(CertificateError::NotYetValid { from: *not_before })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Each certificate must be by the next one.
+fn check_links(chain: &[X509Certificate<'_>]) -> Result<(), CertificateError> {
+    for (at, pair) in chain.windows(2).enumerate() {
+        let [one, next] = pair else { continue };
+        let number = at + 1;
+        if one.issuer() != next.subject() {
+            return Err(CertificateError::WrongChain {
+                number,
+                subject: name_of(one.subject()),
+                issuer: name_of(one.issuer()),
+                next: name_of(next.subject()),
+            });
+        }
+        match one.verify_signature(Some(next.public_key())) {
+            // An algorithm that is not known here is left for clients to judge.
+            Ok(()) | Err(X509Error::SignatureUnsupportedAlgorithm) => {}
+            Err(_) => return Err(CertificateError::WrongSignature { number }),
+        }
+    }
+    Ok(())
+}
+
+fn check_key(chain: Vec<CertificateDer<'static>>, key: &str) -> Result<(), CertificateError> {
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(CertificateError::NoKey)?;
+    let key = any_supported_type(&key).map_err(CertificateError::KeyUnusable)?;
+    match CertifiedKey::new(chain, key).keys_match() {
+        Ok(()) => Ok(()),
+        Err(rustls::Error::InconsistentKeys(_)) => Err(CertificateError::KeyMismatch),
+        Err(error) => Err(CertificateError::KeyUnusable(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+
+    use super::*;
+
+    struct Made {
+        pem: String,
+        key: KeyPair,
+        params: CertificateParams,
+    }
+
+    fn params(common: &str, names: &[&str]) -> CertificateParams {
+        let names: Vec<String> = names.iter().map(|name| (*name).into()).collect();
+        let mut params = CertificateParams::new(names).unwrap();
+        params.distinguished_name.push(DnType::CommonName, common);
+        params.not_before = rcgen::date_time_ymd(2026, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2026, 12, 1);
+        params
+    }
+
+    fn authority(common: &str) -> Made {
+        let mut params = params(common, &[]);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let pem = params.self_signed(&key).unwrap().pem();
+        Made { pem, key, params }
+    }
+
+    fn signed(by: &Made, common: &str, names: &[&str]) -> Made {
+        let params = params(common, names);
+        let key = KeyPair::generate().unwrap();
+        let issuer = Issuer::from_params(&by.params, &by.key);
+        let pem = params.signed_by(&key, &issuer).unwrap().pem();
+        Made { pem, key, params }
+    }
+
+    fn now() -> Timestamp {
+        "2026-06-01T00:00:00Z".parse().unwrap()
+    }
+
+    #[test]
+    fn a_chain_tells_what_it_is_for() {
+        let ca = authority("Test CA");
+        let own = signed(&ca, "shop", &["shop.example.com", "*.example.com"]);
+        let chain = format!("{}{}", own.pem, ca.pem);
+        for chain in [&chain, &own.pem] {
+            let facts = read(chain, &own.key.serialize_pem(), now()).unwrap();
+            let names: Vec<&str> = facts.names.iter().map(DomainName::as_str).collect();
+            assert_eq!(names, ["shop.example.com", "*.example.com"]);
+            assert_eq!(facts.issuer, "Test CA");
+            assert_eq!(facts.not_after, "2026-12-01T00:00:00Z".parse().unwrap());
+        }
+    }
+
+    #[test]
+    fn what_no_client_would_believe_is_refused_with_the_reason() {
+        let (ca, other) = (authority("Test CA"), authority("Other CA"));
+        let namesake = authority("Test CA");
+        let own = signed(&ca, "shop", &["shop.example.com"]);
+        let nameless = signed(&ca, "shop", &[]);
+        let key = own.key.serialize_pem();
+        let late: Timestamp = "2027-01-01T00:00:00Z".parse().unwrap();
+        let early: Timestamp = "2025-01-01T00:00:00Z".parse().unwrap();
+        let (own_pem, ca_pem) = (&own.pem, &ca.pem);
+        for (chain, key, at, reason) in [
+            (own_pem.clone(), &key, late, "ended at 2026-12-01"),
+            (own_pem.clone(), &key, early, "begins only at 2026-01-01"),
+            (own_pem.clone(), &ca.key.serialize_pem(), now(), "not the certificate's"),
+            (format!("{own_pem}{}", other.pem), &key, now(), "the next one is `Other CA`"),
+            (format!("{own_pem}{}", namesake.pem), &key, now(), "was not signed by the next"),
+            (format!("{ca_pem}{own_pem}"), &key, now(), "for no host name"),
+            (nameless.pem.clone(), &nameless.key.serialize_pem(), now(), "for no host name"),
+            (String::new(), &key, now(), "no certificate in it"),
+            ("nonsense".into(), &key, now(), "no certificate in it"),
+            (own_pem.clone(), &"nonsense".into(), now(), "no private key in it"),
+        ] {
+            let refused = read(&chain, key, at).unwrap_err().to_string();
+            assert!(refused.contains(reason), "{reason}: {refused}");
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Why a certificate is not taken.
+
+use jiff::Timestamp;
+use rustls::pki_types::pem::Error as PemError;
+
+/// Why a certificate is not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum CertificateError {
+    /// There is none in the text.
+    #[error("there is no certificate in it: PEM begins with -----BEGIN CERTIFICATE-----")]
+    NoCertificate,
+    /// There is no key in the text.
+    #[error("there is no private key in it: PEM begins with -----BEGIN PRIVATE KEY-----")]
+    NoKey(#[source] PemError),
+    /// It is PEM of something that is no certificate.
+    #[error("certificate {number} of the chain cannot be read")]
+    Unreadable {
+        /// Which, from 1.
+        number: usize,
+    },
+    /// Its PEM is broken.
+    #[error("the chain is not PEM: {0}")]
+    NotPem(#[source] PemError),
+    /// A key that the edge cannot use.
+    #[error("the private key cannot be used: {0}")]
+    KeyUnusable(#[source] rustls::Error),
+    /// The key belongs to another certificate.
+    #[error("the private key is not the certificate's: its public key is another one")]
+    KeyMismatch,
+    /// It has ended.
+    #[error("the certificate ended at {at}")]
+    Expired {
+        /// When.
+        at: Timestamp,
+    },
+    /// It has not begun.
+    #[error("the certificate begins only at {from}; is this machine's clock right?")]
+    NotYetValid {
+        /// When it begins.
+        from: Timestamp,
+    },
+    /// A certificate is not vouched for by the next.
+    #[error(
+        "the chain is wrong: certificate {number} ({subject}) is by `{issuer}`, and the next one is \
+         `{next}`: put the server's certificate first, then the one that signed it, and so on"
+    )]
+    WrongChain {
+        /// Which, from 1.
+        number: usize,
+        /// Whom it is for.
+        subject: String,
+        /// Who should come next.
+        issuer: String,
+        /// Who comes next.
+        next: String,
+    },
+    /// The next certificate has the right name and another key.
+    #[error("the chain is wrong: certificate {number} was not signed by the next one")]
+    WrongSignature {
+        /// Which, from 1.
+        number: usize,
+    },
+    /// It is for no DNS name.
+    #[error("the certificate is for no host name: it needs subject alternative names")]
+    NoNames,
+    /// A time that cannot be.
+    #[error("the certificate has an impossible validity")]
+    Validity,
+    /// A key or a request could not be made.
+    #[error("a certificate request cannot be made: {0}")]
+    Request(#[source] rcgen::Error),
+}

@@ -1,0 +1,165 @@
+//! Looks names up at the machine's own resolvers, past its hosts file: as the world sees them.
+
+use std::io;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use hickory_proto::op::{Message, Query, ResponseCode};
+use hickory_proto::rr::{Name, RData, RecordType};
+
+use crate::question::Question;
+use crate::resolv_conf::{Upstreams, read};
+use crate::upstream::{Errand, Transport};
+
+/// The most records of an answer that are taken.
+const RECORDS_MAX: usize = 64;
+
+/// Asks the machine's resolvers.
+#[derive(Debug, Clone)]
+pub struct Lookup {
+    resolv_conf: PathBuf,
+    port: u16,
+}
+
+impl Lookup {
+    /// The resolvers that a file names in the way of resolv.conf(5), at a port; read anew for each look.
+    pub fn new(resolv_conf: impl Into<PathBuf>, port: u16) -> Self {
+        Self { resolv_conf: resolv_conf.into(), port }
+    }
+
+    /// The addresses that a name leads to; none where there is no such name.
+    pub async fn addresses(&self, name: &str) -> io::Result<Vec<IpAddr>> {
+        let (v4, v6) =
+            tokio::join!(self.ask(name, RecordType::A), self.ask(name, RecordType::AAAA));
+        let address = |data: RData| match data {
+            RData::A(address) => Some(IpAddr::V4(address.0)),
+            RData::AAAA(address) => Some(IpAddr::V6(address.0)),
+            _ => None,
+        };
+        Ok(v4?.into_iter().chain(v6?).filter_map(address).collect())
+    }
+
+    /// The texts that are kept at a name, each in one piece.
+    pub async fn texts(&self, name: &str) -> io::Result<Vec<String>> {
+        let text = |data: RData| match data {
+            RData::TXT(text) => {
+                let octets = text.txt_data.concat();
+                Some(String::from_utf8_lossy(&octets).into_owned())
+            }
+            _ => None,
+        };
+        Ok(self.ask(name, RecordType::TXT).await?.into_iter().filter_map(text).collect())
+    }
+
+    async fn ask(&self, name: &str, kind: RecordType) -> io::Result<Vec<RData>> {
+        let upstreams = upstreams(&self.resolv_conf, self.port).await?;
+        let query = query(name, kind)?;
+        let question = Question::read(&query).map_err(|_| io::ErrorKind::InvalidInput)?;
+        let errand = |transport| Errand { question: &question, query: &query, transport };
+        let answer = errand(Transport::Udp).run(&upstreams).await;
+        let answer = match answer {
+            Some(answer) if is_cut(&answer) => errand(Transport::Tcp).run(&upstreams).await,
+            answer => answer,
+        };
+        let answer = answer.ok_or_else(|| {
+            io::Error::new(io::ErrorKind::TimedOut, "the machine's resolvers do not answer")
+        })?;
+        records(&answer)
+    }
+}
+
+async fn upstreams(path: &Path, port: u16) -> io::Result<Upstreams> {
+    let path = path.to_owned();
+    tokio::task::spawn_blocking(move || read(&path, port)).await.map_err(io::Error::other)?
+}
+
+fn query(name: &str, kind: RecordType) -> io::Result<Vec<u8>> {
+    let name = Name::from_ascii(format!("{name}.")).map_err(io::Error::other)?;
+    let mut message = Message::query();
+    message.add_query(Query::query(name, kind));
+    message.metadata.recursion_desired = true;
+    message.to_vec().map_err(io::Error::other)
+}
+
+/// The flag `TC` (RFC 1035 §4.1.1): the rest is to be had over TCP.
+fn is_cut(answer: &[u8]) -> bool {
+    answer.get(2).is_some_and(|flags| flags & 0b10 != 0)
+}
+
+fn records(answer: &[u8]) -> io::Result<Vec<RData>> {
+    let message = Message::from_vec(answer).map_err(io::Error::other)?;
+    match message.metadata.response_code {
+        ResponseCode::NoError | ResponseCode::NXDomain => {
+            let records = message.answers.into_iter().take(RECORDS_MAX);
+            Ok(records.map(|record| record.data).collect())
+        }
+        code => Err(io::Error::other(format!("the machine's resolvers answer {code}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use hickory_proto::rr::Record;
+    use hickory_proto::rr::rdata::{A, TXT};
+    use tokio::net::UdpSocket;
+
+    use super::*;
+
+    /// A resolver that knows one name, and its configuration.
+    async fn resolver() -> (tempfile::TempDir, Lookup) {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let port = socket.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            let mut octets = [0; 512];
+            while let Ok((length, client)) = socket.recv_from(&mut octets).await {
+                let answer = answer(&octets[..length]);
+                let _ = socket.send_to(&answer, client as SocketAddr).await;
+            }
+        });
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("resolv.conf");
+        std::fs::write(&path, "nameserver 127.0.0.1\n").unwrap();
+        (folder, Lookup::new(path, port))
+    }
+
+    fn answer(query: &[u8]) -> Vec<u8> {
+        let message = Message::from_vec(query).unwrap();
+        let asked = message.queries[0].clone();
+        let mut answer = message.into_response();
+        let data = match (asked.name().to_ascii().as_str(), asked.query_type()) {
+            ("a.example.", RecordType::A) => Some(RData::A(A::new(192, 0, 2, 7))),
+            ("a.example.", RecordType::TXT) => {
+                Some(RData::TXT(TXT::new(vec!["one ".into(), "text".into()])))
+            }
+            ("broken.example.", _) => {
+                answer.metadata.response_code = ResponseCode::ServFail;
+                None
+            }
+            ("a.example.", _) => None,
+            _ => {
+                answer.metadata.response_code = ResponseCode::NXDomain;
+                None
+            }
+        };
+        answer.answers.extend(data.map(|data| Record::from_rdata(asked.name().clone(), 60, data)));
+        answer.to_vec().unwrap()
+    }
+
+    #[tokio::test]
+    async fn names_are_looked_up_where_the_machine_does() {
+        let (_folder, lookup) = resolver().await;
+        let addresses = lookup.addresses("a.example").await.unwrap();
+        assert_eq!(addresses, [IpAddr::from([192, 0, 2, 7])]);
+        assert_eq!(lookup.texts("a.example").await.unwrap(), ["one text"]);
+        assert!(lookup.addresses("nobody.example").await.unwrap().is_empty());
+        let broken = lookup.addresses("broken.example").await.unwrap_err().to_string();
+        assert!(broken.contains("resolvers answer"), "{broken}");
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_not_there_is_an_error() {
+        assert!(Lookup::new("/nonexistent/resolv.conf", 53).addresses("a.example").await.is_err());
+    }
+}

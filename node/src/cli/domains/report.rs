@@ -1,0 +1,230 @@
+//! A domain in words: which records to create, what each node sees, what it waits for, and what to do next.
+
+use crate::table::{pairs, table};
+use crate::view::{Certificate, Domain, Look, Record, Redirect};
+use crate::when::ago_or_dash;
+
+/// Domains as a table.
+pub fn listed(domains: Vec<Domain>) -> String {
+    let rows = domains.into_iter().map(|domain| {
+        let Domain { name, project, environment, redirect, status, certificate, .. } = domain;
+        let to =
+            redirect.map_or_else(|| format!("{project}/{environment}"), |redirect| redirect.to);
+        [name, to, spaced(&status), certificate.as_ref().map_or("-".into(), ends)]
+    });
+    let empty = "No domains. Add one: temps domains add app.example.com --project NAME";
+    table(["domain", "leads to", "status", "certificate ends"], rows, empty)
+}
+
+/// Everything about a domain: itself, its records, what the nodes see, and the next command.
+pub fn whole(domain: &Domain, looks: &[Look]) -> String {
+    let mut parts = vec![about(domain), records(domain), seen(looks)];
+    parts.extend(next(domain).map(|next| format!("Next: {next}")));
+    parts.retain(|part| !part.is_empty());
+    parts.join("\n\n")
+}
+
+fn about(domain: &Domain) -> String {
+    let to = |redirect: &Redirect| format!("{} ({})", redirect.to, redirect.status);
+    let redirect = domain.redirect.as_ref().map(to);
+    let paths = domain.paths.iter().map(|(prefix, to)| format!("{prefix} to {to}"));
+    let certificate = domain.certificate.as_ref();
+    let certificate = certificate.map(|one| format!("by {}, ends {}", one.issuer, ends(one)));
+    let lines = [
+        ("domain", Some(domain.name.clone())),
+        ("leads to", Some(format!("{}/{}", domain.project, domain.environment))),
+        ("redirects", redirect),
+        ("paths", Some(paths.collect::<Vec<_>>().join(", ")).filter(|paths| !paths.is_empty())),
+        ("status", Some(status(domain))),
+        ("certificate", certificate),
+        ("verified", domain.verified_at.map(|at| ago_or_dash(Some(at)))),
+        ("added", Some(ago_or_dash(domain.created_at))),
+    ];
+    pairs(lines.into_iter().filter_map(|(name, value)| Some((name, value?))))
+}
+
+/// When a certificate ends.
+pub fn ends(certificate: &Certificate) -> String {
+    ago_or_dash(certificate.not_after)
+}
+
+/// How a domain is, and why.
+fn status(domain: &Domain) -> String {
+    match waits_for(domain) {
+        Some(why) => format!("{}: {why}", spaced(&domain.status)),
+        None => spaced(&domain.status),
+    }
+}
+
+fn spaced(word: &str) -> String {
+    word.replace('_', " ").replace("dns", "DNS")
+}
+
+/// What has to happen before a domain is served with a certificate; `None` where it is.
+pub fn waits_for(domain: &Domain) -> Option<String> {
+    Some(match domain.status.as_str() {
+        "waiting_for_dns" => "no node has seen yet that the name leads here".into(),
+        "waiting_for_certificate" => match &domain.order {
+            Some(order) if order.under_way => "the authority is being asked".into(),
+            _ => "the authority will be asked within seconds".into(),
+        },
+        "without_certificate" => "none was brought, and none is asked for (acme.enabled)".into(),
+        "failing" => failure(domain),
+        _ => return None,
+    })
+}
+
+fn failure(domain: &Domain) -> String {
+    let Some(order) = &domain.order else { return "no certificate could be had".into() };
+    let error = order.error.as_deref().unwrap_or("no certificate could be had");
+    match order.retry_at {
+        Some(at) => format!("{error}; tried again {}", ago_or_dash(Some(at))),
+        None => error.into(),
+    }
+}
+
+/// The command that helps on, if one does.
+pub fn next(domain: &Domain) -> Option<String> {
+    let name = word(&domain.name);
+    Some(match domain.status.as_str() {
+        "waiting_for_dns" => format!("create the records, then temps domains verify {name} --wait"),
+        "waiting_for_certificate" => format!("temps domains verify {name} --wait"),
+        "without_certificate" => {
+            "temps certificates add --chain FILE --key FILE, or temps settings set acme.enabled=true"
+                .into()
+        }
+        "failing" => {
+            format!("mend what the error says, then temps domains verify {name} --wait")
+        }
+        _ => return None,
+    })
+}
+
+/// A name as a shell takes it.
+pub fn word(name: &str) -> String {
+    if name.contains('*') { format!("'{name}'") } else { name.into() }
+}
+
+/// The records to create, as a table under a sentence.
+pub fn records(domain: &Domain) -> String {
+    let (required, others): (Vec<&Record>, Vec<&Record>) =
+        domain.records.iter().partition(|record| record.required);
+    let mut parts = Vec::new();
+    if !required.iter().any(|record| matches!(record.r#type.as_str(), "A" | "AAAA")) {
+        let label = "temps nodes label NODE public-address=ADDRESS";
+        let why = "No node's public address is known, which A and AAAA records need";
+        parts.push(format!("{why}: {label}"));
+    }
+    if !required.is_empty() {
+        parts.push(format!(
+            "Create where the DNS of {} is kept:\n{}",
+            domain.name,
+            rows(&required)
+        ));
+    }
+    if !others.is_empty() {
+        parts.push(format!("Other ways:\n{}", rows(&others)));
+    }
+    parts.join("\n\n")
+}
+
+fn rows(records: &[&Record]) -> String {
+    let row = |record: &&Record| {
+        [&record.r#type, &record.name, &record.value, &record.why].map(String::from)
+    };
+    table(["type", "name", "value", "what for"], records.iter().map(row), "")
+}
+
+/// What the nodes see, as a table.
+pub fn seen(looks: &[Look]) -> String {
+    let rows = looks.iter().map(|look| {
+        let certificate = match look.answered {
+            true => look
+                .certificate
+                .map_or("none".into(), |at| format!("ends {}", ago_or_dash(Some(at)))),
+            false => "-".into(),
+        };
+        [look.name.clone(), sight(look), certificate, refused(look)]
+    });
+    table(["node", "sees", "shows a certificate", "refused handshakes"], rows, "")
+}
+
+/// Where a node sees the name lead.
+pub fn sight(look: &Look) -> String {
+    let address = |seen: &crate::view::Address| match (seen.leads_here, &seen.why) {
+        (true, _) => format!("{} leads here", seen.address),
+        (false, Some(why)) => format!("{} does not lead here: {why}", seen.address),
+        (false, None) => format!("{} does not lead here", seen.address),
+    };
+    match (&look.problem, look.addresses.is_empty()) {
+        (Some(problem), _) => problem.clone(),
+        (None, true) => "the name has no address".into(),
+        (None, false) => look.addresses.iter().map(address).collect::<Vec<_>>().join("; "),
+    }
+}
+
+fn refused(look: &Look) -> String {
+    match &look.refused {
+        Some(refused) => format!("{}, last {}", refused.count, ago_or_dash(refused.last)),
+        None => "-".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::view::read;
+
+    fn domain(status: &str, order: Value) -> Domain {
+        read(&json!({"name": "a.example.com", "status": status, "order": order})).unwrap()
+    }
+
+    #[test]
+    fn every_status_says_what_it_waits_for_and_what_to_do() {
+        let failed = json!({"failures": 2, "error": "connection refused"});
+        for (status, order, why, command) in [
+            ("waiting_for_dns", Value::Null, "leads here", "verify a.example.com"),
+            ("waiting_for_certificate", Value::Null, "will be asked", "--wait"),
+            ("waiting_for_certificate", json!({"under_way": true}), "being asked", "--wait"),
+            ("without_certificate", Value::Null, "acme.enabled", "temps certificates add"),
+            ("failing", failed, "connection refused", "temps domains show a.example.com"),
+        ] {
+            let domain = domain(status, order);
+            assert!(waits_for(&domain).unwrap().contains(why), "{status}");
+            assert!(next(&domain).unwrap().contains(command), "{status}");
+        }
+        let active = domain("active", Value::Null);
+        assert_eq!((waits_for(&active), next(&active)), (None, None));
+    }
+
+    #[test]
+    fn a_wildcard_is_kept_from_the_shell() {
+        let domain = Domain { name: "*.a.example".into(), ..domain("failing", Value::Null) };
+        assert!(next(&domain).unwrap().ends_with("temps domains show '*.a.example'"));
+    }
+
+    #[test]
+    fn a_node_without_an_answer_is_told_from_a_name_without_an_address() {
+        let look = |value: Value| sight(&read(&value).unwrap());
+        assert_eq!(look(json!({"problem": "it does not answer"})), "it does not answer");
+        assert_eq!(look(json!({"answered": true})), "the name has no address");
+        let addresses = json!([{"address": "192.0.2.1", "why": "it refuses"},
+            {"address": "192.0.2.2", "leads_here": true}]);
+        let both = "192.0.2.1 does not lead here: it refuses; 192.0.2.2 leads here";
+        assert_eq!(look(json!({"addresses": addresses})), both);
+    }
+
+    #[test]
+    fn records_that_need_a_public_address_say_how_to_name_one() {
+        let text = json!({"type": "TXT", "name": "_x.a", "value": "p", "why": "proves it"});
+        let domain: Domain = read(&json!({"name": "a", "records": [text]})).unwrap();
+        let text = records(&domain);
+        assert!(text.contains("temps nodes label") && text.contains("Other ways:"), "{text}");
+        let required = json!({"type": "A", "name": "a", "value": "192.0.2.1", "required": true});
+        let domain: Domain = read(&json!({"name": "a", "records": [required]})).unwrap();
+        let text = records(&domain);
+        assert!(text.contains("Create where") && !text.contains("temps nodes"), "{text}");
+    }
+}

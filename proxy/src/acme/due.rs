@@ -1,0 +1,260 @@
+//! Which domains need a certificate now. Pure.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use temps_state::{
+    Certificate, CertificateSource, Domain, DomainName, NodeId, Order, Settings, State,
+};
+
+/// How long the first failure waits, and the longest wait.
+const BACKOFF_FIRST: Duration = Duration::from_secs(60);
+const BACKOFF_MAX: Duration = Duration::from_secs(12 * 60 * 60);
+/// The parts of a lifetime that a renewal is earlier by at most, so that not all come at once.
+const JITTER_PARTS: i32 = 30;
+
+/// The domains whose certificate is to be worked on by a node now, the most urgent first.
+pub(crate) fn due(state: &State, me: NodeId, now: Timestamp) -> Vec<DomainName> {
+    let settings = state.settings();
+    if !settings.acme.enabled {
+        return vec![];
+    }
+    let certificates = Certificates::of(state);
+    let mut due: Vec<(Timestamp, &DomainName)> = Vec::new();
+    for domain in state.domains.values() {
+        let order = state.orders.get(&domain.name);
+        if may_be_issued(domain) && order.is_none_or(|order| may_work(order, me, now)) {
+            let needed = needed_at(domain, order, &certificates, &settings, now);
+            due.extend(needed.filter(|at| *at <= now).map(|at| (at, &domain.name)));
+        }
+    }
+    due.sort();
+    due.into_iter().map(|(_, name)| name.clone()).collect()
+}
+
+/// When the next order may be worked on that waits now, if one does: for its time, or for its worker to come back.
+pub(crate) fn next_try(state: &State, now: Timestamp) -> Option<Timestamp> {
+    let leased = |order: &Order| order.lease.map(|lease| lease.until);
+    let waits = state.orders.values().flat_map(|order| [order.retry_at, leased(order)]);
+    waits.flatten().filter(|at| *at > now).min()
+}
+
+/// An authority looks at a wildcard's zone, which no edge can answer for.
+fn may_be_issued(domain: &Domain) -> bool {
+    domain.verified_at.is_some() && !domain.name.is_wildcard()
+}
+
+fn may_work(order: &Order, me: NodeId, now: Timestamp) -> bool {
+    let free = order.lease.is_none_or(|lease| lease.node == me || lease.until <= now);
+    free && order.retry_at.is_none_or(|at| at <= now)
+}
+
+/// When a domain needs a certificate; never while somebody's own covers it.
+fn needed_at(
+    domain: &Domain,
+    order: Option<&Order>,
+    certificates: &Certificates<'_>,
+    settings: &Settings,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    if order.is_some_and(|order| order.attempt.is_some()) {
+        return Some(domain.created_at);
+    }
+    if certificates.is_covered(&domain.name, now) {
+        return None;
+    }
+    let Some(issued) = certificates.issued.get(&domain.name) else {
+        return Some(domain.created_at);
+    };
+    let same = matches!(&issued.source, CertificateSource::Issued { directory, .. }
+        if *directory == settings.acme.directory);
+    Some(if same { renewal_of(issued) } else { domain.created_at })
+}
+
+/// The certificates by what they are for.
+struct Certificates<'a> {
+    uploaded: BTreeMap<&'a DomainName, Timestamp>,
+    issued: BTreeMap<&'a DomainName, &'a Certificate>,
+}
+
+impl<'a> Certificates<'a> {
+    fn of(state: &'a State) -> Self {
+        let mut all = Self { uploaded: BTreeMap::new(), issued: BTreeMap::new() };
+        for certificate in state.certificates.values() {
+            match &certificate.source {
+                CertificateSource::Issued { domain, .. } => {
+                    all.issued.insert(domain, certificate);
+                }
+                CertificateSource::Uploaded => {
+                    for name in &certificate.names {
+                        let end = all.uploaded.entry(name).or_insert(certificate.not_after);
+                        *end = certificate.not_after.max(*end);
+                    }
+                }
+            }
+        }
+        all
+    }
+
+    /// Whether a certificate that somebody brought is valid for a name.
+    fn is_covered(&self, name: &DomainName, now: Timestamp) -> bool {
+        let above = name.as_str().split_once('.').map(|(_, rest)| format!("*.{rest}"));
+        let above = above.and_then(|above| above.parse().ok());
+        let names = [Some(name.clone()), above];
+        let mut ends = names.iter().flatten().filter_map(|name| self.uploaded.get(name));
+        ends.any(|end| *end > now)
+    }
+}
+
+/// When a certificate is renewed: with a third of its lifetime left, and a little earlier by its name.
+pub(crate) fn renewal_of(certificate: &Certificate) -> Timestamp {
+    let life = certificate.not_after.duration_since(certificate.not_before);
+    let jitter =
+        SignedDuration::from_secs_f64((life / JITTER_PARTS).as_secs_f64() * share(certificate));
+    let early = life / 3 + jitter;
+    certificate.not_after.checked_sub(early).unwrap_or(certificate.not_before)
+}
+
+/// A number from 0 to 1 that is always the same for a name.
+fn share(certificate: &Certificate) -> f64 {
+    let mut hasher = DefaultHasher::new();
+    certificate.names.hash(&mut hasher);
+    (hasher.finish() >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+/// How long an order waits after so many failures in a row: longer and longer, and as long as the authority asks.
+pub(crate) fn wait_after(failures: u32, asked: Option<Duration>) -> Duration {
+    let doubled = BACKOFF_FIRST.saturating_mul(1 << failures.min(16));
+    doubled.min(BACKOFF_MAX).max(asked.unwrap_or_default().min(BACKOFF_MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use temps_state::{AcmeSettings, Attempt, ClusterKey, EnvironmentId, Id, Lease};
+
+    use super::*;
+
+    const HERE: &str = "https://ca.example/here";
+
+    fn at(day: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + day * 86_400).unwrap()
+    }
+
+    fn name(text: &str) -> DomainName {
+        text.parse().unwrap()
+    }
+
+    fn state() -> State {
+        let mut state = State::default();
+        let acme = AcmeSettings { directory: HERE.into(), ..AcmeSettings::default() };
+        state.settings.insert(0, Settings { acme, ..Settings::default() });
+        state
+    }
+
+    fn add(state: &mut State, text: &str, verified: bool) {
+        let domain = Domain {
+            name: name(text),
+            environment: EnvironmentId::from_parts(0, 1),
+            redirect: None,
+            paths: BTreeMap::new(),
+            proof: String::new(),
+            verified_at: verified.then(|| at(0)),
+            created_at: at(0),
+        };
+        state.domains.insert(name(text), domain);
+    }
+
+    fn certify(state: &mut State, n: u128, text: &str, directory: Option<&str>, end: i64) {
+        let source = match directory {
+            Some(directory) => {
+                CertificateSource::Issued { domain: name(text), directory: directory.into() }
+            }
+            None => CertificateSource::Uploaded,
+        };
+        let certificate = Certificate {
+            id: Id::from_parts(0, n),
+            names: vec![name(text)],
+            chain: String::new(),
+            key: ClusterKey::new([0; 32]).seal([0; 12], "", "").unwrap(),
+            not_before: at(end - 90),
+            not_after: at(end),
+            issuer: String::new(),
+            source,
+            created_at: at(0),
+        };
+        state.certificates.insert(certificate.id, certificate);
+    }
+
+    fn names(state: &State, day: i64) -> Vec<String> {
+        due(state, NodeId(1), at(day)).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_domain_needs_one_when_it_is_seen_to_be_ours_and_has_none() {
+        let mut state = state();
+        add(&mut state, "a.example.com", true);
+        add(&mut state, "b.example.com", false);
+        add(&mut state, "*.example.com", true);
+        add(&mut state, "c.example.org", true);
+        certify(&mut state, 1, "*.example.org", None, 90);
+        assert_eq!(names(&state, 1), ["a.example.com"]);
+        // What somebody brought has ended.
+        assert_eq!(names(&state, 91), ["a.example.com", "c.example.org"]);
+        let mut settings = state.settings();
+        settings.acme.enabled = false;
+        state.settings.insert(0, settings);
+        assert!(names(&state, 91).is_empty());
+    }
+
+    #[test]
+    fn a_certificate_is_renewed_with_a_third_of_its_life_left() {
+        let mut state = state();
+        add(&mut state, "a.example.com", true);
+        certify(&mut state, 1, "a.example.com", Some(HERE), 90);
+        assert!(names(&state, 56).is_empty());
+        assert_eq!(names(&state, 60), ["a.example.com"]);
+        certify(&mut state, 1, "a.example.com", Some("https://ca.example/elsewhere"), 90);
+        assert_eq!(names(&state, 1), ["a.example.com"], "from another authority");
+    }
+
+    #[test]
+    fn an_order_waits_for_its_time_and_its_worker() {
+        let mut state = state();
+        add(&mut state, "a.example.com", true);
+        let key = ClusterKey::new([0; 32]).seal([0; 12], "", "").unwrap();
+        let attempt = Attempt {
+            directory: HERE.into(),
+            key,
+            request: String::new(),
+            url: None,
+            challenges: vec![],
+        };
+        let lease = |node, until| Some(Lease { node: NodeId(node), fence: 1, until: at(until) });
+        let order = Order::new(name("a.example.com"));
+        for (lease, retry_at, attempt, works) in [
+            (None, None, None, true),
+            (lease(2, 5), None, None, false),
+            (lease(2, 1), None, Some(attempt.clone()), true),
+            (lease(1, 5), None, Some(attempt), true),
+            (None, Some(at(5)), None, false),
+            (None, Some(at(2)), None, true),
+        ] {
+            let order = Order { lease, retry_at, attempt, ..order.clone() };
+            state.orders.insert(order.name.clone(), order.clone());
+            assert_eq!(!names(&state, 2).is_empty(), works, "{order:?}");
+            let waits = [retry_at, lease.map(|lease| lease.until)].into_iter().flatten();
+            assert_eq!(next_try(&state, at(2)), waits.filter(|until| *until > at(2)).min());
+        }
+    }
+
+    #[test]
+    fn failures_wait_longer_and_longer() {
+        let minutes = |failures| wait_after(failures, None).as_secs() / 60;
+        assert_eq!([0, 1, 2, 5].map(minutes), [1, 2, 4, 32]);
+        assert_eq!(minutes(40), 720);
+        assert_eq!(wait_after(0, Some(Duration::from_secs(600))), Duration::from_secs(600));
+        assert_eq!(wait_after(0, Some(Duration::from_secs(999_999))), BACKOFF_MAX);
+    }
+}

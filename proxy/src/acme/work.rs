@@ -1,0 +1,387 @@
+//! One order, from wherever it was left to a certificate. What the next step needs is in the state before it is taken.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use instant_acme::{
+    Account, AuthorizationStatus, ChallengeType, Error as CaError, Identifier, NewAccount,
+    NewOrder, Order as CaOrder, OrderStatus, RetryPolicy,
+};
+use jiff::Timestamp;
+use temps_certificates::draw_request;
+use temps_raft::{Applied, Cluster, Committed, Proposal, ProposeError, fresh_id};
+use temps_state::{
+    AcmeAccount, AcmeSettings, Actor, Attempt, Certificate, CertificateSource, Challenge,
+    ChallengeKind, Command, DomainName, OrderFailure, Reply, Spending, Spent,
+};
+use tokio::sync::Mutex;
+use tokio::time::{sleep, timeout};
+use tracing::{info, warn};
+
+use super::authority::Authority;
+use super::error::{AcmeError, of_authority};
+use super::ledger::{self, Wish};
+
+/// How long a worker has for one go at an order.
+const WORK_MAX: Duration = Duration::from_secs(240);
+/// How long it has the right to unless it renews that: after its death somebody else goes on then.
+const LEASE: Duration = Duration::from_secs(15);
+/// How often it renews it, so that one that comes late ends nothing.
+const RENEW_EVERY: Duration = Duration::from_secs(5);
+/// How long every edge may take to show a challenge.
+const EDGES_WITHIN: Duration = Duration::from_secs(20);
+/// How an order is looked at again while the authority works on it.
+const POLL: RetryPolicy = RetryPolicy::new()
+    .initial_delay(Duration::from_millis(250))
+    .backoff(1.5)
+    .timeout(Duration::from_secs(90));
+
+/// Works on orders, for the whole cluster.
+pub(crate) struct Worker {
+    cluster: Cluster,
+    /// One account is opened at a time.
+    opening: Mutex<()>,
+}
+
+/// The order that a worker has the right to work on.
+struct Job<'a> {
+    worker: &'a Worker,
+    name: &'a DomainName,
+    fence: &'a Mutex<u64>,
+    settings: AcmeSettings,
+    authority: Authority,
+    registered: String,
+}
+
+impl Worker {
+    pub(crate) fn new(cluster: Cluster) -> Self {
+        Self { cluster, opening: Mutex::new(()) }
+    }
+
+    /// Works on a domain's order until there is a certificate or a reason why not, or the right to it is gone.
+    pub(crate) async fn work(&self, name: &DomainName) {
+        let Some(fence) = self.lease(name).await else { return };
+        // Whoever changes the order holds it, so that no fence ends under a change that is on its way.
+        let fence = Mutex::new(fence);
+        tokio::select! {
+            () = self.work_on(name, &fence) => {}
+            () = self.renew(name, &fence) => {}
+        }
+    }
+
+    async fn work_on(&self, name: &DomainName, fence: &Mutex<u64>) {
+        let worked = timeout(WORK_MAX, self.get(name, fence)).await;
+        let Err(error) = worked.unwrap_or(Err(AcmeError::Timeout(WORK_MAX))) else {
+            return info!(%name, "the domain has a new certificate");
+        };
+        warn!(%name, %error, "the domain got no certificate");
+        if let Err(error) = self.fail(name, fence, &error).await {
+            warn!(%name, %error, "nobody could be told that the domain got no certificate");
+        }
+    }
+
+    /// Renews the lease; returns when that fails.
+    async fn renew(&self, name: &DomainName, fence: &Mutex<u64>) {
+        loop {
+            sleep(RENEW_EVERY).await;
+            let mut fence = fence.lock().await;
+            let Some(renewed) = self.lease(name).await else { return };
+            *fence = renewed;
+        }
+    }
+
+    /// The fence of the lease; nothing where somebody else has it.
+    async fn lease(&self, name: &DomainName) -> Option<u64> {
+        let until = Timestamp::now().checked_add(LEASE).ok()?;
+        let node = self.cluster.node_id();
+        let command = Command::LeaseOrder { name: name.clone(), node, until };
+        match self.propose(command).await {
+            Ok(Committed { reply: Reply::Lease { fence }, .. }) => Some(fence),
+            Ok(_) => None,
+            Err(error) => {
+                info!(%name, %error, "the domain's certificate cannot be worked on now");
+                None
+            }
+        }
+    }
+
+    async fn get(&self, name: &DomainName, fence: &Mutex<u64>) -> Result<(), AcmeError> {
+        let settings = self.cluster.state().settings().acme;
+        let authority = Authority::new(&settings)?;
+        let registered = ledger::registered(name);
+        let job = Job { worker: self, name, fence, settings, authority, registered };
+        job.run().await
+    }
+
+    async fn fail(
+        &self,
+        name: &DomainName,
+        fence: &Mutex<u64>,
+        error: &AcmeError,
+    ) -> Result<(), ProposeError> {
+        let state = self.cluster.state();
+        let failures = state.orders.get(name).map_or(0, |order| order.failures);
+        let now = Timestamp::now();
+        let retry_at = error.retry_at(failures, now);
+        let over = error.ends_attempt();
+        let failure = OrderFailure { error: error.to_string(), retry_at, over };
+        let looked = matches!(error, AcmeError::NotFound { .. });
+        let what = Spending::FailedValidation;
+        let spent = Spent {
+            at: now,
+            directory: state.settings().acme.directory,
+            name: name.clone(),
+            registered: ledger::registered(name),
+            what,
+        };
+        let spent = if looked { vec![spent] } else { vec![] };
+        let fence = fence.lock().await;
+        let command = Command::FailOrder { name: name.clone(), fence: *fence, failure, spent };
+        self.propose(command).await.map(drop)
+    }
+
+    async fn propose(&self, command: Command) -> Result<Committed, ProposeError> {
+        let actor = Actor::Node { id: self.cluster.node_id() };
+        self.cluster.propose(Proposal::new(actor, command)).await
+    }
+}
+
+impl Job<'_> {
+    async fn run(&self) -> Result<(), AcmeError> {
+        let account = self.account().await?;
+        let mut attempt = self.attempt().await?;
+        let mut order = self.order(&account, &mut attempt).await?;
+        loop {
+            match order.state().status {
+                OrderStatus::Pending => self.prove(&mut order, &mut attempt).await?,
+                OrderStatus::Ready => {
+                    let request = STANDARD.decode(&attempt.request);
+                    let request = request.map_err(|error| AcmeError::Kept(error.to_string()))?;
+                    self.asked(order.finalize_csr(&request).await)?;
+                }
+                OrderStatus::Processing => {
+                    self.asked(order.refresh().await)?;
+                    sleep(Duration::from_millis(250)).await;
+                }
+                OrderStatus::Valid => break,
+                OrderStatus::Invalid => return Err(self.refusal(&mut order).await),
+            }
+        }
+        let chain = self.asked(order.poll_certificate(&POLL).await)?;
+        self.finish(chain, &attempt).await
+    }
+
+    /// The cluster's account with the authority, opened if there is none.
+    async fn account(&self) -> Result<Account, AcmeError> {
+        let _turn = self.worker.opening.lock().await;
+        let directory = &self.settings.directory;
+        let builder = Account::builder_with_http(Box::new(self.authority.clone()));
+        let place = AcmeAccount::place(directory);
+        if let Some(kept) = self.state().acme_accounts.get(directory) {
+            let text = self.worker.cluster.open(&place, &kept.credentials)?;
+            let credentials = serde_json::from_str(&text);
+            let credentials = credentials.map_err(|error| AcmeError::Kept(error.to_string()))?;
+            return self.asked(builder.from_credentials(credentials).await);
+        }
+        let (account, credentials) = self.asked(self.open_account(builder).await)?;
+        let text = serde_json::to_string(&credentials);
+        let text = text.map_err(|error| AcmeError::Kept(error.to_string()))?;
+        let credentials = self.worker.cluster.seal(&place, &text)?;
+        let created_at = Timestamp::now();
+        let account_row = AcmeAccount { directory: directory.clone(), credentials, created_at };
+        self.worker.propose(Command::KeepAccount { account: account_row }).await?;
+        Ok(account)
+    }
+
+    async fn open_account(
+        &self,
+        builder: instant_acme::AccountBuilder,
+    ) -> Result<(Account, instant_acme::AccountCredentials), CaError> {
+        let contact = format!("mailto:{}", self.settings.email);
+        let contact = if self.settings.email.is_empty() { vec![] } else { vec![contact.as_str()] };
+        let new = NewAccount {
+            contact: &contact,
+            terms_of_service_agreed: true,
+            only_return_existing: false,
+        };
+        builder.create(&new, self.settings.directory.clone(), None).await
+    }
+
+    /// What was kept of the last try with this authority; else a new key and request, kept before anybody sees them.
+    async fn attempt(&self) -> Result<Attempt, AcmeError> {
+        let state = self.state();
+        let kept = state.orders.get(self.name).and_then(|order| order.attempt.clone());
+        if let Some(kept) = kept.filter(|kept| kept.directory == self.settings.directory) {
+            return Ok(kept);
+        }
+        let renews = state.issued_for(self.name).is_some();
+        let wish = Wish {
+            directory: &self.settings.directory,
+            name: self.name,
+            registered: &self.registered,
+            renews,
+        };
+        ledger::allows(state.spending.values(), wish, Timestamp::now())
+            .map_err(AcmeError::Limited)?;
+        let request = draw_request(std::slice::from_ref(self.name))?;
+        let attempt = Attempt {
+            directory: self.settings.directory.clone(),
+            key: self.worker.cluster.seal(&Attempt::place(self.name), &request.key)?,
+            request: STANDARD.encode(request.der),
+            url: None,
+            challenges: vec![],
+        };
+        self.keep(&attempt, vec![]).await?;
+        Ok(attempt)
+    }
+
+    /// The order at the authority: the one that was made, or a new one.
+    async fn order(&self, account: &Account, attempt: &mut Attempt) -> Result<CaOrder, AcmeError> {
+        if let Some(url) = &attempt.url {
+            return self.asked(account.order(url.clone()).await);
+        }
+        let identifiers = [Identifier::Dns(self.name.as_str().into())];
+        let order = self.asked(account.new_order(&NewOrder::new(&identifiers)).await)?;
+        attempt.url = Some(order.url().into());
+        self.keep(attempt, vec![self.spent(Spending::Order)]).await?;
+        Ok(order)
+    }
+
+    /// Lets every edge show what the authority will look for, and has it look.
+    async fn prove(&self, order: &mut CaOrder, attempt: &mut Attempt) -> Result<(), AcmeError> {
+        let kind = self.kind();
+        attempt.challenges = self.challenges(order, kind).await?;
+        let index = self.keep(attempt, vec![]).await?;
+        self.worker.cluster.wait_edges(index, EDGES_WITHIN).await.map_err(|behind| {
+            let behind: Vec<String> = behind.iter().map(ToString::to_string).collect();
+            AcmeError::EdgesBehind(behind.join(", "))
+        })?;
+        let mut authorizations = order.authorizations();
+        while let Some(authorization) = authorizations.next().await {
+            let mut authorization = self.asked(authorization)?;
+            if authorization.status != AuthorizationStatus::Pending {
+                continue;
+            }
+            let mut challenge =
+                authorization.challenge(asked_as(kind)).ok_or(AcmeError::NoChallenge)?;
+            self.asked(challenge.set_ready().await)?;
+        }
+        match order.poll_ready(&POLL).await {
+            Ok(OrderStatus::Invalid) | Err(CaError::Api(_)) => Err(self.refusal(order).await),
+            polled => self.asked(polled).map(drop),
+        }
+    }
+
+    /// Port 80 first; after a failure port 443, and so on in turn.
+    fn kind(&self) -> ChallengeKind {
+        let failures = self.state().orders.get(self.name).map_or(0, |order| order.failures);
+        if failures.is_multiple_of(2) { ChallengeKind::Http01 } else { ChallengeKind::TlsAlpn01 }
+    }
+
+    async fn challenges(
+        &self,
+        order: &mut CaOrder,
+        kind: ChallengeKind,
+    ) -> Result<Vec<Challenge>, AcmeError> {
+        let mut challenges = Vec::new();
+        let mut authorizations = order.authorizations();
+        while let Some(authorization) = authorizations.next().await {
+            let mut authorization = self.asked(authorization)?;
+            if authorization.status != AuthorizationStatus::Pending {
+                continue;
+            }
+            let challenge =
+                authorization.challenge(asked_as(kind)).ok_or(AcmeError::NoChallenge)?;
+            challenges.push(Challenge {
+                host: self.name.base().into(),
+                kind,
+                token: challenge.token.clone(),
+                answer: challenge.key_authorization().as_str().into(),
+            });
+        }
+        Ok(challenges)
+    }
+
+    /// Why an order came to nothing: what the authority says of its look, else of the order.
+    async fn refusal(&self, order: &mut CaOrder) -> AcmeError {
+        let url = order.url().to_owned();
+        let whole = order.state().error.clone();
+        let mut authorizations = order.authorizations();
+        while let Some(Ok(mut authorization)) = authorizations.next().await {
+            let Ok(state) = authorization.refresh().await else { continue };
+            let said = state.challenges.iter().find_map(|challenge| challenge.error.clone());
+            if let Some(problem) = said {
+                let why = problem.detail.clone().unwrap_or_else(|| problem.to_string());
+                return AcmeError::NotFound { host: self.name.to_string(), why };
+            }
+        }
+        match whole {
+            Some(problem) => AcmeError::Refused(problem),
+            None => AcmeError::Kept(format!("the order {url} is invalid")),
+        }
+    }
+
+    async fn finish(&self, chain: String, attempt: &Attempt) -> Result<(), AcmeError> {
+        let cluster = &self.worker.cluster;
+        let key = cluster.open(&Attempt::place(self.name), &attempt.key)?;
+        let now = Timestamp::now();
+        let facts = temps_certificates::read(&chain, &key, now)?;
+        let id = fresh_id();
+        let certificate = Certificate {
+            id,
+            names: facts.names,
+            chain,
+            key: cluster.seal(&Certificate::place(id), &key)?,
+            not_before: facts.not_before,
+            not_after: facts.not_after,
+            issuer: facts.issuer,
+            source: CertificateSource::Issued {
+                domain: self.name.clone(),
+                directory: attempt.directory.clone(),
+            },
+            created_at: now,
+        };
+        let spent = vec![self.spent(Spending::Certificate)];
+        let (name, fence) = (self.name.clone(), self.fence.lock().await);
+        let finish = Command::FinishOrder { name, fence: *fence, certificate, spent };
+        self.worker.propose(finish).await?;
+        Ok(())
+    }
+
+    /// Keeps how far the attempt has come; the index of its log entry.
+    async fn keep(&self, attempt: &Attempt, spent: Vec<Spent>) -> Result<u64, AcmeError> {
+        let (name, attempt) = (self.name.clone(), attempt.clone());
+        let fence = self.fence.lock().await;
+        let command = Command::KeepAttempt { name, fence: *fence, attempt, spent };
+        Ok(self.worker.propose(command).await?.index)
+    }
+
+    fn spent(&self, what: Spending) -> Spent {
+        Spent {
+            at: Timestamp::now(),
+            directory: self.settings.directory.clone(),
+            name: self.name.clone(),
+            registered: self.registered.clone(),
+            what,
+        }
+    }
+
+    fn state(&self) -> Arc<Applied> {
+        self.worker.cluster.state()
+    }
+
+    fn asked<T>(&self, answer: Result<T, CaError>) -> Result<T, AcmeError> {
+        let of = |error| of_authority(error, &self.settings.directory, self.authority.take_wait());
+        answer.map_err(of)
+    }
+}
+
+fn asked_as(kind: ChallengeKind) -> ChallengeType {
+    match kind {
+        ChallengeKind::Http01 => ChallengeType::Http01,
+        ChallengeKind::TlsAlpn01 => ChallengeType::TlsAlpn01,
+        ChallengeKind::Dns01 => ChallengeType::Dns01,
+    }
+}

@@ -1,0 +1,28 @@
+//! What the edge puts on every answer to a request. Pure.
+
+use pingora_core::Result;
+use pingora_http::ResponseHeader;
+
+use crate::headers::REQUEST_ID;
+use crate::security_headers::SecurityHeaders;
+
+/// The request's id, and the security headers of the environment that answers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stamp<'a> {
+    /// The request's id.
+    pub(crate) request_id: &'a str,
+    /// Whether the request came over TLS.
+    pub(crate) https: bool,
+    /// None on the edge's own pages, and between containers.
+    pub(crate) security: Option<&'a SecurityHeaders>,
+}
+
+impl Stamp<'_> {
+    /// Puts it on an answer.
+    pub(crate) fn mark(&self, answer: &mut ResponseHeader) -> Result<()> {
+        if let Some(security) = self.security.filter(|_| !answer.status.is_informational()) {
+            security.add(answer, self.https)?;
+        }
+        answer.insert_header(REQUEST_ID, self.request_id)
+    }
+}

@@ -1,0 +1,135 @@
+//! A real ACME server for tests: Debian's `pebble`, with its own DNS, on loopback.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Instant;
+
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use tempfile::TempDir;
+use temps_state::AcmeSettings;
+
+use super::PATIENCE;
+
+/// A running authority. Its processes end with it.
+pub struct Pebble {
+    folder: TempDir,
+    children: Vec<Child>,
+    directory: String,
+    management: String,
+    /// What its own TLS is trusted by, in PEM.
+    root: String,
+}
+
+impl Pebble {
+    /// An authority that looks for challenges on loopback, at these ports. `habits` are its environment: see its README.
+    pub async fn start(http: u16, https: u16, habits: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let [acme, management, dns, dns_management] = free_ports();
+        let CertifiedKey { cert, signing_key } =
+            generate_simple_self_signed(vec!["localhost".into()]).expect("a certificate");
+        let file = |name: &str, text: String| {
+            let path = folder.path().join(name);
+            fs::write(&path, text).expect("it can be written");
+            path
+        };
+        let certificate = file("cert.pem", cert.pem());
+        let key = file("key.pem", signing_key.serialize_pem());
+        let config = serde_json::json!({"pebble": {
+            "listenAddress": format!("127.0.0.1:{acme}"),
+            "managementListenAddress": format!("127.0.0.1:{management}"),
+            "certificate": certificate,
+            "privateKey": key,
+            "httpPort": http,
+            "tlsPort": https,
+            "ocspResponderURL": "",
+            "externalAccountBindingRequired": false,
+        }});
+        let config = file("pebble.json", config.to_string());
+        let mut names = Command::new("pebble-challtestsrv");
+        names.args(["-dns01", &format!("127.0.0.1:{dns}")]);
+        names.args(["-management", &format!("127.0.0.1:{dns_management}")]);
+        names.args(["-http01", "", "-https01", "", "-tlsalpn01", "", "-defaultIPv6", ""]);
+        let mut authority = Command::new("pebble");
+        authority.arg("-config").arg(&config);
+        authority.args(["-dnsserver", &format!("127.0.0.1:{dns}"), "-strict"]);
+        authority.envs(habits.iter().copied());
+        let log = |name: &str| fs::File::create(folder.path().join(name)).expect("a file");
+        let mut children = Vec::new();
+        for (command, name) in [(&mut names, "names.log"), (&mut authority, "pebble.log")] {
+            command.stdin(Stdio::null()).stdout(log(name)).stderr(Stdio::null());
+            children.push(command.spawn().expect("deploy/test.sh installs pebble"));
+        }
+        let pebble = Self {
+            folder,
+            children,
+            directory: format!("https://localhost:{acme}/dir"),
+            management: format!("https://localhost:{management}"),
+            root: cert.pem(),
+        };
+        pebble.answers().await;
+        pebble
+    }
+
+    async fn answers(&self) {
+        let begun = Instant::now();
+        while self.client().get(&self.directory).send().await.is_err() {
+            assert!(begun.elapsed() < PATIENCE, "pebble answers");
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    }
+
+    fn client(&self) -> reqwest::Client {
+        let root = reqwest::Certificate::from_pem(self.root.as_bytes()).expect("a certificate");
+        reqwest::Client::builder().tls_certs_only([root]).build().expect("a client")
+    }
+
+    /// The settings of a cluster that asks it.
+    pub fn settings(&self) -> AcmeSettings {
+        AcmeSettings {
+            directory: self.directory.clone(),
+            root: self.root.clone(),
+            ..AcmeSettings::default()
+        }
+    }
+
+    /// What the certificates that it gives are trusted by.
+    pub async fn root_of_certificates(&self) -> reqwest::Certificate {
+        let asked = self.client().get(format!("{}/roots/0", self.management)).send().await;
+        let pem = asked.expect("it answers").bytes().await.expect("all of it");
+        reqwest::Certificate::from_pem(&pem).expect("a certificate")
+    }
+
+    /// How often its log has a text.
+    pub fn logged(&self, text: &str) -> usize {
+        let path: PathBuf = self.folder.path().join("pebble.log");
+        fs::read_to_string(path).expect("its log").matches(text).count()
+    }
+
+    /// How many orders were made.
+    pub fn orders(&self) -> usize {
+        self.logged("Added order")
+    }
+
+    /// How many certificates were given.
+    pub fn certificates(&self) -> usize {
+        self.logged("Issued certificate")
+    }
+}
+
+impl Drop for Pebble {
+    fn drop(&mut self) {
+        for child in &mut self.children {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn free_ports<const N: usize>() -> [u16; N] {
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let sockets: [TcpListener; N] =
+        std::array::from_fn(|_| TcpListener::bind(any).expect("a free port"));
+    sockets.map(|socket| socket.local_addr().expect("an address").port())
+}

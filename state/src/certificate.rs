@@ -1,0 +1,132 @@
+//! Certificates: what the edges show for the names they serve.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::table::retain;
+use crate::{CertificateId, DomainName, Rejected, Reply, Sealed, State};
+
+/// The most certificates of a cluster.
+pub const CERTIFICATES_MAX: usize = 50_000;
+/// The most names of a certificate.
+pub const CERTIFICATE_NAMES_MAX: usize = 100;
+/// The longest chain, in octets of PEM.
+pub const CHAIN_BYTES_MAX: usize = 64 << 10;
+
+/// A certificate with its key. What is in it was checked by whoever proposed it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Certificate {
+    /// The certificate's id.
+    pub id: CertificateId,
+    /// The names that it is for.
+    pub names: Vec<DomainName>,
+    /// It and those that vouch for it, in PEM, its own first.
+    pub chain: String,
+    /// Its key in PEM; sealed at [`Certificate::place`].
+    pub key: Sealed,
+    /// From when it is valid.
+    pub not_before: Timestamp,
+    /// Until when it is valid.
+    pub not_after: Timestamp,
+    /// Who vouches for it, in words.
+    pub issuer: String,
+    /// Where it comes from.
+    pub source: CertificateSource,
+    /// When it came.
+    pub created_at: Timestamp,
+}
+
+/// Where a certificate comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum CertificateSource {
+    /// Somebody brought it, and renews it.
+    Uploaded,
+    /// The cluster got it for a domain, and renews it.
+    Issued {
+        /// The domain.
+        domain: DomainName,
+        /// The directory of the authority that gave it (RFC 8555 §7.1.1).
+        directory: String,
+    },
+}
+
+impl Certificate {
+    /// Where the key of a certificate is sealed.
+    pub fn place(id: CertificateId) -> String {
+        format!("certificate/{id}/key")
+    }
+
+    /// Whether it is for a host.
+    pub fn covers(&self, host: &str) -> bool {
+        self.names.iter().any(|name| name.covers(host))
+    }
+
+    /// Whether it is valid at a time.
+    pub fn is_valid(&self, at: Timestamp) -> bool {
+        self.not_before <= at && at < self.not_after
+    }
+
+    /// Whether the cluster got it for this domain.
+    pub fn is_issued_for(&self, name: &DomainName) -> bool {
+        matches!(&self.source, CertificateSource::Issued { domain, .. } if domain == name)
+    }
+
+    fn check(&self) -> Result<(), Rejected> {
+        let invalid = |why: &str| Rejected::Invalid { what: "certificate".into(), why: why.into() };
+        match self {
+            _ if self.names.is_empty() => Err(invalid("it is for no name")),
+            _ if self.names.len() > CERTIFICATE_NAMES_MAX => Err(invalid("it has too many names")),
+            _ if self.chain.len() > CHAIN_BYTES_MAX => Err(invalid("its chain is too long")),
+            _ if self.not_after <= self.not_before => Err(invalid("it is never valid")),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl State {
+    /// The certificate that the cluster got for a domain.
+    pub fn issued_for(&self, name: &DomainName) -> Option<&Certificate> {
+        self.certificates.values().find(|certificate| certificate.is_issued_for(name))
+    }
+
+    /// The certificate that is to be shown for a name: a valid one before one that is not, what somebody brought before
+    /// what the cluster got, then the one that lasts longest.
+    pub fn certificate_for(&self, name: &DomainName, at: Timestamp) -> Option<&Certificate> {
+        let covering = self.certificates.values().filter(|certificate| {
+            certificate.names.contains(name)
+                || !name.is_wildcard() && certificate.covers(name.as_str())
+        });
+        covering.max_by_key(|certificate| certificate.rank(at))
+    }
+
+    pub(crate) fn add_certificate(&mut self, certificate: Certificate) -> Result<Reply, Rejected> {
+        certificate.check()?;
+        if self.certificates.contains_key(&certificate.id) {
+            return Err(Rejected::taken("certificate", certificate.id));
+        }
+        if self.certificates.len() >= CERTIFICATES_MAX {
+            return Err(Rejected::TooMany { noun: "certificates".into(), max: CERTIFICATES_MAX });
+        }
+        self.certificates.insert(certificate.id, certificate);
+        Ok(Reply::Done)
+    }
+
+    pub(crate) fn delete_certificate(&mut self, id: CertificateId) -> Result<Reply, Rejected> {
+        let gone = self.certificates.remove(&id);
+        gone.map(|_| Reply::Done).ok_or_else(|| Rejected::not_found("certificate", id))
+    }
+
+    /// Drops what the cluster got for a domain.
+    pub(crate) fn drop_issued(&mut self, name: &DomainName) {
+        retain(&mut self.certificates, |_, certificate| !certificate.is_issued_for(name));
+    }
+}
+
+impl Certificate {
+    /// The greater, the better it is to be shown.
+    pub fn rank(&self, at: Timestamp) -> (bool, bool, Timestamp, CertificateId) {
+        let uploaded = self.source == CertificateSource::Uploaded;
+        (self.is_valid(at), uploaded, self.not_after, self.id)
+    }
+}
