@@ -54,7 +54,12 @@ async fn goes_on(context: &Context, id: DeploymentId, after: NodeId) -> bool {
     let state = context.cluster.read_latest().await.unwrap_or_else(|_| context.cluster.state());
     let returned = |deployment: &Deployment| deployment.was_returned_by(after);
     state.deployments.get(&id).is_some_and(returned)
-        || built_on(&state, id).is_some_and(|node| node != after)
+        || log_of(&state, id, context.cluster.node_id()) != after
+}
+
+/// The node whose log is the deployment's. What never was built has an empty log, on every node.
+fn log_of(state: &State, id: DeploymentId, me: NodeId) -> NodeId {
+    built_on(state, id).unwrap_or(me)
 }
 
 /// The node that has the log, or will have it; `None` when there is none but `lost`, or nobody wants to know.
@@ -71,8 +76,7 @@ async fn builder_of(
         state = known => state.ok()?.clone(),
         () = to.closed() => return None,
     };
-    // What never was built has an empty log, on every node.
-    let node = built_on(&state, id).unwrap_or(context.cluster.node_id());
+    let node = log_of(&state, id, context.cluster.node_id());
     (Some(node) != lost).then_some(node)
 }
 

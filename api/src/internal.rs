@@ -40,5 +40,7 @@ async fn build_log(
 ) -> Result<Response, ApiError> {
     let id: DeploymentId = id.parse().map_err(|_| ApiError::not_found("deployment", &id))?;
     let slot = context.stream_slot()?;
+    // Whoever asks may know of the deployment before this node does. Without a quorum it has what it has.
+    let _ = context.cluster.read_latest().await;
     Ok(streams::answer(&headers, slot, own_log(&context, id, follow)))
 }

@@ -16,6 +16,10 @@ pub const NODE_FAULT_PATIENCE: SignedDuration = SignedDuration::from_secs(10);
 /// replica comes to the same node twice within that time.
 pub const NODE_SHUNNED_FOR: SignedDuration = SignedDuration::from_mins(10);
 
+/// The same after a build that a node could not do: nothing tells when its engine or its disk is well again, and the
+/// next build finds out.
+pub const BUILDER_SHUNNED_FOR: SignedDuration = SignedDuration::from_mins(1);
+
 /// What a node cannot run: anything when `None`, or one deployment.
 type Scope = Option<DeploymentId>;
 
@@ -32,7 +36,7 @@ impl Faults {
         for replica in state.replicas.values() {
             if let Some(scope) = fault(state, replica) {
                 self.since.entry(replica.id).or_insert((replica.node, now));
-                self.shunned.insert((replica.node, scope), now);
+                self.shun((replica.node, scope), now, NODE_SHUNNED_FOR);
             } else if replica.endpoint().is_some() && self.since.remove(&replica.id).is_some() {
                 // What could not run there does again.
                 self.shunned.retain(|(node, _), _| *node != replica.node);
@@ -40,9 +44,17 @@ impl Faults {
         }
         // A node that could not build cannot run anything either.
         let returned = state.deployments.values().flat_map(|deployment| &deployment.returned);
-        self.shunned.extend(returned.map(|returned| ((returned.by, None), now)));
+        for returned in returned {
+            self.shun((returned.by, None), now, BUILDER_SHUNNED_FOR);
+        }
         self.since.retain(|id, _| state.replicas.contains_key(id));
-        self.shunned.retain(|_, seen| now.duration_since(*seen) < NODE_SHUNNED_FOR);
+        self.shunned.retain(|_, until| now < *until);
+    }
+
+    fn shun(&mut self, what: (NodeId, Scope), now: Timestamp, how_long: SignedDuration) {
+        let until = now.checked_add(how_long).unwrap_or(Timestamp::MAX);
+        let known = self.shunned.entry(what).or_insert(until);
+        *known = until.max(*known);
     }
 
     /// Whether a replica is down for its node's fault and has waited for long enough. One of a version that is not live

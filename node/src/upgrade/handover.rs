@@ -25,6 +25,8 @@ use tokio::time::timeout;
 const INSTALLED_ENV: &str = "TEMPS_HANDOVER";
 /// Tells it that it is the program that ran before, which serves whether or not it finds the cluster.
 const BACK_ENV: &str = "TEMPS_HANDOVER_BACK";
+/// Tells it that it gets the sockets once it asks; a process before that does not say so sends them unasked.
+const ASKED_ENV: &str = "TEMPS_HANDOVER_ASKED";
 /// The most sockets that are handed over: HTTP, the API, HTTPS.
 const SOCKETS_MAX: usize = 3;
 /// What a new process says when it wants the sockets.
@@ -129,7 +131,10 @@ impl Predecessor {
         let line = open(io::stdin().as_fd().try_clone_to_owned()?)?;
         let goes_back = std::env::var_os(BACK_ENV).is_some();
         let mut predecessor = Self { line, installed: installed.into(), goes_back };
-        let sockets = predecessor.ask().await?;
+        let sockets = match std::env::var_os(ASKED_ENV) {
+            Some(_) => predecessor.ask().await?,
+            None => Sockets::receive(&predecessor.line).await?,
+        };
         Ok(Some((predecessor, sockets)))
     }
 
@@ -213,6 +218,7 @@ impl Successor {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
         let mut command = Command::new(program);
         command.args(std::env::args_os().skip(1)).env(INSTALLED_ENV, installed);
+        command.env(ASKED_ENV, "1");
         match goes_back {
             true => command.env(BACK_ENV, "1"),
             false => command.env_remove(BACK_ENV),

@@ -189,7 +189,7 @@ mod tests {
             ("waiting_for_certificate", Value::Null, "will be asked", "--wait"),
             ("waiting_for_certificate", json!({"under_way": true}), "being asked", "--wait"),
             ("without_certificate", Value::Null, "acme.enabled", "temps certificates add"),
-            ("failing", failed, "connection refused", "temps domains show a.example.com"),
+            ("failing", failed, "connection refused", "verify a.example.com --wait"),
         ] {
             let domain = domain(status, order);
             assert!(waits_for(&domain).unwrap().contains(why), "{status}");
@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn a_wildcard_is_kept_from_the_shell() {
         let domain = Domain { name: "*.a.example".into(), ..domain("failing", Value::Null) };
-        assert!(next(&domain).unwrap().ends_with("temps domains show '*.a.example'"));
+        assert!(next(&domain).unwrap().ends_with("temps domains verify '*.a.example' --wait"));
     }
 
     #[test]
