@@ -88,6 +88,14 @@ impl Client {
         self.ask(node, Method::POST, path, Some(body), idempotency_key).await
     }
 
+    /// Replaces something.
+    ///
+    /// # Errors
+    /// When there is no answer; an answer of any status is one.
+    pub async fn put(&self, node: usize, path: &str, body: &Value) -> Result<Answer, GroundError> {
+        self.ask(node, Method::PUT, path, Some(body), None).await
+    }
+
     /// Every item of a list, page by page; empty when there is no answer.
     pub async fn list(&self, node: usize, path: &str) -> Vec<Value> {
         let mut items = Vec::new();
@@ -154,11 +162,14 @@ fn key(path: &Path) -> Result<String, GroundError> {
     })
 }
 
-/// An HTTP client that asks the address it is given, whatever proxy the environment names.
+/// An HTTP client that gives an answer so much time.
 pub(crate) fn http_client(limit: Duration) -> Result<reqwest::Client, GroundError> {
+    http_builder().timeout(limit).build().map_err(GroundError::HttpClient)
+}
+
+/// Builds HTTP clients that ask the address they are given, whatever proxy the environment names.
+pub(crate) fn http_builder() -> reqwest::ClientBuilder {
     // Somebody else in this process may have installed it first, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let builder =
-        reqwest::Client::builder().no_proxy().timeout(limit).connect_timeout(CONNECT_LIMIT);
-    builder.build().map_err(GroundError::HttpClient)
+    reqwest::Client::builder().no_proxy().timeout(ANSWER_LIMIT).connect_timeout(CONNECT_LIMIT)
 }

@@ -56,6 +56,18 @@ pub enum GroundError {
         /// What is there.
         found: String,
     },
+    /// A program that stands beside the cluster could not be run.
+    #[error("{program} could not be run: {source}; deploy/test.sh installs it")]
+    Program {
+        /// Its name.
+        program: &'static str,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// The certificate authority beside the cluster, or its DNS, did not do what it was asked.
+    #[error("the certificate authority did not answer: {0}")]
+    Authority(#[source] reqwest::Error),
     /// No HTTP client could be made.
     #[error("no HTTP client: {0}")]
     HttpClient(#[source] reqwest::Error),

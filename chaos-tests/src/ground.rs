@@ -14,6 +14,8 @@ use crate::script::Script;
 const FOLDERS: &str = "/var/tmp";
 /// Where each node's edge listens.
 pub(crate) const EDGE_PORT: u16 = 80;
+/// The last part of this host's own address on a ground's network, as in machines.sh.
+const HOST_PART: u8 = 253;
 
 /// What is started on the machines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -98,6 +100,12 @@ impl Ground {
     /// All of its nodes.
     pub fn nodes(&self) -> impl Iterator<Item = Node<'_>> {
         (1..=self.nodes).map(|number| self.node(number))
+    }
+
+    /// This host's own address on the machines' network, which they reach it at.
+    #[must_use]
+    pub fn host(&self) -> Ipv4Addr {
+        Ipv4Addr::new(10, 77, self.run, HOST_PART)
     }
 
     /// The edges of these nodes, with the nodes' numbers.

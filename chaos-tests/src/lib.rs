@@ -20,6 +20,7 @@
 #![forbid(unsafe_code)]
 
 mod app;
+mod authority;
 mod client;
 mod error;
 mod ground;
@@ -29,10 +30,12 @@ mod node;
 mod report;
 mod script;
 mod traffic;
+mod visitor;
 mod wait;
 mod writes;
 
 pub use app::App;
+pub use authority::Authority;
 pub use client::{Answer, Client};
 pub use error::GroundError;
 pub use ground::{Ground, Options, Start};
@@ -40,5 +43,6 @@ pub use node::{Memory, Node};
 pub use report::{Failure, Report, Tally};
 pub use script::binary_has;
 pub use traffic::Traffic;
+pub use visitor::{Visit, Visitor};
 pub use wait::{RECOVERY, until};
 pub use writes::{Writes, Written};

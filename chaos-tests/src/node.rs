@@ -10,6 +10,8 @@ use crate::script::Script;
 
 /// Where each node's API listens.
 const API_PORT: u16 = 3000;
+/// Where each node's edge speaks TLS.
+const SECURE_PORT: u16 = 443;
 /// Where nodes reach each other.
 const PEER_PORT: u16 = 7900;
 
@@ -53,6 +55,12 @@ impl Node<'_> {
     #[must_use]
     pub fn edge(&self) -> SocketAddr {
         (self.address, EDGE_PORT).into()
+    }
+
+    /// Where its edge speaks TLS.
+    #[must_use]
+    pub fn secure_edge(&self) -> SocketAddr {
+        (self.address, SECURE_PORT).into()
     }
 
     /// Where other nodes reach it.
@@ -171,6 +179,16 @@ impl Node<'_> {
     /// When a folder cannot be removed.
     pub fn wipe_blobs(&self) -> Result<(), GroundError> {
         self.remove(&["data/blobs", "data/registry", "data/pulled", "data/static"])
+    }
+
+    /// Has its machine look names up at this address from now on, until it boots.
+    ///
+    /// # Errors
+    /// When its resolv.conf cannot be written.
+    pub fn look_names_up_at(&self, address: Ipv4Addr) -> Result<(), GroundError> {
+        let path = self.folder().join("resolv.conf");
+        fs::write(&path, format!("nameserver {address}\n"))
+            .map_err(|source| GroundError::Folder { path, source })
     }
 
     fn remove(&self, folders: &[&str]) -> Result<(), GroundError> {

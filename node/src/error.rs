@@ -186,7 +186,7 @@ impl CliError {
             }
             Self::UpgradeUnderWay { node } => (
                 format!("{node} is just taking another binary; that upgrade goes on, and nothing is put back"),
-                "wait until it is over, then the same command again; temps nodes list shows every version".into(),
+                "wait until it is over, then the same command again; temps nodes show NODE tells its version".into(),
             ),
             Self::File { source, .. } if source.kind() == io::ErrorKind::StorageFull => (
                 format!("the disk is full: {source}"),

@@ -50,7 +50,7 @@ impl ApiError {
                 "more than half of the voting nodes must be up: see `temps status`; `?consistency=stale` reads what this node last knew"
             }
             Self::Propose(ProposeError::TooNew { .. }) => {
-                "finish the upgrade with `temps upgrade`, then try again: `temps nodes list` shows every node's version"
+                "finish the upgrade with `temps upgrade`, then try again: the message names the nodes that are behind"
             }
             Self::Propose(ProposeError::Timeout) => {
                 "repeat the request with the same Idempotency-Key, or look before you repeat it"

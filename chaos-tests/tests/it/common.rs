@@ -1,7 +1,7 @@
 //! What the tests share.
 
 use serde_json::Value;
-use temps_chaos_tests::{App, Ground, Options, Start};
+use temps_chaos_tests::{App, Client, Ground, Options, Start, Traffic, Writes, Written};
 
 /// The app of stories that need only one.
 pub const APP: App = App::new("app");
@@ -36,4 +36,13 @@ pub async fn token(ground: &Ground) -> String {
     let said = ground.temps(&["nodes", "token", "--json"]).await.expect("a token is drawn");
     let said: Value = serde_json::from_str(&said).expect("--json prints JSON");
     said["token"].as_str().expect("the answer has the token").to_owned()
+}
+
+/// Ends traffic and changes of a cluster of three: no request failed, and every node knows what was acknowledged.
+pub async fn end_well(client: &Client, traffic: Traffic, writes: Writes) -> Written {
+    let (report, written) = (traffic.stop().await, writes.stop().await);
+    println!("{} writes, gap {:?}\n{report}", written.acknowledged.len(), written.longest_gap);
+    assert_eq!(report.failed(), 0, "{report}");
+    client.know_all(&[1, 2, 3], &written.acknowledged).await.expect("nothing is lost");
+    written
 }

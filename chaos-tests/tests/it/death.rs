@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use temps_chaos_tests::{Ground, RECOVERY, Traffic, Writes, until};
 
-use crate::common::{APP, cluster, without};
+use crate::common::{APP, cluster, end_well, without};
 
 /// Requests a second at each living edge.
 const RATE: u32 = 50;
@@ -50,15 +50,9 @@ async fn each_process_dies_in_turn_and_no_request_fails() {
         more(&traffic, &writes, 300, 20).await;
         ground.node(victim).start().await.unwrap();
         more(&traffic, &writes, 100, 5).await;
-        let (report, written) = (traffic.stop().await, writes.stop().await);
-        println!(
-            "node {victim}: {} writes, gap {:?}\n{report}",
-            written.acknowledged.len(),
-            written.longest_gap
-        );
-        assert_eq!(report.failed(), 0, "{report}");
+        println!("node {victim}:");
+        let written = end_well(&client, traffic, writes).await;
         assert!(written.longest_gap <= WRITE_GAP_MAX, "{:?}", written.longest_gap);
-        client.know_all(&[1, 2, 3], &written.acknowledged).await.unwrap();
         APP.serves(&ground, victim).await.unwrap();
         // One death at a time: what the last one broke is whole again before the next.
         until("both replicas are healthy", RECOVERY, async || {
@@ -95,10 +89,7 @@ async fn replicas_of_a_dead_machine_move_and_its_own_are_stopped_when_it_returns
     })
     .await
     .unwrap();
-    let (report, written) = (traffic.stop().await, writes.stop().await);
-    println!("{} writes, gap {:?}\n{report}", written.acknowledged.len(), written.longest_gap);
-    assert_eq!(report.failed(), 0, "{report}");
-    client.know_all(&[1, 2, 3], &written.acknowledged).await.unwrap();
+    end_well(&client, traffic, writes).await;
     APP.serves(&ground, number).await.unwrap();
 }
 

@@ -1,9 +1,11 @@
 //! Stories on real clusters. As root; each takes a ground of its own, one after the other (.config/nextest.toml).
 
+mod certificates;
 mod common;
 mod death;
 mod disk;
 mod ground;
+mod images;
 mod internal;
 mod membership;
 mod partition;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use temps_chaos_tests::{RECOVERY, Traffic, Writes, until};
 
-use crate::common::{APP, cluster, without};
+use crate::common::{APP, cluster, end_well, without};
 
 /// When a node without quorum counts as mute; on an idle machine it says so within two seconds.
 const REFUSED_WITHIN: Duration = Duration::from_secs(10);
@@ -41,10 +41,7 @@ async fn a_leader_that_is_cut_off_refuses_and_the_others_go_on() {
     until("the node is back", RECOVERY, async || client.projects(lone).await.contains("w-0"))
         .await
         .unwrap();
-    let (report, written) = (traffic.stop().await, writes.stop().await);
-    println!("{} writes, gap {:?}\n{report}", written.acknowledged.len(), written.longest_gap);
-    assert_eq!(report.failed(), 0, "{report}");
-    client.know_all(&[1, 2, 3], &written.acknowledged).await.unwrap();
+    end_well(&client, traffic, writes).await;
     assert!(!client.projects(lone).await.contains("lost"));
 }
 

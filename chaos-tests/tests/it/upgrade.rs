@@ -9,7 +9,7 @@ use std::process::Command;
 use serde_json::Value;
 use temps_chaos_tests::{Client, Ground, RECOVERY, Traffic, Writes, until};
 
-use crate::common::{APP, cluster};
+use crate::common::{APP, cluster, end_well};
 
 /// Requests a second at each edge.
 const RATE: u32 = 20;
@@ -78,10 +78,7 @@ async fn every_node_gets_the_new_program_and_nobody_notices() {
     assert_ne!(now, before);
     let done = traffic.done();
     until("traffic goes on", RECOVERY, async || traffic.done() > done + 200).await.unwrap();
-    let (report, written) = (traffic.stop().await, writes.stop().await);
-    println!("{} writes, gap {:?}\n{report}", written.acknowledged.len(), written.longest_gap);
-    assert_eq!(report.failed(), 0, "{report}");
-    client.know_all(&[1, 2, 3], &written.acknowledged).await.unwrap();
+    end_well(&client, traffic, writes).await;
 
     // What the machine starts from now on is the new program too.
     for node in ground.nodes() {
@@ -112,10 +109,7 @@ async fn a_program_that_does_not_come_up_stops_the_roll_and_harms_nothing() {
     until("changes go on", RECOVERY, async || writes.acknowledged() > acknowledged + 10)
         .await
         .unwrap();
-    let (report, written) = (traffic.stop().await, writes.stop().await);
-    println!("{} writes, gap {:?}\n{report}", written.acknowledged.len(), written.longest_gap);
-    assert_eq!(report.failed(), 0, "{report}");
-    client.know_all(&[1, 2, 3], &written.acknowledged).await.unwrap();
+    end_well(&client, traffic, writes).await;
 
     // What is no program of ours at all is refused before any node takes it.
     let text = ground.folder().join("text");

@@ -1,0 +1,179 @@
+//! A real certificate authority, Debian's `pebble`, and the DNS that it and the nodes ask, on the host's side of a ground.
+
+use std::fs::{self, File};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use reqwest::Certificate;
+use serde_json::{Value, json};
+
+use crate::client::http_builder;
+use crate::wait::{RECOVERY, until};
+use crate::{Ground, GroundError};
+
+/// Where names are looked up.
+const DNS_PORT: u16 = 53;
+/// Where the authority's directory is.
+const DIRECTORY_PORT: u16 = 14000;
+/// Where the authority tells what its certificates are trusted by.
+const MANAGEMENT_PORT: u16 = 15000;
+/// Where the DNS is told its records.
+const RECORDS_PORT: u16 = 8055;
+
+/// A running authority, which looks at names at the ports that the world knows. It ends when this is dropped, and when
+/// this process ends in any way.
+#[derive(Debug)]
+pub struct Authority {
+    address: Ipv4Addr,
+    log: PathBuf,
+    root: String,
+    http: reqwest::Client,
+    _processes: [Process; 2],
+}
+
+impl Authority {
+    /// Starts one, and lets all machines of a ground look names up at its DNS, which knows none yet. `habits` are its
+    /// environment: see pebble's README.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub async fn start(ground: &Ground, habits: &[(&str, &str)]) -> Result<Self, GroundError> {
+        let (address, folder) = (ground.host(), ground.folder().join("authority"));
+        let root = write(&folder, address)
+            .map_err(|source| GroundError::Folder { path: folder.clone(), source })?;
+        let dns = at(address, DNS_PORT);
+        let names = ["-dns01", &dns, "-management", &at(address, RECORDS_PORT)];
+        let nothing_else = ["-http01", "-https01", "-tlsalpn01", "-defaultIPv4", "-defaultIPv6"];
+        let nothing_else = nothing_else.map(|flag| [flag, ""]);
+        let names = [&names, nothing_else.as_flattened()].concat();
+        let authority = ["-config", "pebble.json", "-dnsserver", &dns, "-strict"];
+        let processes = [
+            Process::start(&folder, "pebble-challtestsrv", &names, &[])?,
+            Process::start(&folder, "pebble", &authority, habits)?,
+        ];
+        let http = Certificate::from_pem(root.as_bytes())
+            .and_then(|root| http_builder().tls_certs_only([root]).build())
+            .map_err(GroundError::HttpClient)?;
+        let log = folder.join("pebble.log");
+        let authority = Self { address, log, root, http, _processes: processes };
+        until("the authority answers", RECOVERY, async || authority.root().await.is_ok()).await?;
+        for node in ground.nodes() {
+            node.look_names_up_at(address)?;
+        }
+        Ok(authority)
+    }
+
+    /// The settings of a cluster that asks it.
+    #[must_use]
+    pub fn settings(&self) -> Value {
+        let directory = format!("https://{}/dir", at(self.address, DIRECTORY_PORT));
+        json!({ "enabled": true, "directory": directory, "email": "", "root": self.root })
+    }
+
+    /// Lets a name lead to these addresses, and to no other.
+    ///
+    /// # Errors
+    /// When the DNS cannot be told.
+    pub async fn lead(&self, name: &str, addresses: &[Ipv4Addr]) -> Result<(), GroundError> {
+        let url = format!("http://{}", at(self.address, RECORDS_PORT));
+        for (path, body) in [
+            ("clear-a", json!({ "host": name })),
+            ("add-a", json!({ "host": name, "addresses": addresses })),
+        ] {
+            let told = self.http.post(format!("{url}/{path}")).json(&body).send().await;
+            told.and_then(reqwest::Response::error_for_status).map_err(GroundError::Authority)?;
+        }
+        Ok(())
+    }
+
+    /// What the certificates that it gives are trusted by, in PEM.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn root(&self) -> Result<String, GroundError> {
+        let url = format!("https://{}/roots/0", at(self.address, MANAGEMENT_PORT));
+        let asked = self.http.get(url).send().await.map_err(GroundError::Authority)?;
+        asked.text().await.map_err(GroundError::Authority)
+    }
+
+    /// How many orders it was given.
+    #[must_use]
+    pub fn orders(&self) -> usize {
+        self.logged("Added order")
+    }
+
+    /// How often it was told that it may look at a name.
+    #[must_use]
+    pub fn looks(&self) -> usize {
+        self.logged("Pulled a task")
+    }
+
+    /// How many certificates it gave.
+    #[must_use]
+    pub fn certificates(&self) -> usize {
+        self.logged("Issued certificate")
+    }
+
+    /// How often its log has a text.
+    fn logged(&self, text: &str) -> usize {
+        fs::read_to_string(&self.log).unwrap_or_default().matches(text).count()
+    }
+}
+
+/// Writes what the authority is started with, and returns what its own TLS is trusted by.
+fn write(folder: &Path, address: Ipv4Addr) -> io::Result<String> {
+    let CertifiedKey { cert, signing_key } = generate_simple_self_signed([address.to_string()])
+        .expect("an address can be the name of a certificate");
+    let config = json!({ "pebble": {
+        "listenAddress": at(address, DIRECTORY_PORT),
+        "managementListenAddress": at(address, MANAGEMENT_PORT),
+        "certificate": "certificate.pem",
+        "privateKey": "key.pem",
+        "httpPort": 80,
+        "tlsPort": 443,
+        "ocspResponderURL": "",
+        "externalAccountBindingRequired": false,
+    }});
+    fs::create_dir(folder)?;
+    fs::write(folder.join("certificate.pem"), cert.pem())?;
+    fs::write(folder.join("key.pem"), signing_key.serialize_pem())?;
+    fs::write(folder.join("pebble.json"), config.to_string())?;
+    Ok(cert.pem())
+}
+
+fn at(address: Ipv4Addr, port: u16) -> String {
+    SocketAddr::from((address, port)).to_string()
+}
+
+/// A program that ends with its owner.
+#[derive(Debug)]
+struct Process(Child);
+
+impl Process {
+    fn start(
+        folder: &Path,
+        program: &'static str,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Result<Self, GroundError> {
+        // The kernel ends it with this process, should that be killed.
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "--", program]).args(arguments);
+        command.envs(environment.iter().copied()).current_dir(folder);
+        let started = File::create(folder.join(format!("{program}.log"))).and_then(|log| {
+            command.stdin(Stdio::null()).stderr(log.try_clone()?).stdout(log).spawn()
+        });
+        started.map(Self).map_err(|source| GroundError::Program { program, source })
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // One that has ended already is as good.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
