@@ -197,7 +197,7 @@ works() {
     'temps deploy --image 127.0.0.1:3000/team/shop:1') as_written "$1"; ask_app shop / -f | has nginx ;;
     'temps domains add app.example.com') as_written "$1" | grep -E '^TXT +_temps-challenge.app.example.com ' ;;
     'temps domains verify app.example.com --wait') name_is_waited_for "$1" ;;
-    'temps domains show app.example.com') as_written "$1" | has 'waiting for dns' ;;
+    'temps domains show app.example.com') as_written "$1" | has 'waiting for DNS' ;;
     'temps certificates add --chain FILE --key FILE') certificate_is_shown "$1" ;;
     'temps headers set moderate --project app') as_written "$1"; wait_for 10 has_headers ;;
     'git remote add temps '*) push_works "$1" ;;
