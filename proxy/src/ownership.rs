@@ -41,11 +41,10 @@ pub async fn keep_verifying(cluster: Cluster, probe: DomainProbe, cancel: Cancel
             continue;
         }
         let state = cluster.state();
-        let open = state.domains.values().filter(|domain| domain.verified_at.is_none());
-        let open: Vec<&Domain> = open.collect();
-        looked.retain(|name, _| open.iter().any(|domain| domain.name == *name));
+        let is_open = |domain: &&Domain| domain.verified_at.is_none();
+        looked.retain(|name, _| state.domains.get(name).as_ref().is_some_and(is_open));
         let now = Timestamp::now();
-        let due = open.into_iter().filter(|domain| {
+        let due = state.domains.values().filter(is_open).filter(|domain| {
             looked.get(&domain.name).is_none_or(|at| at.elapsed() >= pace(domain, now))
         });
         let due: Vec<Domain> = due.take(LOOKS_AT_ONCE).cloned().collect();

@@ -7,7 +7,6 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::table::retain;
 use crate::{DomainName, EnvironmentId, Rejected, Reply, State};
 
 /// The most domains of a cluster.
@@ -261,7 +260,6 @@ impl State {
                 self.domains.insert(domain.name.clone(), domain);
             }
         }
-        retain(&mut self.orders, |name, _| self.domains.contains_key(name));
     }
 
     fn check_target(

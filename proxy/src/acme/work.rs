@@ -52,7 +52,6 @@ struct Job<'a> {
     fence: &'a Mutex<u64>,
     settings: AcmeSettings,
     authority: Authority,
-    registered: String,
 }
 
 impl Worker {
@@ -110,8 +109,7 @@ impl Worker {
     async fn get(&self, name: &DomainName, fence: &Mutex<u64>) -> Result<(), AcmeError> {
         let settings = self.cluster.state().settings().acme;
         let authority = Authority::new(&settings)?;
-        let registered = ledger::registered(name);
-        let job = Job { worker: self, name, fence, settings, authority, registered };
+        let job = Job { worker: self, name, fence, settings, authority };
         job.run().await
     }
 
@@ -128,15 +126,9 @@ impl Worker {
         let over = error.ends_attempt();
         let failure = OrderFailure { error: error.to_string(), retry_at, over };
         let looked = matches!(error, AcmeError::NotFound { .. });
-        let what = Spending::FailedValidation;
-        let spent = Spent {
-            at: now,
-            directory: state.settings().acme.directory,
-            name: name.clone(),
-            registered: ledger::registered(name),
-            what,
-        };
-        let spent = if looked { vec![spent] } else { vec![] };
+        let directory = &state.settings().acme.directory;
+        let spent = looked.then(|| spent(directory, name, Spending::FailedValidation));
+        let spent = spent.into_iter().collect();
         let fence = fence.lock().await;
         let command = Command::FailOrder { name: name.clone(), fence: *fence, failure, spent };
         self.propose(command).await.map(drop)
@@ -220,7 +212,7 @@ impl Job<'_> {
         let wish = Wish {
             directory: &self.settings.directory,
             name: self.name,
-            registered: &self.registered,
+            registered: &ledger::registered(self.name),
             renews,
         };
         ledger::allows(state.spending.values(), wish, Timestamp::now())
@@ -359,13 +351,7 @@ impl Job<'_> {
     }
 
     fn spent(&self, what: Spending) -> Spent {
-        Spent {
-            at: Timestamp::now(),
-            directory: self.settings.directory.clone(),
-            name: self.name.clone(),
-            registered: self.registered.clone(),
-            what,
-        }
+        spent(&self.settings.directory, self.name, what)
     }
 
     fn state(&self) -> Arc<Applied> {
@@ -375,6 +361,17 @@ impl Job<'_> {
     fn asked<T>(&self, answer: Result<T, CaError>) -> Result<T, AcmeError> {
         let of = |error| of_authority(error, &self.settings.directory, self.authority.take_wait());
         answer.map_err(of)
+    }
+}
+
+/// Something that counts against an authority's limits, now.
+fn spent(directory: &str, name: &DomainName, what: Spending) -> Spent {
+    Spent {
+        at: Timestamp::now(),
+        directory: directory.into(),
+        name: name.clone(),
+        registered: ledger::registered(name),
+        what,
     }
 }
 
