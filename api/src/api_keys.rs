@@ -14,9 +14,9 @@ use utoipa::ToSchema;
 use crate::ApiError;
 use crate::auth::{Caller, MayRead};
 use crate::body::Json;
-use crate::conditions::IfMatch;
 use crate::consistency::Seen;
 use crate::context::Shared;
+use crate::deletion::Deletion;
 use crate::idempotency::IdempotencyKey;
 use crate::pages::{Order, Page, Paging};
 use crate::secrets::{API_KEY_PREFIX, fresh_for, sha256_hex};
@@ -156,16 +156,15 @@ pub(crate) async fn delete(
     State(context): State<Shared>,
     MayRead(caller): MayRead,
     Path(id): Path<String>,
-    if_match: IfMatch,
+    deletion: Deletion,
 ) -> Result<StatusCode, ApiError> {
-    let state = context.cluster.read_latest().await?;
-    let key = id.parse().ok().and_then(|id: ApiKeyId| state.api_keys.get(&id));
-    let key = key.filter(|key| manages(&caller, key));
-    let id = key.map(|key| key.id).ok_or_else(|| ApiError::not_found("api key", id))?;
-    let mut proposal = caller.asks(Command::DeleteApiKey { id });
-    proposal.condition = if_match.on(format!("api_keys/{id}"));
-    context.change(proposal).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let found = |state: &Agreed| {
+        let key = id.parse().ok().and_then(|id: ApiKeyId| state.api_keys.get(&id));
+        let key = key.filter(|key| manages(&caller, key));
+        let id = key.map(|key| key.id).ok_or_else(|| ApiError::not_found("api key", &id))?;
+        Ok((format!("api_keys/{id}"), Command::DeleteApiKey { id }))
+    };
+    deletion.of(&context, &caller, found).await
 }
 
 /// The permissions that keys can have.

@@ -17,9 +17,10 @@ use utoipa::ToSchema;
 use crate::ApiError;
 use crate::auth::{MayRead, MayWrite};
 use crate::body::Json;
-use crate::conditions::{IfMatch, Tagged};
+use crate::conditions::Tagged;
 use crate::consistency::Seen;
 use crate::context::Shared;
+use crate::deletion::Deletion;
 use crate::idempotency::IdempotencyKey;
 use crate::pages::{Order, Page, Paging};
 
@@ -224,13 +225,13 @@ pub(crate) async fn delete(
     State(context): State<Shared>,
     MayWrite(caller): MayWrite,
     Path(id): Path<String>,
-    if_match: IfMatch,
+    deletion: Deletion,
 ) -> Result<StatusCode, ApiError> {
-    let id = find(&*context.cluster.read_latest().await?, &id)?.id;
-    let mut proposal = caller.asks(Command::DeleteCertificate { id });
-    proposal.condition = if_match.on(row(id));
-    context.change(proposal).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let found = |state: &Agreed| {
+        let id = find(state, &id)?.id;
+        Ok((row(id), Command::DeleteCertificate { id }))
+    };
+    deletion.of(&context, &caller, found).await
 }
 
 #[cfg(test)]

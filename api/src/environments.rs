@@ -16,6 +16,7 @@ use crate::body::Json;
 use crate::conditions::{IfMatch, Tagged};
 use crate::consistency::Seen;
 use crate::context::Shared;
+use crate::deletion::Deletion;
 use crate::deployments::checked_branch;
 use crate::idempotency::IdempotencyKey;
 use crate::links::Links;
@@ -190,13 +191,13 @@ pub(crate) async fn delete(
     State(context): State<Shared>,
     MayWrite(caller): MayWrite,
     Path(path): Path<(String, String)>,
-    if_match: IfMatch,
+    deletion: Deletion,
 ) -> Result<StatusCode, ApiError> {
-    let id = ids::place(&*context.cluster.read_latest().await?, &path)?.1.id;
-    let mut proposal = caller.asks(Command::DeleteEnvironment { id });
-    proposal.condition = if_match.on(row(id));
-    context.change(proposal).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let found = |state: &Agreed| {
+        let id = ids::place(state, &path)?.1.id;
+        Ok((row(id), Command::DeleteEnvironment { id }))
+    };
+    deletion.of(&context, &caller, found).await
 }
 
 /// Static files have no replicas.

@@ -17,6 +17,7 @@ mod conditions;
 mod consistency;
 mod context;
 mod credentials;
+mod deletion;
 mod deployments;
 mod domains;
 mod engine;

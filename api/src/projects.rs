@@ -16,6 +16,7 @@ use crate::body::Json;
 use crate::conditions::{IfMatch, Tagged};
 use crate::consistency::Seen;
 use crate::context::Shared;
+use crate::deletion::Deletion;
 use crate::deployments::{checked_branch, checked_url};
 use crate::environments::EnvironmentOut;
 use crate::idempotency::IdempotencyKey;
@@ -324,14 +325,19 @@ pub(crate) async fn delete(
     State(context): State<Shared>,
     MayWrite(caller): MayWrite,
     Path(p): Path<String>,
-    if_match: IfMatch,
+    deletion: Deletion,
 ) -> Result<StatusCode, ApiError> {
-    let id = ids::project(&*context.cluster.read_latest().await?, &p)?.id;
-    let mut proposal = caller.asks(Command::DeleteProject { id });
-    proposal.condition = if_match.on(row(id));
-    context.change(proposal).await?;
-    context.repositories.remove(id).await;
-    Ok(StatusCode::NO_CONTENT)
+    let mut gone = None;
+    let found = |state: &Agreed| {
+        let id = ids::project(state, &p)?.id;
+        gone = Some(id);
+        Ok((row(id), Command::DeleteProject { id }))
+    };
+    let answer = deletion.of(&context, &caller, found).await?;
+    if let Some(id) = gone {
+        context.repositories.remove(id).await;
+    }
+    Ok(answer)
 }
 
 /// Makes a new webhook secret; the one before stops working.

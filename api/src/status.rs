@@ -1,10 +1,10 @@
 //! `/api/status`: how the cluster is.
 
 use axum::Json as Out;
-use axum::extract::State;
+use axum::extract;
 use serde::Serialize;
 use temps_raft::{Applied, MayLose};
-use temps_state::NodeId;
+use temps_state::{Artifact, Node, NodeId, State};
 use utoipa::ToSchema;
 
 use crate::ApiError;
@@ -72,7 +72,7 @@ pub struct EdgeOut {
 /// How the cluster is. Answers also without quorum, from what the node knows.
 #[utoipa::path(get, path = "/api/status", tag = "cluster", responses((status = 200, body = StatusOut)))]
 pub(crate) async fn status(
-    State(context): State<Shared>,
+    extract::State(context): extract::State<Shared>,
     MayRead(_): MayRead,
 ) -> Result<Out<StatusOut>, ApiError> {
     let state = context.cluster.state();
@@ -82,20 +82,20 @@ pub(crate) async fn status(
 
 fn shown(context: &Context, state: &Applied, sight: Sight) -> StatusOut {
     let nodes = state.nodes.values().map(|node| NodeOut::of(&sight, state, node));
-    let nodes = nodes.collect();
-    let MayLose { count, text } = context.cluster.may_lose();
+    let nodes: Vec<NodeOut> = nodes.collect();
+    let lose = context.cluster.may_lose();
     let raft = sight.raft;
     StatusOut {
-        nodes,
         projects: state.projects.len(),
-        replicas: replicas(state),
+        replicas: replicas(state, &nodes),
+        nodes,
         edge: EdgeOut {
             http_port: context.config.http_port,
             https_port: context.config.https_port,
             applied_index: *context.edge_applied.borrow(),
         },
-        may_lose: count,
-        may_lose_text: text,
+        may_lose: lose.count,
+        may_lose_text: may_lose_text(state, lose),
         version: env!("CARGO_PKG_VERSION"),
         uptime_seconds: context.started.elapsed().as_secs(),
         cluster_id: raft.cluster_id,
@@ -107,9 +107,32 @@ fn shown(context: &Context, state: &Applied, sight: Sight) -> StatusOut {
     }
 }
 
-fn replicas(state: &Applied) -> ReplicaCount {
+/// The nodes that may be lost are told by the quorum; an image may be on no more nodes than those.
+fn may_lose_text(state: &State, MayLose { count, text }: MayLose) -> String {
+    let there = |id: &&NodeId| state.nodes.get(*id).is_some_and(Node::is_reachable);
+    let current = state.environments.values().filter_map(|environment| environment.current);
+    let current = current.filter_map(|id| state.deployments.get(&id));
+    let images = current.filter(|one| matches!(one.artifact, Some(Artifact::Image { .. })));
+    let scarce = images.filter(|one| one.holders.iter().filter(there).count() <= count).count();
+    match (count, scarce) {
+        (0, _) | (_, 0) => text,
+        (_, 1) => format!(
+            "{text} The image of one app is on no more nodes than that: if exactly those go, \
+             deploy it again."
+        ),
+        _ => format!(
+            "{text} The images of {scarce} apps are on no more nodes than that: if exactly those \
+             go, deploy these again."
+        ),
+    }
+}
+
+/// What was healthy on a node that does not answer may be gone.
+fn replicas(state: &Applied, nodes: &[NodeOut]) -> ReplicaCount {
+    let answers = |id| nodes.iter().any(|node| node.id == id && node.reachable);
     let live = state.environments.values().filter(|environment| environment.current.is_some());
-    let healthy = state.replicas.values().filter(|replica| replica.serving_endpoint().is_some());
+    let serving = state.replicas.values().filter(|replica| replica.serving_endpoint().is_some());
+    let healthy = serving.filter(|replica| answers(replica.node));
     ReplicaCount {
         wanted: live.map(|environment| u64::from(state.replicas_wanted(environment))).sum(),
         healthy: healthy.count() as u64,

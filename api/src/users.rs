@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use temps_raft::fresh_id;
-use temps_state::{Command, Permission, Reply, Role, User, UserId};
+use temps_state::{Command, Permission, Reply, Role, State as Agreed, User, UserId};
 use utoipa::ToSchema;
 
 use crate::auth::{Caller, MayAdmin};
@@ -14,6 +14,7 @@ use crate::body::Json;
 use crate::conditions::{IfMatch, Tagged};
 use crate::consistency::Seen;
 use crate::context::Shared;
+use crate::deletion::Deletion;
 use crate::idempotency::IdempotencyKey;
 use crate::pages::{Order, Page, Paging};
 use crate::{ApiError, passwords, secrets};
@@ -176,13 +177,11 @@ pub(crate) async fn delete(
     State(context): State<Shared>,
     MayAdmin(caller): MayAdmin,
     Path(id): Path<String>,
-    if_match: IfMatch,
+    deletion: Deletion,
 ) -> Result<StatusCode, ApiError> {
     let id: UserId = id.parse().map_err(|_| ApiError::not_found("user", &id))?;
-    let mut proposal = caller.asks(Command::DeleteUser { id });
-    proposal.condition = if_match.on(row(id));
-    context.change(proposal).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let found = |_: &Agreed| Ok((row(id), Command::DeleteUser { id }));
+    deletion.of(&context, &caller, found).await
 }
 
 #[cfg(test)]

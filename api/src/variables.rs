@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use temps_raft::{Applied, Cluster};
-use temps_state::{Command, EnvironmentId, VARIABLES_MAX, Variable, VariableName};
+use temps_state::{Command, EnvironmentId, State as Agreed, VARIABLES_MAX, Variable, VariableName};
 use utoipa::ToSchema;
 
 use crate::auth::{MayRead, MayWrite};
@@ -14,6 +14,7 @@ use crate::body::Json;
 use crate::conditions::IfMatch;
 use crate::consistency::Seen;
 use crate::context::Shared;
+use crate::deletion::Deletion;
 use crate::{ApiError, ids};
 
 /// The longest value, in octets.
@@ -161,13 +162,13 @@ pub(crate) async fn unset(
     State(context): State<Shared>,
     MayWrite(caller): MayWrite,
     Path((p, e, name)): Path<(String, String, String)>,
-    if_match: IfMatch,
+    deletion: Deletion,
 ) -> Result<StatusCode, ApiError> {
-    let id = ids::place(&*context.cluster.read_latest().await?, &(p, e))?.1.id;
-    let name: VariableName = name.parse().map_err(|_| ApiError::not_found("variable", &name))?;
-    let row = format!("variables/{id}/{name}");
-    let mut proposal = caller.asks(Command::UnsetVariable { id, name });
-    proposal.condition = if_match.on(row);
-    context.change(proposal).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let found = |state: &Agreed| {
+        let id = ids::place(state, &(p, e))?.1.id;
+        let name: VariableName =
+            name.parse().map_err(|_| ApiError::not_found("variable", &name))?;
+        Ok((format!("variables/{id}/{name}"), Command::UnsetVariable { id, name }))
+    };
+    deletion.of(&context, &caller, found).await
 }

@@ -105,6 +105,24 @@ async fn a_retry_makes_no_second_token() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_retry_deletes_nothing_that_was_made_since() {
+    let (_, one, two) = two().await;
+    let delete = |node: &TestNode, key: &str| {
+        let request = node.admin(Method::DELETE, "/api/projects/shop");
+        read(request.header("idempotency-key", key))
+    };
+    one.create_project("shop").await;
+    assert_eq!(delete(&one, "k1").await.status, 204);
+    one.create_project("shop").await;
+    for node in [&one, &two] {
+        assert_eq!(delete(node, "k1").await.status, 204, "the same answer");
+        assert_eq!(node.get("/api/projects/shop").await.ok()["name"], "shop");
+    }
+    assert_eq!(delete(&two, "k2").await.status, 204);
+    delete(&one, "k3").await.problem(404, "not_found");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn both_nodes_answer_for_the_cluster() {
     let (_, one, two) = two().await;
     two.create_project("shop").await;

@@ -192,7 +192,8 @@ impl Client {
     }
 
     async fn send(&self, call: &Call<'_>) -> Result<Response, CliError> {
-        let key = (call.method == Method::POST).then(fresh_key);
+        let once = [Method::POST, Method::DELETE].contains(&call.method);
+        let key = once.then(fresh_key);
         let repeatable = call.method == Method::GET || key.is_some();
         self.persist(repeatable, |url| Ok(self.request(url, call, key.as_deref()))).await
     }

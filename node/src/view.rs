@@ -3,6 +3,7 @@
 //! `--json` prints the answer itself and never goes through these.
 
 mod account;
+mod avoided;
 mod deployment;
 mod domain;
 mod project;
@@ -15,6 +16,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub use self::account::{ApiKey, User};
+pub use self::avoided::Avoided;
 pub use self::deployment::{Deployment, Failure, Queue, Replica};
 pub use self::domain::{
     Address, Certificate, Domain, HeaderPolicy, Look, Record, Redirect, Verification,
@@ -100,6 +102,8 @@ pub struct Node {
     pub edge_applied_index: Option<u64>,
     /// Why its container engine cannot be used.
     pub engine_problem: Option<String>,
+    /// What it is not given for now.
+    pub avoided: Vec<Avoided>,
     /// How many replicas run there.
     pub replicas: u64,
     /// Whether it drains, and has nothing to wait for any more.

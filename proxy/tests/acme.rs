@@ -262,6 +262,23 @@ async fn a_worker_keeps_its_right_while_it_works() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_authority_that_forgot_the_account_gets_another() {
+    let ground = Ground::start().await;
+    let habits = [("PEBBLE_VA_NOSLEEP", "1")];
+    let mut pebble = Pebble::start(ground.http.port(), ground.https.port(), &habits).await;
+    ground.ask(&pebble).await;
+    let (_, cancel) = ground.keep();
+    let name = ground.domain(NAME).await;
+    ground.until("it gets one", |state| has(state, &name)).await;
+    pebble.forget().await;
+    let other = ground.domain("other.example.test").await;
+    ground.until("it gets one, too", |state| has(state, &other)).await;
+    assert!(ground.is_served(&pebble, "other.example.test").await);
+    cancel.cancel();
+    ground.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_authority_that_does_not_answer_is_named() {
     let ground = Ground::start().await;
     let acme = AcmeSettings { directory: "https://127.0.0.1:1/dir".into(), ..Default::default() };

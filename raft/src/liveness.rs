@@ -6,7 +6,7 @@ use std::time::Duration;
 pub const SILENCE_MAX: Duration = Duration::from_millis(2300);
 /// How long a node that hands over to another process of its own may be silent, from when it said so: the new one may
 /// take a minute to serve, and the old program that is started again where it does not, half of one. Its containers run
-/// and its old process serves meanwhile. One that dies for good in this time is noticed at the end of it.
+/// and its old process serves meanwhile. Its port stays open all the time; where it does not, the node is gone.
 pub const HANDOVER_GRACE: Duration = Duration::from_secs(90);
 /// How long a new leader waits for the first answer of a node that the one before it called, too.
 pub const FIRST_ANSWER: Duration = Duration::from_millis(1200);
@@ -22,17 +22,27 @@ pub enum Verdict {
     Back,
 }
 
+/// A node that hands over to another process of its own.
+#[derive(Debug, Clone, Copy)]
+pub struct HandsOver {
+    /// How long ago it said so.
+    pub said: Duration,
+    /// For how long its port was not seen open.
+    pub shut_for: Duration,
+}
+
 /// Judges one node: whether it counts as lost, how long ago it answered, for how long this leader could have heard it,
-/// and how long ago it said that it hands over to another process, if it does.
+/// and whether it hands over to another process.
 pub fn judge(
     lost: bool,
     answered: Option<Duration>,
     expected: Duration,
-    hands_over: Option<Duration>,
+    hands_over: Option<HandsOver>,
 ) -> Option<Verdict> {
     let silent = answered.map_or(expected, |ago| ago.min(expected));
     let fresh = answered.is_some_and(|ago| ago < FRESH);
-    let excused = hands_over.is_some_and(|ago| ago < HANDOVER_GRACE);
+    let excused =
+        hands_over.is_some_and(|it| it.said < HANDOVER_GRACE && it.shut_for <= SILENCE_MAX);
     match lost {
         false if silent > SILENCE_MAX && !excused => Some(Verdict::Lost),
         true if fresh => Some(Verdict::Back),
@@ -71,21 +81,25 @@ mod tests {
     fn a_handover_excuses_silence_for_as_long_as_the_grace_and_nothing_else() {
         let cases = [
             // Silent since it said so, and since before.
-            (false, 30, 30, None),
-            (false, 89, 89, None),
-            (false, 91, 91, Some(Verdict::Lost)),
-            (false, 80, 5, None),
+            (false, 30, 30, 1, None),
+            (false, 89, 89, 1, None),
+            (false, 91, 91, 1, Some(Verdict::Lost)),
+            (false, 80, 5, 1, None),
             // It answered after it had said so: what counts is when it said so.
-            (false, 3, 89, None),
-            (false, 3, 91, Some(Verdict::Lost)),
-            (false, 1, 91, None),
-            (true, 1, 5, Some(Verdict::Back)),
-            (true, 30, 5, None),
+            (false, 3, 89, 1, None),
+            (false, 3, 91, 1, Some(Verdict::Lost)),
+            (false, 1, 91, 1, None),
+            (true, 1, 5, 1, Some(Verdict::Back)),
+            (true, 30, 5, 1, None),
+            // Neither of its processes has the port any more.
+            (false, 30, 30, 3, Some(Verdict::Lost)),
+            (false, 1, 30, 3, None),
         ];
-        for (lost, answered, said, verdict) in cases {
-            let [ago, said] = [answered, said].map(Duration::from_secs);
-            let judged = judge(lost, Some(ago), Duration::from_secs(600), Some(said));
-            assert_eq!(judged, verdict, "lost: {lost}, answered {ago:?} ago, said so {said:?} ago");
+        for (lost, answered, said, shut_for, verdict) in cases {
+            let [ago, said, shut_for] = [answered, said, shut_for].map(Duration::from_secs);
+            let hands_over = HandsOver { said, shut_for };
+            let judged = judge(lost, Some(ago), Duration::from_secs(600), Some(hands_over));
+            assert_eq!(judged, verdict, "lost: {lost}, answered {ago:?} ago, {hands_over:?}");
         }
     }
 }

@@ -4,6 +4,7 @@
 
 mod common;
 
+use std::net::TcpListener;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -94,17 +95,36 @@ fn is_lost(place: &Place, node: NodeId) -> bool {
     !place.node().state().nodes[&node].is_reachable()
 }
 
-/// Says that the node hands over, and ends its process; returns once the others have been without it for long.
-async fn leave_for_long(places: &mut [Place], at: usize, others: [usize; 2]) {
+/// Says that the node hands over, and ends its process; returns once the others have been without it for long. What it
+/// returns is the socket that is to go from one process to the next.
+async fn leave_for_long(places: &mut [Place], at: usize, others: [usize; 2]) -> TcpListener {
     let id = places[at].id;
     places[at].node().announce_handover().await.expect("every node knows the command");
     places[at].stop().await;
+    let socket = TcpListener::bind(places[at].address).expect("the port is free");
     let end = Instant::now() + LONG;
     while Instant::now() < end {
         for other in others {
             assert!(!is_lost(&places[other], id), "node {id} hands over, and is not lost");
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    socket
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_node_that_dies_while_it_hands_over_is_lost_at_once() {
+    let mut places = cluster_of(3).await;
+    let leads = leader(&places).await;
+    for at in [(leads + 1) % 3, leads] {
+        let (id, others) = (places[at].id, [(at + 1) % 3, (at + 2) % 3]);
+        let (socket, begun) = (leave_for_long(&mut places, at, others).await, Instant::now());
+        drop(socket);
+        until("its loss is noticed", || others.iter().all(|at| is_lost(&places[*at], id))).await;
+        println!("noticed after {:?}", begun.elapsed());
+        places[at].start().await;
+        places[at].report().await;
+        until("its return is noticed", || others.iter().all(|at| !is_lost(&places[*at], id))).await;
     }
 }
 
@@ -115,9 +135,10 @@ async fn a_node_that_hands_over_may_be_silent_and_is_lost_when_it_dies_afterward
     // A follower first, then the one that leads.
     for at in [(leads + 1) % 3, leads] {
         let (id, others) = (places[at].id, [(at + 1) % 3, (at + 2) % 3]);
-        leave_for_long(&mut places, at, others).await;
+        let socket = leave_for_long(&mut places, at, others).await;
         let spare = places[others[0]].node().may_lose();
         assert_eq!(spare.count, 0, "who is silent does not vote: {}", spare.text);
+        drop(socket);
         places[at].start().await;
         places[at].report().await;
         let ended = |place: &Place| place.node().state().nodes[&id].hands_over_since.is_none();

@@ -1,12 +1,14 @@
-//! Which nodes could not run replicas through no fault of the app. Pure: what the leader remembers between two rounds.
+//! Which nodes could not run replicas through no fault of the app. Pure: what a node remembers between two looks at the
+//! state.
 //!
-//! A new leader begins with nothing and learns it again from the rows; until it has, a replica waits a patience longer.
+//! Every node looks, so that any can tell and a new leader knows. One that was just started begins with nothing and
+//! learns it again from the rows; if it leads before it has, a replica waits a patience longer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use temps_state::{
-    DeploymentId, FailureCode, Intent, NodeId, Observed, Phase, Replica, ReplicaId, State,
+    DeploymentId, FailureCode, Intent, Node, NodeId, Observed, Phase, Replica, ReplicaId, State,
 };
 
 /// How long a replica of a live deployment may be down for its node's fault before it is placed elsewhere: an engine
@@ -23,20 +25,37 @@ pub const BUILDER_SHUNNED_FOR: SignedDuration = SignedDuration::from_mins(1);
 /// What a node cannot run: anything when `None`, or one deployment.
 type Scope = Option<DeploymentId>;
 
+/// What a node is not given for a while.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Avoided {
+    /// The only deployment that it is not given; anything when `None`.
+    pub deployment: Option<DeploymentId>,
+    /// What was the matter the last time.
+    pub why: FailureCode,
+    /// Until when, unless it does better before.
+    pub until: Timestamp,
+}
+
 /// The faults of nodes as far as their replicas and builds told of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Faults {
     since: BTreeMap<ReplicaId, (NodeId, Timestamp)>,
-    shunned: BTreeMap<(NodeId, Scope), Timestamp>,
+    shunned: BTreeMap<(NodeId, Scope), (Timestamp, FailureCode)>,
+    /// Who could not have an image because nobody who has it was there.
+    unfetched: BTreeSet<(NodeId, DeploymentId)>,
 }
 
 impl Faults {
     /// Takes note of what the rows tell now. To be called before each round.
     pub fn look(&mut self, state: &State, now: Timestamp) {
         for replica in state.replicas.values() {
-            if let Some(scope) = fault(state, replica) {
+            if let Some((scope, why)) = fault(state, replica) {
                 self.since.entry(replica.id).or_insert((replica.node, now));
-                self.shun((replica.node, scope), now, NODE_SHUNNED_FOR);
+                self.shun((replica.node, scope), why, now, NODE_SHUNNED_FOR);
+                let what = (replica.node, replica.deployment);
+                if why == FailureCode::ImageNotFound && !can_be_fetched(state, what) {
+                    self.unfetched.insert(what);
+                }
             } else if replica.endpoint().is_some() && self.since.remove(&replica.id).is_some() {
                 // What could not run there does again.
                 self.shunned.retain(|(node, _), _| *node != replica.node);
@@ -45,16 +64,49 @@ impl Faults {
         // A node that could not build cannot run anything either.
         let returned = state.deployments.values().flat_map(|deployment| &deployment.returned);
         for returned in returned {
-            self.shun((returned.by, None), now, BUILDER_SHUNNED_FOR);
+            self.shun((returned.by, None), returned.failure.code, now, BUILDER_SHUNNED_FOR);
         }
         self.since.retain(|id, _| state.replicas.contains_key(id));
-        self.shunned.retain(|_, until| now < *until);
+        self.shunned.retain(|_, (until, _)| now < *until);
+        self.forgive(state);
     }
 
-    fn shun(&mut self, what: (NodeId, Scope), now: Timestamp, how_long: SignedDuration) {
+    /// Whoever could not have an image may try again when somebody who has it is back.
+    fn forgive(&mut self, state: &State) {
+        let shunned = &mut self.shunned;
+        self.unfetched.retain(|(node, deployment)| {
+            let can_be_fetched = can_be_fetched(state, (*node, *deployment));
+            if can_be_fetched {
+                shunned.remove(&(*node, Some(*deployment)));
+            }
+            let mut replicas = state.replicas_of(*deployment);
+            !can_be_fetched || replicas.any(|one| one.node == *node && lacks_image(one))
+        });
+    }
+
+    fn shun(
+        &mut self,
+        what: (NodeId, Scope),
+        why: FailureCode,
+        now: Timestamp,
+        how_long: SignedDuration,
+    ) {
         let until = now.checked_add(how_long).unwrap_or(Timestamp::MAX);
-        let known = self.shunned.entry(what).or_insert(until);
-        *known = until.max(*known);
+        let known = self.shunned.entry(what).or_insert((until, why));
+        if known.0 < until {
+            *known = (until, why);
+        }
+    }
+
+    /// What a node is not given for now.
+    pub fn avoided(&self, node: NodeId) -> impl Iterator<Item = Avoided> {
+        let known = self.shunned.range((node, None)..);
+        let known = known.take_while(move |((of, _), _)| *of == node);
+        known.map(|((_, deployment), (until, why))| Avoided {
+            deployment: *deployment,
+            why: *why,
+            until: *until,
+        })
     }
 
     /// Whether a replica is down for its node's fault and has waited for long enough. One of a version that is not live
@@ -79,6 +131,19 @@ impl Faults {
     }
 }
 
+/// Whether a replica is down for want of its image.
+fn lacks_image(replica: &Replica) -> bool {
+    let Observed::Down { failure } = &replica.observed else { return false };
+    failure.code == FailureCode::ImageNotFound
+}
+
+/// Whether another node is there that has what a deployment runs.
+fn can_be_fetched(state: &State, (node, deployment): (NodeId, DeploymentId)) -> bool {
+    let holders = state.deployments.get(&deployment).map(|deployment| &deployment.holders);
+    let mut others = holders.into_iter().flatten().filter(|holder| **holder != node);
+    others.any(|holder| state.nodes.get(holder).is_some_and(Node::is_reachable))
+}
+
 /// Whether a replica is down because of its node rather than its app.
 pub fn is_of_node(state: &State, replica: &Replica) -> bool {
     fault(state, replica).is_some()
@@ -86,18 +151,19 @@ pub fn is_of_node(state: &State, replica: &Replica) -> bool {
 
 /// A version that ran before is not to blame for what happens before its process begins; of a new one it is known only
 /// where the node names its engine, its disk or its way to the image.
-fn fault(state: &State, replica: &Replica) -> Option<Scope> {
+fn fault(state: &State, replica: &Replica) -> Option<(Scope, FailureCode)> {
     use FailureCode::*;
     let Observed::Down { failure } = &replica.observed else { return None };
     if replica.intent != Intent::Serve {
         return None;
     }
-    match failure.code {
+    let scope = match failure.code {
         code if is_node_fault(code) => Some(None),
         ImageNotFound => Some(Some(replica.deployment)),
         Exited | PortClosed | Unhealthy => None,
         _ => is_live(state, replica).then_some(Some(replica.deployment)),
-    }
+    };
+    Some((scope?, failure.code))
 }
 
 /// Whether a failure can only be the node's: neither what is built nor what runs is to blame.

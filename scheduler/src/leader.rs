@@ -1,10 +1,12 @@
 //! The leader's loop: proposes what the rollout and the cron table say is next.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use temps_raft::{Cluster, fresh_id};
+use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
@@ -18,8 +20,13 @@ const TICK: Duration = Duration::from_secs(1);
 /// How many rounds of proposals follow each other before the loop waits for a change or the next tick.
 const ROUNDS_MAX: usize = 16;
 
-/// Runs as long as the node does; works only while it leads.
-pub async fn lead(cluster: Cluster, edge: Option<SocketAddr>, cancel: CancellationToken) {
+/// Runs as long as the node does. While it does not lead, it only looks which nodes have faults, and tells.
+pub async fn lead(
+    cluster: Cluster,
+    edge: Option<SocketAddr>,
+    tell: watch::Sender<Arc<Faults>>,
+    cancel: CancellationToken,
+) {
     let (mut leading, mut changes) = (cluster.leading(), cluster.watch());
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -32,8 +39,16 @@ pub async fn lead(cluster: Cluster, edge: Option<SocketAddr>, cancel: Cancellati
             clock.ring(&cluster, Timestamp::now(), &cancel);
             roll_out(&cluster, &mut faults).await;
         } else {
-            (clock, faults) = (None, Faults::default());
+            clock = None;
+            faults.look(&cluster.state(), Timestamp::now());
         }
+        tell.send_if_modified(|told| {
+            let news = **told != faults;
+            if news {
+                *told = Arc::new(faults.clone());
+            }
+            news
+        });
         tokio::select! {
             () = cancel.cancelled() => return,
             changed = leading.changed() => if changed.is_err() { return },

@@ -8,13 +8,14 @@ use std::sync::Arc;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use temps_builder::{Builder, Engine};
 use temps_raft::Cluster;
-use temps_state::{EnvironmentId, ProjectId, ReplicaId};
+use temps_state::{EnvironmentId, NodeId, ProjectId, ReplicaId};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::container::Role;
 use crate::exec::{self, ExecRequest, ExecSession};
+use crate::faults::{Avoided, Faults};
 use crate::log_line::ReplicaLine;
 use crate::logs::{self, LogQuery};
 use crate::network::Network;
@@ -48,6 +49,7 @@ pub struct Scheduler {
     runtime: Runtime,
     local: watch::Receiver<LocalEndpoints>,
     residents: watch::Receiver<Residents>,
+    faults: watch::Receiver<Arc<Faults>>,
     tasks: TaskTracker,
     cancel: CancellationToken,
 }
@@ -76,7 +78,8 @@ impl Scheduler {
         let runtime = Runtime::new(engine, data_dir.clone(), network);
         let site = Site { cluster: cluster.clone(), data_dir, api_url: config.api_url };
         let (tasks, cancel) = (TaskTracker::new(), CancellationToken::new());
-        tasks.spawn(leader::lead(cluster.clone(), config.edge, cancel.clone()));
+        let (tell_faults, faults) = watch::channel(Arc::default());
+        tasks.spawn(leader::lead(cluster.clone(), config.edge, tell_faults, cancel.clone()));
         let (tell, local) = watch::channel(LocalEndpoints::default());
         let (tell_residents, residents) = watch::channel(Residents::default());
         let reconciler =
@@ -87,7 +90,7 @@ impl Scheduler {
         tasks.spawn(build_loop::run(cluster.clone(), builder.clone(), cancel.clone()));
         tasks.spawn(prepare::run(site, runtime.clone(), builder, cancel.clone()));
         tasks.close();
-        Self { cluster, runtime, local, residents, tasks, cancel }
+        Self { cluster, runtime, local, residents, faults, tasks, cancel }
     }
 
     /// What this node itself knows of its replicas, sooner than the cluster does, and also without a quorum.
@@ -98,6 +101,11 @@ impl Scheduler {
     /// Whose this node's containers are; those too that do not answer their health checks yet.
     pub fn residents(&self) -> watch::Receiver<Residents> {
         self.residents.clone()
+    }
+
+    /// What a node is not given for now because it could not run it, as far as this node saw.
+    pub fn avoided(&self, node: NodeId) -> Vec<Avoided> {
+        self.faults.borrow().avoided(node).collect()
     }
 
     /// The lines of some replicas of this node, merged.

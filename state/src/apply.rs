@@ -169,6 +169,11 @@ impl State {
         }
     }
 
+    /// Whether a request with this key took effect before.
+    pub fn has_answered(&self, request: &str) -> bool {
+        self.requests.contains_key(read_request(request).0)
+    }
+
     /// What a request got before that had the same key.
     fn answered(&self, request: &str) -> Option<Result<Reply, Rejected>> {
         let (key, digest) = read_request(request);

@@ -27,6 +27,7 @@ use crate::body::Json;
 use crate::conditions::{IfMatch, Tagged};
 use crate::consistency::Seen;
 use crate::context::Shared;
+use crate::deletion::Deletion;
 use crate::idempotency::IdempotencyKey;
 use crate::pages::{Order, Page, Paging};
 use crate::{ApiError, secrets};
@@ -143,11 +144,11 @@ pub(crate) async fn delete(
     State(context): State<Shared>,
     MayWrite(caller): MayWrite,
     Path(name): Path<String>,
-    if_match: IfMatch,
+    deletion: Deletion,
 ) -> Result<StatusCode, ApiError> {
-    let name = find(&*context.cluster.read_latest().await?, &name)?.name.clone();
-    let mut proposal = caller.asks(Command::DeleteDomain { name: name.clone() });
-    proposal.condition = if_match.on(row(&name));
-    context.change(proposal).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let found = |state: &Agreed| {
+        let name = find(state, &name)?.name.clone();
+        Ok((row(&name), Command::DeleteDomain { name }))
+    };
+    deletion.of(&context, &caller, found).await
 }

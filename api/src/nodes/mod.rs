@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use axum::Json as Out;
 use axum::extract::{Path, Query, Request, State};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use temps_raft::Applied;
@@ -109,7 +110,7 @@ pub(crate) async fn drain(
 ) -> Result<Tagged<NodeOut>, ApiError> {
     let id = find(&*context.cluster.read_latest().await?, &n)?.id;
     let state =
-        change(&context, &caller, id, Command::DrainNode { id }, if_match, Some(key)).await?;
+        change(&context, &caller, id, Command::DrainNode { id }, if_match, key.of(&caller)).await?;
     if id == context.cluster.node_id() {
         let cluster = context.cluster.clone();
         // The leader looks after it as well; it is only sooner this way.
@@ -135,7 +136,7 @@ pub(crate) async fn undrain(
 ) -> Result<Tagged<NodeOut>, ApiError> {
     let id = find(&*context.cluster.read_latest().await?, &n)?.id;
     let command = Command::UndrainNode { id };
-    let state = change(&context, &caller, id, command, if_match, Some(key)).await?;
+    let state = change(&context, &caller, id, command, if_match, key.of(&caller)).await?;
     shown(&context, &state, id).await
 }
 
@@ -145,11 +146,11 @@ async fn change(
     id: NodeId,
     command: Command,
     if_match: IfMatch,
-    key: Option<IdempotencyKey>,
+    request: Option<String>,
 ) -> Result<std::sync::Arc<Applied>, ApiError> {
     let mut proposal = caller.asks(command);
     proposal.condition = if_match.on(row(id));
-    proposal.request = key.and_then(|key| key.of(caller));
+    proposal.request = request;
     Ok(context.change(proposal).await?.1)
 }
 
@@ -216,7 +217,7 @@ pub struct RemovalOut {
 /// Removes a node for ever. Refused where the rest could agree on nothing any more, unless forced.
 #[utoipa::path(
     delete, path = "/api/nodes/{n}", tag = "cluster", params(RemovalQuery),
-    responses((status = 200, body = RemovalOut))
+    responses((status = 200, body = RemovalOut), (status = 204, description = "It was removed before, under the same key"))
 )]
 pub(crate) async fn remove(
     State(context): State<Shared>,
@@ -224,9 +225,14 @@ pub(crate) async fn remove(
     Path(n): Path<String>,
     Query(RemovalQuery { force }): Query<RemovalQuery>,
     if_match: IfMatch,
+    key: IdempotencyKey,
     request: Request,
 ) -> Result<Response, ApiError> {
     let state = context.cluster.read_latest().await?;
+    let key = key.of(&caller);
+    if key.as_ref().is_some_and(|key| state.has_answered(key)) {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
     let node = find(&state, &n)?;
     let parts = request.into_parts().0;
     // Whoever goes hears nothing of the cluster any more, so another node does it.
@@ -244,7 +250,7 @@ pub(crate) async fn remove(
     let (id, name) = (node.id, node.name.clone());
     let warning = drain::loss(&context.cluster.may_remove(id), force)?;
     let warning = warning.or_else(|| drain::warning(&state, node));
-    change(&context, &caller, id, Command::RemoveNode { id }, if_match, None).await?;
+    change(&context, &caller, id, Command::RemoveNode { id }, if_match, key).await?;
     Ok(Out(RemovalOut { id, name, warning }).into_response())
 }
 

@@ -7,7 +7,8 @@ use futures::{StreamExt, stream};
 use jiff::Timestamp;
 use serde::Serialize;
 use temps_raft::{Applied, Member, PeerStatus, Status};
-use temps_state::{Node, NodeId, Standing};
+use temps_scheduler::faults::Avoided;
+use temps_state::{DeploymentId, FailureCode, Node, NodeId, Standing};
 use utoipa::ToSchema;
 
 use super::drain::{blocked_by, busy_replicas};
@@ -45,6 +46,8 @@ pub struct NodeOut {
     pub edge_applied_index: Option<u64>,
     /// Why its container engine cannot be used; null when it answers, and when the node does not.
     pub engine_problem: Option<String>,
+    /// What it is not given for now because it could not run it, as far as the answering node saw.
+    pub avoided: Vec<AvoidedOut>,
     /// How many replicas it runs for requests; versions kept for a rollback do not count.
     pub replicas: usize,
     /// Whether it drains, and nothing is left to wait for: it may be stopped or removed.
@@ -82,11 +85,32 @@ pub struct CapacityOut {
     pub memory_mib: u64,
 }
 
+/// What a node is not given for a while.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Avoided)]
+pub struct AvoidedOut {
+    /// The only deployment that it is not given; null for anything.
+    #[schema(value_type = Option<String>)]
+    pub deployment: Option<DeploymentId>,
+    /// What was the matter the last time.
+    #[schema(value_type = String)]
+    pub why: FailureCode,
+    /// Until when, unless it does better before.
+    pub until: Timestamp,
+}
+
+impl From<Avoided> for AvoidedOut {
+    fn from(Avoided { deployment, why, until }: Avoided) -> Self {
+        Self { deployment, why, until }
+    }
+}
+
 /// How the answering node sees the others.
 pub(crate) struct Sight {
     /// The group.
     pub raft: Status,
     told: BTreeMap<NodeId, Told>,
+    avoided: BTreeMap<NodeId, Vec<Avoided>>,
 }
 
 /// What a node says of itself.
@@ -106,12 +130,18 @@ impl Sight {
             Some((id, Told { status, engine_problem: problem_on(context, id).await }))
         });
         let told = told.buffer_unordered(ASKED_AT_ONCE).filter_map(std::future::ready);
-        Self { raft, told: told.collect().await }
+        let avoided = state.nodes.keys().map(|id| (*id, context.scheduler.avoided(*id)));
+        Self { raft, told: told.collect().await, avoided: avoided.collect() }
     }
 
     fn lag(&self, told: &PeerStatus) -> u64 {
         let newest = self.told.values().map(|told| told.status.applied).max().unwrap_or_default();
         newest.saturating_sub(told.applied)
+    }
+
+    fn avoided(&self, id: NodeId) -> Vec<AvoidedOut> {
+        let known = self.avoided.get(&id).into_iter().flatten();
+        known.map(|avoided| AvoidedOut::from(*avoided)).collect()
     }
 
     fn member(&self, id: NodeId) -> Option<&Member> {
@@ -142,6 +172,7 @@ impl NodeOut {
             lag: told.map(|told| sight.lag(told)),
             edge_applied_index: told.map(|told| told.edge_applied),
             engine_problem: said.and_then(|said| said.engine_problem.clone()),
+            avoided: sight.avoided(id),
             replicas: busy_replicas(state, id),
             drained: standing == Standing::Draining && blocked_by.is_empty(),
             blocked_by,

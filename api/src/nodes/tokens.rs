@@ -9,15 +9,15 @@ use axum::http::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use temps_raft::TrustError;
-use temps_state::{Command, JoinToken, JoinTokenId};
+use temps_state::{Command, JoinToken, JoinTokenId, State as Agreed};
 use utoipa::ToSchema;
 
 use crate::ApiError;
 use crate::auth::MayAdmin;
 use crate::body::Json;
-use crate::conditions::IfMatch;
 use crate::consistency::Seen;
 use crate::context::{Context, Shared};
+use crate::deletion::Deletion;
 use crate::idempotency::IdempotencyKey;
 use crate::pages::{Order, Page, Paging};
 
@@ -144,11 +144,9 @@ pub(crate) async fn delete_token(
     State(context): State<Shared>,
     MayAdmin(caller): MayAdmin,
     Path(id): Path<String>,
-    if_match: IfMatch,
+    deletion: Deletion,
 ) -> Result<StatusCode, ApiError> {
     let id: JoinTokenId = id.parse().map_err(|_| ApiError::not_found("join token", &id))?;
-    let mut proposal = caller.asks(Command::DeleteJoinToken { id });
-    proposal.condition = if_match.on(format!("join_tokens/{id}"));
-    context.change(proposal).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let found = |_: &Agreed| Ok((format!("join_tokens/{id}"), Command::DeleteJoinToken { id }));
+    deletion.of(&context, &caller, found).await
 }

@@ -55,6 +55,13 @@ fn broken_binary(ground: &Ground) -> PathBuf {
     path
 }
 
+/// How many programs the nodes keep to run.
+fn binaries(ground: &Ground) -> usize {
+    let folders = ground.nodes().map(|node| node.folder().join("data/bin"));
+    let entries = folders.flat_map(|folder| fs::read_dir(folder).into_iter().flatten());
+    entries.filter(|entry| entry.as_ref().is_ok_and(|entry| entry.path().is_dir())).count()
+}
+
 async fn upgrade(ground: &Ground, binary: &Path) -> Result<Value, String> {
     let binary = binary.to_string_lossy();
     let said = ground.temps(&["upgrade", "--json", "--binary", &binary]).await;
@@ -103,6 +110,7 @@ async fn a_program_that_does_not_come_up_stops_the_roll_and_harms_nothing() {
 
     let said = upgrade(&ground, &broken_binary(&ground)).await.unwrap_err();
     assert!(said.contains("went back"), "{said}");
+    assert_eq!(binaries(&ground), 0, "what did not come up takes no room");
     until("the cluster is whole", RECOVERY, async || client.is_whole(1, 3).await).await.unwrap();
     assert_eq!(all_run(&client).await, before);
     let acknowledged = writes.acknowledged();

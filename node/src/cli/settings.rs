@@ -1,5 +1,8 @@
 //! `temps settings`: what holds for the whole cluster.
 
+use std::borrow::Cow;
+use std::path::Path;
+
 use clap::Subcommand;
 use serde_json::Value;
 
@@ -23,7 +26,8 @@ enum Act {
     },
     /// Change settings.
     Set {
-        /// NAME=value, such as preview_domain=apps.example.com.
+        /// NAME=value, such as preview_domain=apps.example.com; NAME=@FILE takes the value from a file, and lists are
+        /// written with commas.
         #[arg(required = true, value_name = "NAME=VALUE")]
         settings: Vec<String>,
     },
@@ -62,10 +66,17 @@ async fn set(context: &Context, settings: &[String]) -> Result<(), CliError> {
         let Some((name, text)) = setting.split_once('=') else {
             return Err(wrong(setting, "there is no `=` in it", "temps settings set NAME=value"));
         };
-        change(&mut now.value, name, text)?;
+        change(&mut now.value, name, &value_of(text)?)?;
     }
     let value = client.put(&path, &now.value, now.etag.as_deref()).await?.value;
     context.output.answer(&value, || shown(&value))
+}
+
+/// The text itself, or what the file has that it names.
+fn value_of(text: &str) -> Result<Cow<'_, str>, CliError> {
+    let Some(file) = text.strip_prefix('@') else { return Ok(text.into()) };
+    let read = std::fs::read_to_string(file).map(Cow::from);
+    read.map_err(CliError::file("read", Path::new(file)))
 }
 
 /// Changes one setting; the new value must be of the old one's kind.
@@ -75,6 +86,7 @@ fn change(settings: &mut Value, name: &str, text: &str) -> Result<(), CliError> 
         Value::String(_) => Some(Value::String(text.into())),
         Value::Number(_) => text.parse::<u64>().ok().map(Value::from),
         Value::Bool(_) => text.parse::<bool>().ok().map(Value::from),
+        Value::Array(_) if !text.starts_with('[') => Some(listed(text)),
         _ => serde_json::from_str(text).ok(),
     };
     *place = read.ok_or_else(|| {
@@ -85,6 +97,11 @@ fn change(settings: &mut Value, name: &str, text: &str) -> Result<(), CliError> 
         )
     })?;
     Ok(())
+}
+
+/// The words between commas.
+fn listed(text: &str) -> Value {
+    text.split(',').map(str::trim).filter(|word| !word.is_empty()).collect()
 }
 
 fn find<'a>(settings: &'a mut Value, name: &str) -> Result<&'a mut Value, CliError> {
@@ -132,6 +149,29 @@ mod tests {
         assert_eq!(value["build"]["timeout_seconds"], 60);
         assert_eq!(value["preview_domain"], "7");
         assert!(change(&mut value, "build.at_once", "two").is_err());
+    }
+
+    #[test]
+    fn a_list_is_written_with_commas_or_in_json() {
+        for (text, zones) in [
+            ("a.example, b.example", json!(["a.example", "b.example"])),
+            ("[\"a.example\"]", json!(["a.example"])),
+            ("", json!([])),
+        ] {
+            let mut value = json!({"dns": {"zones": ["x.example"]}});
+            change(&mut value, "dns.zones", text).unwrap();
+            assert_eq!(value["dns"]["zones"], zones, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_value_may_be_in_a_file() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "two\nlines\n").unwrap();
+        let named = format!("@{}", file.path().display());
+        assert_eq!(value_of(&named).unwrap(), "two\nlines\n");
+        assert_eq!(value_of("a@b.example").unwrap(), "a@b.example");
+        assert!(value_of("@/no/such/file").is_err());
     }
 
     #[test]

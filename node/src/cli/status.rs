@@ -32,8 +32,8 @@ fn about(url: &str, status: &Status) -> String {
         ("version", status.version.clone()),
         ("up", span(status.uptime_seconds)),
     ]);
-    let engines = engine_problems(&status.nodes);
-    format!("{about}\n\n{}\n\n{}{engines}", nodes_table(&status.nodes), status.may_lose_text)
+    let troubles = engine_problems(&status.nodes) + &avoided(&status.nodes);
+    format!("{about}\n\n{}\n\n{}{troubles}", nodes_table(&status.nodes), status.may_lose_text)
 }
 
 /// A line for every node that cannot run or build anything now.
@@ -46,6 +46,15 @@ fn engine_problems(nodes: &[Node]) -> String {
         ))
     };
     nodes.iter().filter_map(problem).collect()
+}
+
+/// A line for everything that a node is not given now although its engine answers.
+fn avoided(nodes: &[Node]) -> String {
+    let answering = nodes.iter().filter(|node| node.engine_problem.is_none());
+    let lines = answering.flat_map(|node| {
+        node.avoided.iter().map(|avoided| format!("\n{}: {}", node.label(), avoided.sentence()))
+    });
+    lines.collect()
 }
 
 fn leader(status: &Status) -> String {

@@ -99,8 +99,9 @@ async fn go_back(client: &Client, output: &Output, upgraded: &[Upgraded], digest
             Err(error) => {
                 steps.fail();
                 output.warn(&format!(
-                    "{} runs the new program: {error}. Nodes of both work together",
-                    node.label()
+                    "{} could not be put back, and runs the new program: {}. Nodes of both work together",
+                    node.label(),
+                    error.advice().why
                 ));
             }
         }

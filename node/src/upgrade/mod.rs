@@ -146,6 +146,9 @@ impl Upgrader {
     }
 
     fn failed(&self, binary: &BlobDigest, error: &UpgradeError) {
+        if let Some(running) = self.inner.running.get() {
+            binary::keep_only(&self.inner.folder, running);
+        }
         self.keep(UpgradeOutcome { failure: Some(error.failure()), ..outcome(binary) });
     }
 
@@ -183,6 +186,8 @@ impl Upgrader {
     }
 
     async fn prepare(self, digest: BlobDigest) {
+        // A binary that is refused is removed, and this one is not.
+        let _ = self.running().await;
         let stage = match self.candidate(&digest).await {
             Ok(candidate) => Stage::HandingOver(candidate),
             Err(error) => {

@@ -11,8 +11,8 @@ use temps_state::SealError;
 
 use super::due::wait_after;
 
-/// How long an order waits when nonces were refused: the next try begins with a fresh one.
-const NONCES_PAUSE: Duration = Duration::from_secs(1);
+/// How long an order waits where the next try begins better: with a fresh nonce, or a new account.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// Why a certificate could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -127,7 +127,7 @@ impl AcmeError {
     pub(crate) fn retry_at(&self, failures: u32, now: Timestamp) -> Timestamp {
         let wait = match self {
             Self::Limited(limited) => return limited.until,
-            Self::Nonces => NONCES_PAUSE,
+            Self::Nonces | Self::AccountGone => RETRY_PAUSE,
             Self::Later { wait, .. } => wait_after(failures, *wait),
             _ => wait_after(failures, None),
         };

@@ -6,8 +6,8 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use instant_acme::{
-    Account, AuthorizationStatus, ChallengeType, Error as CaError, Identifier, NewAccount,
-    NewOrder, Order as CaOrder, OrderStatus, RetryPolicy,
+    Account, AccountBuilder, AuthorizationStatus, ChallengeType, Error as CaError, Identifier,
+    NewAccount, NewOrder, Order as CaOrder, OrderStatus, RetryPolicy,
 };
 use jiff::Timestamp;
 use temps_certificates::draw_request;
@@ -110,7 +110,11 @@ impl Worker {
         let settings = self.cluster.state().settings().acme;
         let authority = Authority::new(&settings)?;
         let job = Job { worker: self, name, fence, settings, authority };
-        job.run().await
+        let got = job.run().await;
+        if let Err(AcmeError::AccountGone) = got {
+            job.open_account().await?;
+        }
+        got
     }
 
     async fn fail(
@@ -169,28 +173,20 @@ impl Job<'_> {
     async fn account(&self) -> Result<Account, AcmeError> {
         let _turn = self.worker.opening.lock().await;
         let directory = &self.settings.directory;
-        let builder = Account::builder_with_http(Box::new(self.authority.clone()));
+        let state = self.state();
+        let Some(kept) = state.acme_accounts.get(directory) else {
+            return self.open_account().await;
+        };
         let place = AcmeAccount::place(directory);
-        if let Some(kept) = self.state().acme_accounts.get(directory) {
-            let text = self.worker.cluster.open(&place, &kept.credentials)?;
-            let credentials = serde_json::from_str(&text);
-            let credentials = credentials.map_err(|error| AcmeError::Kept(error.to_string()))?;
-            return self.asked(builder.from_credentials(credentials).await);
-        }
-        let (account, credentials) = self.asked(self.open_account(builder).await)?;
-        let text = serde_json::to_string(&credentials);
-        let text = text.map_err(|error| AcmeError::Kept(error.to_string()))?;
-        let credentials = self.worker.cluster.seal(&place, &text)?;
-        let created_at = Timestamp::now();
-        let account_row = AcmeAccount { directory: directory.clone(), credentials, created_at };
-        self.worker.propose(Command::KeepAccount { account: account_row }).await?;
-        Ok(account)
+        let text = self.worker.cluster.open(&place, &kept.credentials)?;
+        let credentials = serde_json::from_str(&text);
+        let credentials = credentials.map_err(|error| AcmeError::Kept(error.to_string()))?;
+        self.asked(self.accounts().from_credentials(credentials).await)
     }
 
-    async fn open_account(
-        &self,
-        builder: instant_acme::AccountBuilder,
-    ) -> Result<(Account, instant_acme::AccountCredentials), CaError> {
+    /// Opens an account and keeps it, in the place of any before.
+    async fn open_account(&self) -> Result<Account, AcmeError> {
+        let directory = self.settings.directory.clone();
         let contact = format!("mailto:{}", self.settings.email);
         let contact = if self.settings.email.is_empty() { vec![] } else { vec![contact.as_str()] };
         let new = NewAccount {
@@ -198,7 +194,18 @@ impl Job<'_> {
             terms_of_service_agreed: true,
             only_return_existing: false,
         };
-        builder.create(&new, self.settings.directory.clone(), None).await
+        let opened = self.accounts().create(&new, directory.clone(), None).await;
+        let (account, credentials) = self.asked(opened)?;
+        let text = serde_json::to_string(&credentials);
+        let text = text.map_err(|error| AcmeError::Kept(error.to_string()))?;
+        let credentials = self.worker.cluster.seal(&AcmeAccount::place(&directory), &text)?;
+        let kept = AcmeAccount { directory, credentials, created_at: Timestamp::now() };
+        self.worker.propose(Command::KeepAccount { account: kept }).await?;
+        Ok(account)
+    }
+
+    fn accounts(&self) -> AccountBuilder {
+        Account::builder_with_http(Box::new(self.authority.clone()))
     }
 
     /// What was kept of the last try with this authority; else a new key and request, kept before anybody sees them.

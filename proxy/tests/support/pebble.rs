@@ -15,7 +15,9 @@ use super::PATIENCE;
 /// A running authority. Its processes end with it.
 pub struct Pebble {
     folder: TempDir,
-    children: Vec<Child>,
+    names: Child,
+    authority: Child,
+    command: Command,
     directory: String,
     management: String,
     /// What its own TLS is trusted by, in PEM.
@@ -56,20 +58,30 @@ impl Pebble {
         authority.args(["-dnsserver", &format!("127.0.0.1:{dns}"), "-strict"]);
         authority.envs(habits.iter().copied());
         let log = |name: &str| fs::File::create(folder.path().join(name)).expect("a file");
-        let mut children = Vec::new();
-        for (command, name) in [(&mut names, "names.log"), (&mut authority, "pebble.log")] {
+        let run = |command: &mut Command, name: &str| {
             command.stdin(Stdio::null()).stdout(log(name)).stderr(Stdio::null());
-            children.push(command.spawn().expect("deploy/test.sh installs pebble"));
-        }
+            command.spawn().expect("deploy/test.sh installs pebble")
+        };
+        let (names, running) = (run(&mut names, "names.log"), run(&mut authority, "pebble.log"));
         let pebble = Self {
             folder,
-            children,
+            names,
+            authority: running,
+            command: authority,
             directory: format!("https://localhost:{acme}/dir"),
             management: format!("https://localhost:{management}"),
             root: cert.pem(),
         };
         pebble.answers().await;
         pebble
+    }
+
+    /// Has it forget everything: accounts, orders and the key that it signs with.
+    pub async fn forget(&mut self) {
+        let _ = self.authority.kill();
+        let _ = self.authority.wait();
+        self.authority = self.command.spawn().expect("it ran before");
+        self.answers().await;
     }
 
     async fn answers(&self) {
@@ -120,7 +132,7 @@ impl Pebble {
 
 impl Drop for Pebble {
     fn drop(&mut self) {
-        for child in &mut self.children {
+        for child in [&mut self.names, &mut self.authority] {
             let _ = child.kill();
             let _ = child.wait();
         }

@@ -1,6 +1,6 @@
 //! What only the leader does: founds the authority, says who is lost, changes who votes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -10,10 +10,11 @@ use temps_state::{Actor, ClusterKey, Command, Node, NodeId, Standing};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tracing::{info, warn};
 
+use super::doors::Doors;
 use super::expected::Expected;
 use super::group::{Group, leads};
 use super::handovers::Handovers;
-use crate::liveness::{Verdict, judge};
+use crate::liveness::{HandsOver, Verdict, judge};
 use crate::membership::{Change, NodeView, View, next};
 use crate::trust::draw_authority;
 use crate::types::RaftMetrics;
@@ -59,7 +60,7 @@ impl Group {
     /// Says who is lost and who is back, while this node leads. Runs until Raft ends.
     pub(super) async fn watch_nodes(self) {
         let (mut ticks, mut expected) = (ticks(), Expected::default());
-        let mut handovers = Handovers::default();
+        let (mut handovers, mut doors) = (Handovers::default(), Doors::default());
         loop {
             ticks.tick().await;
             let metrics = self.metrics();
@@ -68,30 +69,38 @@ impl Group {
             if !leads(&metrics) {
                 continue;
             }
-            for command in self.verdicts(&expected, &handovers) {
+            doors.look(self.handing(&handovers), Instant::now()).await;
+            for command in self.verdicts(&expected, &handovers, &doors) {
                 // What was not said now is said in the next round.
                 let _ = self.order(command).await;
             }
         }
     }
 
+    /// Where the nodes that hand over are reached.
+    fn handing(&self, handovers: &Handovers) -> BTreeMap<NodeId, SocketAddr> {
+        let applied = self.applied();
+        let handing = applied.nodes.values().filter(|node| handovers.since(node.id).is_some());
+        handing.filter_map(|node| Some((node.id, node.address?))).collect()
+    }
+
     /// Nodes that are no members yet are not called, so nothing is said of them. A leader that another one had missed is
     /// back: nobody else could say so.
-    fn verdicts(&self, expected: &Expected, handovers: &Handovers) -> Vec<Command> {
+    fn verdicts(&self, expected: &Expected, handovers: &Handovers, doors: &Doors) -> Vec<Command> {
         let applied = self.applied();
         let missed = applied.nodes.get(&self.node).is_some_and(|own| !own.is_reachable());
         let own = missed.then_some(Command::RegainNode { id: self.node });
         let others = applied.nodes.values().filter(|node| node.id != self.node);
         let commands = others.filter_map(|node| {
             let expected = expected.since(node.id)?.elapsed();
-            let (lost, hands_over) = (!node.is_reachable(), handovers.since(node.id));
-            Some(
-                match judge(lost, self.heard(node.id), expected, hands_over.map(|at| at.elapsed()))?
-                {
-                    Verdict::Lost => Command::LoseNode { id: node.id },
-                    Verdict::Back => Command::RegainNode { id: node.id },
-                },
-            )
+            let said = handovers.since(node.id).map(|at| at.elapsed());
+            let hands_over = said
+                .zip(doors.shut_for(node.id, Instant::now()))
+                .map(|(said, shut_for)| HandsOver { said, shut_for });
+            match judge(!node.is_reachable(), self.heard(node.id), expected, hands_over)? {
+                Verdict::Lost => Some(Command::LoseNode { id: node.id }),
+                Verdict::Back => Some(Command::RegainNode { id: node.id }),
+            }
         });
         own.into_iter().chain(commands).collect()
     }

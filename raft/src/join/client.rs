@@ -137,12 +137,17 @@ fn refused(config: &JoinConfig, ours: Timestamp, why: Why) -> JoinError {
         Why::TokenExpired(expired) => JoinError::TokenExpired { at: timestamp(expired.at_ms) },
         Why::ClockOff(off) => JoinError::ClockOff { peer, ours, theirs: timestamp(off.theirs_ms) },
         Why::Incompatible(found) => {
-            let ours = config.facts.version.clone();
-            JoinError::Incompatible { peer, ours, theirs: found.version }
+            let ours = release(&config.facts.version, config.facts.format);
+            JoinError::Incompatible { peer, ours, theirs: release(&found.version, found.format) }
         }
         Why::NoQuorum(_) => JoinError::NoQuorum,
         Why::Invalid(invalid) => JoinError::Refused { peer, why: invalid.why },
     }
+}
+
+/// A version with the newest format of the state that it knows: two builds of one version may know different ones.
+fn release(version: &str, format: u32) -> String {
+    format!("{version} (state format {format})")
 }
 
 fn timestamp(ms: i64) -> Timestamp {

@@ -62,7 +62,7 @@ pub enum JoinError {
     NotAPeer { peer: String, source: io::Error },
     /// The versions do not work together.
     #[error(
-        "this machine has Temps {ours}, and {peer} has {theirs}: install version {theirs} here, \
+        "this machine has Temps {ours}, and {peer} has {theirs}: install here what runs there, \
          then run the same line again"
     )]
     Incompatible { peer: String, ours: String, theirs: String },

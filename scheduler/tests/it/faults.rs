@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::common::*;
 use proptest::prelude::*;
-use temps_scheduler::faults::{NODE_FAULT_PATIENCE, NODE_SHUNNED_FOR};
+use temps_scheduler::faults::{
+    Avoided, BUILDER_SHUNNED_FOR, NODE_FAULT_PATIENCE, NODE_SHUNNED_FOR,
+};
 use temps_state::*;
 
 const CODES: [FailureCode; 6] = [
@@ -84,6 +86,28 @@ fn who_recovers_in_time_stays_and_is_trusted_again() {
 }
 
 #[test]
+fn what_a_node_is_not_given_can_be_told() {
+    let cases = [
+        (FailureCode::EngineUnavailable, true, false),
+        (FailureCode::ImageNotFound, true, true),
+        (FailureCode::Exited, false, false),
+    ];
+    for (why, avoided, only_this) in cases {
+        let (mut world, id) = world(2, 1, true);
+        let replica = world.replicas(id)[0].clone();
+        world.observe(replica.id, down_by(why));
+        world.lead();
+        let told: Vec<_> = world.faults.avoided(replica.node).collect();
+        let until = world.now.checked_add(NODE_SHUNNED_FOR).unwrap();
+        let deployment = only_this.then_some(id);
+        let expected = avoided.then_some(Avoided { deployment, why, until });
+        assert_eq!(told, expected.into_iter().collect::<Vec<_>>(), "{why:?}");
+        let others = world.state.nodes.keys().filter(|id| **id != replica.node);
+        assert!(others.into_iter().all(|id| world.faults.avoided(*id).next().is_none()));
+    }
+}
+
+#[test]
 fn a_new_version_is_tried_elsewhere_at_once_and_fails_when_no_node_can() {
     let (mut world, id) = world(2, 1, false);
     let first = world.replicas(id)[0].clone();
@@ -144,6 +168,45 @@ fn nothing_moves_where_nobody_who_has_the_image_is_there() {
     world.observe(replica.id, down_by(FailureCode::ImageNotFound));
     world.pass(60);
     assert_eq!(world.lead(), []);
+}
+
+#[test]
+fn who_could_not_have_an_image_is_trusted_again_when_a_holder_is_back() {
+    let (mut world, id) = world(3, 1, true);
+    let replica = world.replicas(id)[0].clone();
+    for node in [1, 2, 3].map(NodeId) {
+        world.apply(Command::ReleaseArtifact { id, node });
+    }
+    let holder = NodeId(1 + replica.node.0 % 3);
+    world.apply(Command::HoldArtifact { id, node: holder });
+    world.apply(Command::LoseNode { id: holder });
+    world.observe(replica.id, down_by(FailureCode::ImageNotFound));
+    world.lead();
+    assert!(world.faults.shuns(replica.node, id));
+    world.apply(Command::RegainNode { id: holder });
+    for _ in 0..3 {
+        world.pass(1);
+        world.lead();
+        assert!(!world.faults.shuns(replica.node, id));
+    }
+}
+
+#[test]
+fn a_builder_that_could_not_build_is_shunned_for_a_minute_only() {
+    let mut world = World::new(2);
+    let production = world.production();
+    let id = world.deploy(production, upload());
+    world.lead();
+    let Phase::Building { on } = world.state.deployments[&id].phase else { panic!("it is built") };
+    let failure = failure(FailureCode::EngineUnavailable);
+    world.apply(Command::ReturnBuild { id, by: on, failure });
+    world.lead();
+    assert!(world.faults.is_faulty(on));
+    world.finish_builds(&image());
+    world.lead();
+    world.pass(BUILDER_SHUNNED_FOR.as_secs());
+    world.lead();
+    assert!(!world.faults.is_faulty(on));
 }
 
 #[test]
