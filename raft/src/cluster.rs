@@ -1,5 +1,6 @@
 //! The one handle to what the cluster agrees on.
 
+mod chronicle;
 mod doors;
 mod duties;
 mod edge;

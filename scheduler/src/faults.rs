@@ -22,6 +22,10 @@ pub const NODE_SHUNNED_FOR: SignedDuration = SignedDuration::from_mins(10);
 /// next build finds out.
 pub const BUILDER_SHUNNED_FOR: SignedDuration = SignedDuration::from_mins(1);
 
+/// How long a node must have taken replicas before any are moved there only to be spread better: one that comes and
+/// goes does not draw them to and fro.
+pub const SETTLED_AFTER: SignedDuration = SignedDuration::from_mins(1);
+
 /// What a node cannot run: anything when `None`, or one deployment.
 type Scope = Option<DeploymentId>;
 
@@ -43,6 +47,10 @@ pub struct Faults {
     shunned: BTreeMap<(NodeId, Scope), (Timestamp, FailureCode)>,
     /// Who could not have an image because nobody who has it was there.
     unfetched: BTreeSet<(NodeId, DeploymentId)>,
+    /// Since when nodes take replicas.
+    takes_since: BTreeMap<NodeId, Timestamp>,
+    /// When a replica of a live deployment was last seen to have failed on a node, whoever's fault that was.
+    failed: BTreeMap<(NodeId, DeploymentId), Timestamp>,
 }
 
 impl Faults {
@@ -66,9 +74,34 @@ impl Faults {
         for returned in returned {
             self.shun((returned.by, None), returned.failure.code, now, BUILDER_SHUNNED_FOR);
         }
+        self.settle(state, now);
         self.since.retain(|id, _| state.replicas.contains_key(id));
         self.shunned.retain(|_, (until, _)| now < *until);
         self.forgive(state);
+    }
+
+    /// Who takes replicas, and where they failed.
+    fn settle(&mut self, state: &State, now: Timestamp) {
+        let takes = |node: &Node| node.takes_replicas() && !self.is_faulty(node.id);
+        let taking: Vec<NodeId> =
+            state.nodes.values().filter(|node| takes(node)).map(|node| node.id).collect();
+        self.takes_since.retain(|id, _| taking.contains(id));
+        for id in taking {
+            self.takes_since.entry(id).or_insert(now);
+        }
+        for replica in state.replicas.values().filter(|replica| is_live(state, replica)) {
+            if matches!(replica.observed, Observed::Down { .. } | Observed::Unhealthy { .. }) {
+                self.failed.insert((replica.node, replica.deployment), now);
+            }
+        }
+        self.failed.retain(|_, at| now.duration_since(*at) < NODE_SHUNNED_FOR);
+    }
+
+    /// Whether a replica that does well elsewhere may be moved to a node, only to be spread better.
+    pub fn may_spread_to(&self, node: NodeId, deployment: DeploymentId, now: Timestamp) -> bool {
+        let since = self.takes_since.get(&node);
+        since.is_some_and(|since| now.duration_since(*since) >= SETTLED_AFTER)
+            && !self.failed.contains_key(&(node, deployment))
     }
 
     /// Whoever could not have an image may try again when somebody who has it is back.

@@ -3,13 +3,18 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use temps_state::{Deployment, DeploymentId, Intent, Node, NodeId, Replica, Resources, State};
+use temps_state::{
+    Deployment, DeploymentId, Intent, Node, NodeId, Observed, Replica, Resources, State,
+};
 
 use crate::faults::Faults;
 
 /// How many times a node's memory its replicas' limits may add up to. A limit is what a replica may use at worst, not
 /// what it uses, and frozen replicas use next to nothing.
 pub const MEMORY_OVERCOMMIT: u64 = 4;
+
+/// How many replicas are started at once only to be spread better.
+pub const SPREADS_AT_ONCE: usize = 2;
 
 /// What a replica needs of its node.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,6 +49,8 @@ impl Needs {
 /// What each node has promised to its replicas. Placements made from one ledger never promise the same room twice.
 pub struct Ledger<'a> {
     accounts: BTreeMap<NodeId, Account<'a>>,
+    /// How many more replicas may be started only to be spread better.
+    spreads: usize,
     faults: Option<&'a Faults>,
 }
 
@@ -65,7 +72,9 @@ impl<'a> Ledger<'a> {
             siblings: BTreeMap::new(),
         };
         let accounts = state.nodes.iter().map(|(id, node)| (*id, account(node))).collect();
-        let mut ledger = Self { accounts, faults: None };
+        let begin = state.replicas.values().filter(|replica| begins(replica)).count();
+        let spreads = SPREADS_AT_ONCE.saturating_sub(begin);
+        let mut ledger = Self { accounts, spreads, faults: None };
         for replica in state.replicas.values() {
             ledger.enter(replica, resources(state, replica));
         }
@@ -102,6 +111,30 @@ impl<'a> Ledger<'a> {
         (0..count).map_while(|_| self.place_one(deployment, needs, false)).collect()
     }
 
+    /// Whether a replica may be started only to be spread better: a few at a time, and when nothing else begins.
+    pub fn may_spread(&self) -> bool {
+        self.spreads > 0
+    }
+
+    /// A node for one more replica of a deployment, to spread them better, among those that have at most so many of it and that `fits`.
+    pub fn place_apart(
+        &mut self,
+        deployment: DeploymentId,
+        needs: &Needs,
+        siblings: usize,
+        fits: impl Fn(NodeId) -> bool,
+    ) -> Option<NodeId> {
+        let faults = self.faults;
+        let shunned = |node| faults.is_some_and(|faults| faults.shuns(node, deployment));
+        let apart = |account: &Account| {
+            let there = account.siblings.get(&deployment).copied().unwrap_or(0);
+            there <= siblings && !shunned(account.node.id) && fits(account.node.id)
+        };
+        let best = self.promise_best(deployment, needs, apart);
+        self.spreads = self.spreads.saturating_sub(best.iter().count());
+        best
+    }
+
     fn place_one(
         &mut self,
         deployment: DeploymentId,
@@ -110,17 +143,25 @@ impl<'a> Ledger<'a> {
     ) -> Option<NodeId> {
         let faults = self.faults;
         let shunned = |node| faults.is_some_and(|faults| faults.shuns(node, deployment));
-        let fits = |account: &&mut Account| {
+        let well = |account: &Account| !shunned(account.node.id);
+        self.promise_best(deployment, needs, well)
+            .or_else(|| self.promise_best(deployment, needs, |_| even_shunned))
+    }
+
+    /// The least crowded of the nodes that have room and that `fits`.
+    fn promise_best(
+        &mut self,
+        deployment: DeploymentId,
+        needs: &Needs,
+        fits: impl Fn(&Account) -> bool,
+    ) -> Option<NodeId> {
+        let all = self.accounts.values_mut().filter(|account| {
             account.node.takes_replicas()
                 && needs.suits(account.node)
                 && account.has_room(needs.resources)
-                && (even_shunned || !shunned(account.node.id))
-        };
-        let best = self
-            .accounts
-            .values_mut()
-            .filter(fits)
-            .min_by_key(|account| (shunned(account.node.id), account.crowding(deployment)))?;
+                && fits(account)
+        });
+        let best = all.min_by_key(|account| account.crowding(deployment))?;
         best.promise(deployment, needs.resources);
         Some(best.node.id)
     }
@@ -159,6 +200,12 @@ impl Account<'_> {
         let capacity = self.node.capacity;
         (share(self.cpu_millis, capacity.cpu_millis), share(self.memory_mib, capacity.memory_mib))
     }
+}
+
+/// Whether a replica is on its way.
+fn begins(replica: &Replica) -> bool {
+    replica.intent == Intent::Serve
+        && matches!(replica.observed, Observed::Pending | Observed::Starting)
 }
 
 fn resources(state: &State, replica: &Replica) -> Resources {

@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use temps_chaos_tests::{RECOVERY, Traffic, Writes, until};
+use temps_chaos_tests::{Client, RECOVERY, Traffic, Writes, until};
+
+use tokio::time::sleep;
 
 use crate::common::{APP, cluster, end_well, without};
 
@@ -43,6 +45,43 @@ async fn a_leader_that_is_cut_off_refuses_and_the_others_go_on() {
         .unwrap();
     end_well(&client, traffic, writes).await;
     assert!(!client.projects(lone).await.contains("lost"));
+}
+
+/// The names of the nodes that are missed, as one of them knows.
+async fn lost(client: &Client, node: usize) -> Vec<String> {
+    let known = client.get(node, "/nodes?consistency=stale").await.expect("it answers").body;
+    let items = known["items"].as_array().cloned().unwrap_or_default();
+    let lost = items.iter().filter(|node| !node["lost_since"].is_null());
+    lost.filter_map(|node| node["name"].as_str().map(str::to_owned)).collect()
+}
+
+/// How long it is watched that nothing moves: longer than any node is given to answer again.
+const WATCHED: Duration = Duration::from_secs(8);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_all_links_were_cut_nobody_is_missed_and_nothing_moves() {
+    let ground = cluster(3).await;
+    APP.deploy(&ground, 3).await.unwrap();
+    let client = ground.client().unwrap();
+    let before = APP.healthy(&client, 1).await;
+    assert_eq!(before.len(), 3);
+    for cut in [3, 8] {
+        ground.partition(&[&[1], &[2], &[3]]).await.unwrap();
+        sleep(Duration::from_secs(cut)).await;
+        ground.heal().await.unwrap();
+        let healed = Instant::now();
+        while healed.elapsed() < WATCHED {
+            for node in [1, 2, 3] {
+                let lost = lost(&client, node).await;
+                assert_eq!(lost, [""; 0], "{:?} after a cut of {cut} s", healed.elapsed());
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+        until("the cluster is whole", RECOVERY, async || client.is_whole(1, 3).await)
+            .await
+            .unwrap();
+        assert_eq!(APP.healthy(&client, 1).await, before, "after a cut of {cut} s");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,8 +10,9 @@ use temps_state::{Actor, ClusterKey, Command, Node, NodeId, Standing};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tracing::{info, warn};
 
+use super::chronicle::Chronicle;
 use super::doors::Doors;
-use super::expected::Expected;
+use super::expected::{Expected, Role};
 use super::group::{Group, leads};
 use super::handovers::Handovers;
 use crate::liveness::{HandsOver, Verdict, judge};
@@ -26,6 +27,15 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 const BEHIND_MAX: u64 = 500;
 /// How long one change of the members may take.
 const CHANGE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What is remembered of the others between two looks.
+#[derive(Default)]
+struct Watch {
+    expected: Expected,
+    handovers: Handovers,
+    doors: Doors,
+    chronicle: Chronicle,
+}
 
 impl Group {
     /// Founds the cluster's authority, if there is none.
@@ -59,22 +69,36 @@ impl Group {
 
     /// Says who is lost and who is back, while this node leads. Runs until Raft ends.
     pub(super) async fn watch_nodes(self) {
-        let (mut ticks, mut expected) = (ticks(), Expected::default());
-        let (mut handovers, mut doors) = (Handovers::default(), Doors::default());
+        let (mut ticks, mut watch) = (ticks(), Watch::default());
         loop {
             ticks.tick().await;
             let metrics = self.metrics();
-            expected.follow(&metrics, self.leader_heard().await);
-            handovers.follow(&self.applied(), Instant::now());
-            if !leads(&metrics) {
+            let role = self.role(&metrics).await;
+            let judges = matches!(role, Role::Leader { quorum: true, .. });
+            watch.expected.follow(role, Instant::now());
+            watch.handovers.follow(&self.applied(), Instant::now());
+            watch.chronicle.tell(&self.applied(), metrics.current_leader.map(NodeId));
+            if !judges {
+                // A leader that nobody answers is the one who is away.
                 continue;
             }
-            doors.look(self.handing(&handovers), Instant::now()).await;
-            for command in self.verdicts(&expected, &handovers, &doors) {
-                // What was not said now is said in the next round.
-                let _ = self.order(command).await;
+            watch.doors.look(self.handing(&watch.handovers), Instant::now()).await;
+            for node in self.all() {
+                // Judged just now, as the one before may have taken long. What is not said now is said in the next round.
+                if let Some(command) = self.verdict(node, &watch) {
+                    let _ = self.order(command).await;
+                }
             }
         }
+    }
+
+    async fn role(&self, metrics: &RaftMetrics) -> Role {
+        if leads(metrics) {
+            let members = metrics.membership_config.nodes().map(|(id, _)| NodeId(*id)).collect();
+            return Role::Leader { members, quorum: self.leads_quorum(metrics) };
+        }
+        let heard = self.leader_heard().await.and_then(|ago| Instant::now().checked_sub(ago));
+        Role::Follower { leader: metrics.current_leader.map(NodeId).zip(heard) }
     }
 
     /// Where the nodes that hand over are reached.
@@ -84,25 +108,26 @@ impl Group {
         handing.filter_map(|node| Some((node.id, node.address?))).collect()
     }
 
-    /// Nodes that are no members yet are not called, so nothing is said of them. A leader that another one had missed is
-    /// back: nobody else could say so.
-    fn verdicts(&self, expected: &Expected, handovers: &Handovers, doors: &Doors) -> Vec<Command> {
-        let applied = self.applied();
-        let missed = applied.nodes.get(&self.node).is_some_and(|own| !own.is_reachable());
-        let own = missed.then_some(Command::RegainNode { id: self.node });
-        let others = applied.nodes.values().filter(|node| node.id != self.node);
-        let commands = others.filter_map(|node| {
-            let expected = expected.since(node.id)?.elapsed();
-            let said = handovers.since(node.id).map(|at| at.elapsed());
-            let hands_over = said
-                .zip(doors.shut_for(node.id, Instant::now()))
-                .map(|(said, shut_for)| HandsOver { said, shut_for });
-            match judge(!node.is_reachable(), self.heard(node.id), expected, hands_over)? {
-                Verdict::Lost => Some(Command::LoseNode { id: node.id }),
-                Verdict::Back => Some(Command::RegainNode { id: node.id }),
-            }
-        });
-        own.into_iter().chain(commands).collect()
+    fn all(&self) -> Vec<NodeId> {
+        self.applied().nodes.keys().copied().collect()
+    }
+
+    /// What is to be said of a node now. Nodes that are no members yet are not called, so nothing is said of them. A
+    /// leader that another one had missed is back: nobody else could say so.
+    fn verdict(&self, id: NodeId, watch: &Watch) -> Option<Command> {
+        let (applied, now) = (self.applied(), Instant::now());
+        let lost = !applied.nodes.get(&id)?.is_reachable();
+        if id == self.node {
+            return lost.then_some(Command::RegainNode { id });
+        }
+        let expected = watch.expected.elapsed(id, now)?;
+        let said = watch.handovers.since(id).map(|at| at.elapsed());
+        let shut_for = watch.doors.shut_for(id, now);
+        let hands_over = said.zip(shut_for).map(|(said, shut_for)| HandsOver { said, shut_for });
+        match judge(lost, self.heard(id), expected, hands_over)? {
+            Verdict::Lost => Some(Command::LoseNode { id }),
+            Verdict::Back => Some(Command::RegainNode { id }),
+        }
     }
 
     /// Brings the members to what they should be, while this node leads. Runs until Raft ends.

@@ -3,9 +3,11 @@
 //! Of the replicas that should serve, the *steady* ones are on nodes that are reachable and not draining; the *leaving*
 //! ones are on draining nodes, and serve until others do; the *stranded* ones are on lost nodes, and are moved as soon as
 //! there is a place. Where there is none they stay, because their node may come back. Steady ones that are down for their
-//! node's fault move too, once that has lasted, and only to nodes that are not known to have one.
+//! node's fault move too, once that has lasted, and only to nodes that are not known to have one. Where all is well and one node
+//! has two more than another could have, one is moved, the new one first.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 use temps_state::{
     Artifact, Command, DeploymentId, Intent, Node, NodeId, Observed, Replica, ReplicaId, Standing,
@@ -131,8 +133,56 @@ impl Situation<'_> {
         if !placed.is_empty() {
             return placed.into_commands(self.deployment.id);
         }
+        if self.is_spreading() {
+            return vec![];
+        }
         let drains: Vec<Command> = self.surplus().map(|replica| self.drain(replica)).collect();
-        if drains.is_empty() { self.moved_off(ledger, fresh) } else { drains }
+        if !drains.is_empty() {
+            return drains;
+        }
+        let moved = self.moved_off(ledger, fresh);
+        if moved.is_empty() { self.spread(ledger, fresh) } else { moved }
+    }
+
+    /// How many replicas that stay are on each node.
+    fn crowds(&self) -> BTreeMap<NodeId, usize> {
+        let mut crowds = BTreeMap::new();
+        for replica in self.steady() {
+            *crowds.entry(replica.node).or_default() += 1;
+        }
+        crowds
+    }
+
+    /// One replica more, on a node that has two fewer than another: the more crowded one loses one when it is healthy.
+    /// A single replica stays where it is, as there are never two of it without need.
+    fn spread(&self, ledger: &mut Ledger, fresh: Fresh) -> Vec<Command> {
+        let crowds = self.crowds();
+        let most = crowds.values().copied().max().unwrap_or(0);
+        let rests = self.replicas.iter().all(|replica| match replica.intent {
+            Intent::Serve => is_healthy(replica),
+            Intent::Drain { .. } => false,
+            _ => true,
+        });
+        if most < 2 || !rests || !self.image_can_be_had() || !ledger.may_spread() {
+            return vec![];
+        }
+        let (id, needs) = (self.deployment.id, Needs::of(self.deployment));
+        let fits = |node| self.faults.may_spread_to(node, id, self.now);
+        let place = ledger.place_apart(id, &needs, most - 2, fits);
+        let place = place.map(|to| vec![(fresh(), to)]);
+        place.map(|places| Command::PlaceReplicas { deployment: id, places }).into_iter().collect()
+    }
+
+    /// Whether a replica that is to spread the others better is on its way.
+    fn is_spreading(&self) -> bool {
+        let crowds = self.crowds();
+        let beyond = self.steady().count().saturating_sub(self.wanted());
+        let most = crowds.values().copied().max().unwrap_or(0);
+        let spreads = |replica: &Replica| {
+            matches!(replica.observed, Observed::Pending | Observed::Starting)
+                && crowds.get(&replica.node).is_some_and(|there| there < &most)
+        };
+        beyond == 1 && self.steady().any(spreads)
     }
 
     /// What is there beyond what is wanted: leaving ones as far as healthy others take their place, then the worst.
@@ -143,7 +193,10 @@ impl Situation<'_> {
         let covered = (healthy + self.leaving().count()).saturating_sub(wanted);
         let beyond = worst.len().saturating_sub(wanted);
         let unneeded = if worst.len() >= wanted { self.stranded().count() } else { 0 };
-        worst.sort_by_key(|r| (is_healthy(r), Reverse(r.created_at), r.id));
+        let crowds = self.crowds();
+        worst.sort_by_key(|r| {
+            (is_healthy(r), Reverse(crowds.get(&r.node)), Reverse(r.created_at), r.id)
+        });
         let worst = worst.into_iter().take(beyond);
         self.leaving().take(covered).chain(self.stranded().take(unneeded)).chain(worst)
     }

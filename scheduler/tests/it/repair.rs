@@ -46,6 +46,72 @@ fn the_replicas_of_a_lost_node_move_in_one_step() {
 }
 
 #[test]
+fn replicas_are_spread_again_once_a_node_has_stayed_for_a_while() {
+    let (mut world, id) = held(4);
+    for away in [NodeId(2), NodeId(3)] {
+        world.apply(Command::DrainNode { id: away });
+    }
+    world.settle();
+    assert_eq!(nodes(&world, id), [NodeId(1); 4]);
+    for back in [NodeId(2), NodeId(3)] {
+        world.apply(Command::UndrainNode { id: back });
+    }
+    assert_eq!(world.lead(), []);
+    world.pass(59);
+    assert_eq!(world.lead(), [], "it may go again");
+    world.pass(1);
+    let done = world.lead();
+    assert!(matches!(done[..], [Command::PlaceReplicas { .. }]), "{done:?}");
+    assert_eq!(nodes(&world, id).len(), 5, "the new one first");
+    assert_eq!(world.lead(), [], "and the others wait for it");
+    world.heal();
+    let done = world.lead();
+    assert!(matches!(done[..], [Command::DrainReplica { .. }]), "{done:?}");
+    for _ in 0..8 {
+        world.pass(31);
+        world.lead();
+        world.heal();
+    }
+    let nodes = nodes(&world, id);
+    let on = |id: u64| nodes.iter().filter(|node| **node == NodeId(id)).count();
+    let mut crowds = [on(1), on(2), on(3)];
+    crowds.sort();
+    assert_eq!(crowds, [1, 1, 2]);
+    world.pass(600);
+    assert_eq!(world.lead(), [], "and there it ends");
+}
+
+#[test]
+fn a_single_replica_stays_and_one_that_failed_on_a_node_is_not_tried_there_again() {
+    let (mut world, single) = held(1);
+    world.pass(600);
+    assert_eq!((world.lead(), nodes(&world, single).len()), (vec![], 1));
+    let (mut world, id) = held(2);
+    let away = *nodes(&world, id).last().unwrap();
+    for other in [1, 2, 3].map(NodeId).into_iter().filter(|node| *node != away) {
+        world.apply(Command::DrainNode { id: other });
+    }
+    world.settle();
+    assert_eq!(nodes(&world, id), [away; 2]);
+    let back = [1, 2, 3].map(NodeId).into_iter().find(|node| *node != away).unwrap();
+    world.apply(Command::UndrainNode { id: back });
+    world.lead();
+    world.pass(60);
+    world.lead();
+    let new = world.replicas(id).into_iter().find(|replica| replica.node == back).unwrap();
+    let failure = failure(FailureCode::Exited);
+    world.observe(new.id, Observed::Down { failure });
+    let done = world.lead();
+    assert!(matches!(done[..], [Command::DrainReplica { id, .. }] if id == new.id), "{done:?}");
+    for _ in 0..5 {
+        world.pass(60);
+        let done = world.lead();
+        assert!(!done.iter().any(|c| matches!(c, Command::PlaceReplicas { .. })), "{done:?}");
+    }
+    assert_eq!(nodes(&world, id), [away; 2]);
+}
+
+#[test]
 fn what_fits_nowhere_else_waits_for_its_node() {
     let (mut world, id) = held(1);
     let home = nodes(&world, id)[0];
