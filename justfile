@@ -21,3 +21,8 @@ down:
 # Size, memory and start-up time of the release binary.
 bench:
     bench/footprint.sh
+
+# The edge beside bare Pingora, nginx, HAProxy, Caddy and Traefik.
+bench-edge *ARGS:
+    bench/peers.sh
+    bench/edge.py {{ARGS}}

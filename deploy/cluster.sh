@@ -102,6 +102,7 @@ prepare_machine() {
     local folder ip
     folder=$(node_folder "$1") ip=$(ip_of "$1")
     keep_addresses "$folder" "$ip:80" "$ip:443" "$ip:3000" "$ip:$PEER_PORT"
+    printf 'dns %s\n' "$ip:53" >>"$folder/addresses"
     ln "$TEMPS_BIN" "$(node_binary "$folder")" 2>/dev/null || cp "$TEMPS_BIN" "$(node_binary "$folder")"
     [[ -z ${2:-} ]] || give_images "$1" "$2"
 }

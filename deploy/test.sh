@@ -10,6 +10,7 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 TOOL_PACKAGES=(
     build-essential cmake pkg-config protobuf-compiler git curl ca-certificates
     jq zstd iproute2 iptables procps strace wrk nghttp2-client shellcheck openssh-client openssl pebble
+    bind9-dnsutils knot
 )
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/temps/target}
 # Where dockerd's log and pid go when it is we who start it.
@@ -29,6 +30,7 @@ install_tools() {
     apt_install_missing "${TOOL_PACKAGES[@]}"
     [[ -d $HOME/.cargo/bin ]] && PATH=$HOME/.cargo/bin:$PATH
     command -v cargo >/dev/null || die 'there is no cargo' 'install Rust from https://rustup.rs and run this again'
+    command -v node >/dev/null || apt_install_missing nodejs
     cargo_tool cargo-nextest
     cargo_tool cargo-deny
     need_docker_engine

@@ -9,6 +9,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use temps_builder::BuildError;
+use temps_providers::ProviderError;
 use temps_raft::{ProposeError, ReadError, TrustError, WouldLoseQuorum};
 use temps_scheduler::SchedulerError;
 use temps_state::{NodeId, Permission, SealError, VariableName};
@@ -171,6 +172,9 @@ pub enum ApiError {
     /// The builder could not take an upload or read a log.
     #[error(transparent)]
     Build(#[from] BuildError),
+    /// A DNS provider did not do what it was asked for.
+    #[error(transparent)]
+    DnsProvider(#[from] ProviderError),
     /// A replica could not be reached.
     #[error(transparent)]
     Replica(#[from] SchedulerError),
@@ -235,6 +239,11 @@ impl ApiError {
         match self {
             Self::Invalid { field, .. } => Some(field.clone()),
             Self::NotCloneable { field } => Some((*field).into()),
+            Self::DnsProvider(ProviderError::Kind(_)) => Some("type".into()),
+            Self::DnsProvider(ProviderError::ZoneUnknown { .. }) => Some("zones".into()),
+            Self::DnsProvider(
+                ProviderError::Credentials(_) | ProviderError::Unauthorized { .. },
+            ) => Some("credentials".into()),
             Self::ReservedVariable { place, .. } => Some(format!("variables[{place}].name")),
             _ => None,
         }

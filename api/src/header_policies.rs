@@ -118,7 +118,7 @@ fn widening(state: &Agreed, scope: Scope) -> Vec<Scope> {
 }
 
 /// What people call a scope.
-fn name(state: &Agreed, scope: Scope) -> String {
+pub(crate) fn name(state: &Agreed, scope: Scope) -> String {
     let project = |id| state.projects.get(&id).map(|project| project.name.to_string());
     let environment = |id: EnvironmentId| {
         let environment = state.environments.get(&id)?;

@@ -19,6 +19,7 @@ mod context;
 mod credentials;
 mod deletion;
 mod deployments;
+mod dns_providers;
 mod domains;
 mod engine;
 mod environments;
@@ -26,6 +27,7 @@ mod error;
 mod events;
 mod exec;
 mod git_push;
+mod guards;
 mod handle;
 mod header_policies;
 mod health;
@@ -95,6 +97,8 @@ pub struct ApiConfig {
     pub peer_address: Option<SocketAddr>,
     /// The node's data folder; the repositories that are pushed to lie in its `git` folder.
     pub data_dir: PathBuf,
+    /// Whether the edge knows in which country an address is.
+    pub countries: bool,
 }
 
 /// What the API is made of.

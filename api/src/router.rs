@@ -13,10 +13,10 @@ use utoipa_swagger_ui::SwaggerUi;
 use crate::body::JSON_BYTES_MAX;
 use crate::context::Shared;
 use crate::{
-    ApiError, answer, api_keys, audit, certificates, consistency, deployments, domains,
-    environments, events, exec, git_push, header_policies, health, logs, metrics, nodes, openapi,
-    projects, registry, replicas, schema, session, settings, status, uploads, users, variables,
-    webhooks,
+    ApiError, answer, api_keys, audit, certificates, consistency, deployments, dns_providers,
+    domains, environments, events, exec, git_push, guards, header_policies, health, logs, metrics,
+    nodes, openapi, projects, registry, replicas, schema, session, settings, status, uploads,
+    users, variables, webhooks,
 };
 
 /// Where the OpenAPI document is.
@@ -92,10 +92,23 @@ fn names() -> OpenApiRouter<Shared> {
         .routes(routes!(domains::verify))
         .routes(routes!(certificates::list, certificates::create))
         .routes(routes!(certificates::show, certificates::delete))
+        .routes(routes!(dns_providers::list, dns_providers::create))
+        .routes(routes!(dns_providers::show, dns_providers::delete))
         .routes(routes!(header_policies::show, header_policies::replace))
         .routes(routes!(
             header_policies::show_of_environment,
             header_policies::replace_of_environment
+        ))
+        .routes(routes!(guards::show, guards::change, guards::delete))
+        .routes(routes!(
+            guards::show_of_project,
+            guards::change_of_project,
+            guards::delete_of_project
+        ))
+        .routes(routes!(
+            guards::show_of_environment,
+            guards::change_of_environment,
+            guards::delete_of_environment
         ))
 }
 

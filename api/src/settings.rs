@@ -2,7 +2,9 @@
 
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
-use temps_state::{AcmeSettings, BuildSettings, Command, EdgeSettings, Settings};
+use temps_state::{
+    AcmeSettings, BuildSettings, Command, DnsSettings, DomainName, EdgeSettings, Network, Settings,
+};
 use utoipa::ToSchema;
 
 use crate::ApiError;
@@ -30,6 +32,8 @@ pub struct SettingsBody {
     pub edge: EdgeBody,
     /// Who gives certificates for domains.
     pub acme: AcmeBody,
+    /// What the nodes answer for in the DNS.
+    pub dns: DnsBody,
 }
 
 /// Defines the body of a group of settings: the same fields as the state's, which refuses unknown ones.
@@ -100,6 +104,18 @@ group! {
         idle_seconds_max: u64,
         /// Seconds an app may take between two octets of its answer.
         upstream_read_seconds_max: u64,
+        /// Proxies in front of the edge, as networks such as `10.0.0.0/8`, which are believed about whom a request comes
+        /// from. They must add to `X-Forwarded-For`, or set `Forwarded` and take the former away.
+        #[schema(value_type = Vec<String>)]
+        trusted_proxies: Vec<Network>,
+        /// Whether those proxies begin every connection with a header of the PROXY protocol.
+        proxy_protocol: bool,
+        /// Seconds after which a client is told to open another connection.
+        connection_seconds_max: u64,
+        /// Requests after which it is.
+        connection_requests_max: u32,
+        /// Octets that a request body must bring each second, on average; 0 for any.
+        body_rate_min: u64,
     }
 }
 
@@ -117,15 +133,26 @@ group! {
     }
 }
 
+group! {
+    /// What the nodes answer for in the DNS, where they are started with --dns.
+    DnsBody as DnsSettings = DnsSettings {
+        /// Zones that are delegated to the nodes: all their names lead to living edges.
+        #[schema(value_type = Vec<String>)]
+        zones: Vec<DomainName>,
+    }
+}
+
 impl From<Settings> for SettingsBody {
-    fn from(Settings { preview_domain, build, edge, acme }: Settings) -> Self {
-        Self { preview_domain, build: build.into(), edge: edge.into(), acme: acme.into() }
+    fn from(Settings { preview_domain, build, edge, acme, dns }: Settings) -> Self {
+        let (build, edge) = (build.into(), edge.into());
+        Self { preview_domain, build, edge, acme: acme.into(), dns: dns.into() }
     }
 }
 
 impl From<SettingsBody> for Settings {
-    fn from(SettingsBody { preview_domain, build, edge, acme }: SettingsBody) -> Self {
-        Self { preview_domain, build: build.into(), edge: edge.into(), acme: acme.into() }
+    fn from(SettingsBody { preview_domain, build, edge, acme, dns }: SettingsBody) -> Self {
+        let (build, edge) = (build.into(), edge.into());
+        Self { preview_domain, build, edge, acme: acme.into(), dns: dns.into() }
     }
 }
 
@@ -188,6 +215,8 @@ fn check(body: &SettingsBody) -> Result<(), ApiError> {
         ("edge.connections_per_client_max", body.edge.connections_per_client_max as u64),
         ("edge.idle_seconds_max", body.edge.idle_seconds_max),
         ("edge.upstream_read_seconds_max", body.edge.upstream_read_seconds_max),
+        ("edge.connection_seconds_max", body.edge.connection_seconds_max),
+        ("edge.connection_requests_max", u64::from(body.edge.connection_requests_max)),
     ];
     match at_least_one.iter().find(|(_, value)| *value == 0) {
         Some((field, _)) => Err(ApiError::invalid(*field, "use at least 1")),

@@ -310,3 +310,64 @@ async fn security_headers_that_cannot_be_are_refused() {
     let audit = node.get("/api/audit/logs").await.ok();
     assert!(audit["items"].as_array().unwrap().iter().any(|a| a["action"] == "headers.set"));
 }
+
+/// The API of Cloudflare with one zone, as its reference has it, for whoever has the token.
+async fn cloudflare() -> String {
+    use axum::Json;
+    use axum::http::{HeaderMap, StatusCode, Uri};
+    let answer = |headers: HeaderMap, uri: Uri| async move {
+        let known = headers.get("authorization").is_some_and(|value| value == "Bearer t0ken");
+        let zone = json!([{"id": "z1", "name": "example.com"}]);
+        match (known, uri.path(), uri.query().unwrap_or_default()) {
+            (false, ..) => {
+                let errors = json!([{"code": 10000, "message": "Authentication error"}]);
+                (StatusCode::FORBIDDEN, Json(json!({"success": false, "errors": errors})))
+            }
+            (_, "/zones", "name=example.com") => (StatusCode::OK, Json(json!({"result": zone}))),
+            _ => (StatusCode::OK, Json(json!({"result": []}))),
+        }
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let app = axum::Router::new().fallback(answer);
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    url
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dns_provider_is_asked_before_it_is_added_and_its_credentials_are_not_shown() {
+    let node = TestNode::start().await;
+    let endpoint = cloudflare().await;
+    let body = |token: &str, zone: &str| {
+        let credentials = json!({"token": token, "endpoint": endpoint});
+        json!({"name": "cf", "type": "cloudflare", "zones": [zone], "credentials": credentials})
+    };
+    let add = |body: Value| node.post("/api/dns-providers", body);
+    let wrong = add(body("s3cret", "example.com")).await.problem(422, "invalid");
+    assert_eq!(wrong["field"], "credentials");
+    assert!(wrong["detail"].as_str().unwrap().contains("Authentication error"), "{wrong}");
+    assert!(!wrong.to_string().contains("s3cret"));
+    let unknown = add(body("t0ken", "example.net")).await.problem(422, "invalid");
+    assert_eq!(unknown["field"], "zones");
+    let mut kind = body("t0ken", "example.com");
+    kind["type"] = json!("bind");
+    assert_eq!(add(kind).await.problem(422, "invalid")["field"], "type");
+    let mut away = body("t0ken", "example.com");
+    away["credentials"]["endpoint"] = json!("http://127.0.0.1:1");
+    add(away).await.problem(503, "provider_unreachable");
+    assert!(node.cluster.state().dns_providers.is_empty());
+
+    let added = add(body("t0ken", "example.com")).await;
+    assert_eq!(added.status, 201);
+    let added = added.ok();
+    assert_eq!((&added["type"], &added["records"]), (&json!("cloudflare"), &json!([])));
+    let listed = node.get("/api/dns-providers").await;
+    assert!(!listed.text.contains("t0ken") && !listed.text.contains("credentials"));
+    assert_eq!(listed.ok()["items"], json!([added]));
+    assert_eq!(node.get("/api/dns-providers/cf").await.ok(), added);
+    add(body("t0ken", "example.com")).await.problem(409, "taken");
+    let audit = node.get("/api/audit/logs").await.text;
+    assert!(audit.contains("dns.provider.add") && !audit.contains("t0ken"), "{audit}");
+    assert_eq!(node.delete("/api/dns-providers/cf").await.status, 204);
+    node.get("/api/dns-providers/cf").await.problem(404, "not_found");
+}

@@ -252,6 +252,16 @@ async fn settings_are_replaced_whole_and_checked() {
         unknown.problem(422, "invalid")["detail"].as_str().unwrap().contains("unknown field `x`")
     );
     assert_eq!(node.put("/api/settings", json!({})).await.ok(), before, "left out means default");
+    let zones = |zones: Value| json!({"dns": {"zones": zones}});
+    for wrong in [json!(["*.example.com"]), json!(["example.com", "a.example.com"])] {
+        let refused = node.put("/api/settings", zones(wrong)).await.problem(422, "invalid");
+        assert!(refused["detail"].as_str().unwrap().contains("example.com"), "{refused}");
+    }
+    let refused =
+        node.put("/api/settings", zones(json!(["no zone"]))).await.problem(422, "invalid");
+    assert!(refused["detail"].as_str().unwrap().contains("no zone"), "{refused}");
+    let named = node.put("/api/settings", zones(json!(["Apps.Example.com."]))).await.ok();
+    assert_eq!(named["dns"]["zones"], json!(["apps.example.com"]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

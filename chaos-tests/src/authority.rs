@@ -31,7 +31,7 @@ pub struct Authority {
     log: PathBuf,
     root: String,
     http: reqwest::Client,
-    _processes: [Process; 2],
+    processes: Vec<Process>,
 }
 
 impl Authority {
@@ -41,28 +41,42 @@ impl Authority {
     /// # Errors
     /// When it does not come up.
     pub async fn start(ground: &Ground, habits: &[(&str, &str)]) -> Result<Self, GroundError> {
-        let (address, folder) = (ground.host(), ground.folder().join("authority"));
-        let root = write(&folder, address)
-            .map_err(|source| GroundError::Folder { path: folder.clone(), source })?;
+        let (address, folder) = (ground.host(), folder_of(ground)?);
         let dns = at(address, DNS_PORT);
         let names = ["-dns01", &dns, "-management", &at(address, RECORDS_PORT)];
         let nothing_else = ["-http01", "-https01", "-tlsalpn01", "-defaultIPv4", "-defaultIPv6"];
         let nothing_else = nothing_else.map(|flag| [flag, ""]);
         let names = [&names, nothing_else.as_flattened()].concat();
+        let names = Process::start(&folder, "pebble-challtestsrv", &names, &[])?;
+        let mut authority = Self::asking(ground, address, habits).await?;
+        authority.processes.push(names);
+        for node in ground.nodes() {
+            node.look_names_up_at(address)?;
+        }
+        Ok(authority)
+    }
+
+    /// Starts one that looks names up at this address.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub async fn asking(
+        ground: &Ground,
+        dns: Ipv4Addr,
+        habits: &[(&str, &str)],
+    ) -> Result<Self, GroundError> {
+        let (address, folder) = (ground.host(), folder_of(ground)?);
+        let root = write(&folder, address)
+            .map_err(|source| GroundError::Folder { path: folder.clone(), source })?;
+        let dns = at(dns, DNS_PORT);
         let authority = ["-config", "pebble.json", "-dnsserver", &dns, "-strict"];
-        let processes = [
-            Process::start(&folder, "pebble-challtestsrv", &names, &[])?,
-            Process::start(&folder, "pebble", &authority, habits)?,
-        ];
+        let processes = vec![Process::start(&folder, "pebble", &authority, habits)?];
         let http = Certificate::from_pem(root.as_bytes())
             .and_then(|root| http_builder().tls_certs_only([root]).build())
             .map_err(GroundError::HttpClient)?;
         let log = folder.join("pebble.log");
-        let authority = Self { address, log, root, http, _processes: processes };
+        let authority = Self { address, log, root, http, processes };
         until("the authority answers", RECOVERY, async || authority.root().await.is_ok()).await?;
-        for node in ground.nodes() {
-            node.look_names_up_at(address)?;
-        }
         Ok(authority)
     }
 
@@ -123,6 +137,15 @@ impl Authority {
     }
 }
 
+/// A folder for the authority's files.
+fn folder_of(ground: &Ground) -> Result<PathBuf, GroundError> {
+    let path = ground.folder().join("authority");
+    match fs::create_dir_all(&path) {
+        Ok(()) => Ok(path),
+        Err(source) => Err(GroundError::Folder { path, source }),
+    }
+}
+
 /// Writes what the authority is started with, and returns what its own TLS is trusted by.
 fn write(folder: &Path, address: Ipv4Addr) -> io::Result<String> {
     let CertifiedKey { cert, signing_key } = generate_simple_self_signed([address.to_string()])
@@ -137,7 +160,6 @@ fn write(folder: &Path, address: Ipv4Addr) -> io::Result<String> {
         "ocspResponderURL": "",
         "externalAccountBindingRequired": false,
     }});
-    fs::create_dir(folder)?;
     fs::write(folder.join("certificate.pem"), cert.pem())?;
     fs::write(folder.join("key.pem"), signing_key.serialize_pem())?;
     fs::write(folder.join("pebble.json"), config.to_string())?;

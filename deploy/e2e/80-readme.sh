@@ -164,6 +164,16 @@ certificate_is_shown() {
     wait_for 10 over_https app.example.com
 }
 
+# password_is_asked COMMAND: nobody is let in without it; it is taken away again for what follows.
+password_is_asked() {
+    printf 'e2e-password\n' >"$STORY_FOLDER/password"
+    as_written "${1/FILE/$STORY_FOLDER/password}"
+    wait_for 10 asks_for_a_password
+    temps guards off -p app
+}
+
+asks_for_a_password() { status_of "$(app_url "$NODE" app)" | grep -qx 403; }
+
 # over_https NAME: the app answers with a certificate that the story's own authority vouches for.
 over_https() {
     local port
@@ -200,6 +210,13 @@ works() {
     'temps domains show app.example.com') as_written "$1" | has 'waiting for DNS' ;;
     'temps certificates add --chain FILE --key FILE') certificate_is_shown "$1" ;;
     'temps headers set moderate --project app') as_written "$1"; wait_for 10 has_headers ;;
+    'temps guards set -p app --deny 203.0.113.0/24') as_written "$1" | has 203.0.113.0/24 ;;
+    'temps guards set -p app --rate-per-ip 100/1m --rate-in-all 5000/1m') as_written "$1" | has 5000/1m ;;
+    'temps guards set -p app --attack-mode auto') as_written "$1" | has auto ;;
+    'temps guards set -p app --password-file FILE') password_is_asked "$1" ;;
+    'temps guards show -p app') as_written "$1" | has 203.0.113.0/24 ;;
+    'temps settings set edge.trusted_proxies=10.0.0.0/8') as_written "$1" | has 10.0.0.0/8 ;;
+    'temps settings set dns.zones=apps.example.com') as_written "$1" | grep -E 'dns.zones +.*apps.example.com' ;;
     'git remote add temps '*) push_works "$1" ;;
     'temps logs -f') log_follows "$1" ;;
     'temps status') as_written "$1" | has 'This is the only node' ;;

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use ipnet::Ipv4Net;
 use temps_raft::Applied;
@@ -9,6 +10,7 @@ use tokio::sync::watch;
 
 use crate::question::Question;
 use crate::resolv_conf::Upstreams;
+use crate::tcp::Clerk;
 use crate::upstream::{Errand, Transport};
 use crate::verdict::{Verdict, failed, judge};
 
@@ -24,7 +26,7 @@ pub(crate) struct Desk {
 
 impl Desk {
     /// The answer to a query; what is none may get none.
-    pub(crate) async fn answer(
+    pub(crate) async fn reply(
         &self,
         query: &[u8],
         client: IpAddr,
@@ -61,6 +63,19 @@ impl Desk {
     fn others(&self) -> Vec<SocketAddr> {
         let own = IpAddr::V4(self.gateway.addr());
         self.upstreams.borrow().iter().filter(|server| server.ip() != own).copied().collect()
+    }
+}
+
+impl Clerk for Desk {
+    /// Containers may keep theirs.
+    const LIFE_MAX: Duration = Duration::MAX;
+
+    fn crowd_of(&self, client: IpAddr) -> IpAddr {
+        client
+    }
+
+    async fn answer(&self, query: &[u8], client: IpAddr) -> Option<Vec<u8>> {
+        self.reply(query, client, Transport::Tcp).await
     }
 }
 

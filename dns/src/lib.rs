@@ -1,21 +1,29 @@
-//! The node's own resolver: answers its containers.
+//! The node's own resolver, which answers its containers, and its part in the DNS of the world.
 //!
-//! Names of apps, `<project>-<environment>.temps.internal`, lead to the node's own address on the containers' network,
+//! The resolver: //! Names of apps, `<project>-<environment>.temps.internal`, lead to the node's own address on the containers' network,
 //! where its edge takes them on. All else goes to the machine's own resolvers, octet for octet, and so do the answers
 //! back. Nobody but the node's containers is answered.
+//!
+//! The [`Authority`]: zones that are delegated to the cluster lead to its living edges. It answers whoever asks, for
+//! these zones alone, from the state.
 #![forbid(unsafe_code)]
 
+mod authority;
 mod crowd;
 mod desk;
 mod dns;
 mod limits;
 mod lookup;
 mod question;
+mod rate;
 mod resolv_conf;
 mod tcp;
 mod udp;
 mod upstream;
 mod verdict;
+mod zone;
+mod zones;
 
+pub use authority::{Authority, AuthoritySockets};
 pub use dns::{DNS_PORT, Dns, DnsConfig, Nameservers};
 pub use lookup::Lookup;

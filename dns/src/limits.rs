@@ -1,4 +1,4 @@
-//! The bounds of everything the resolver holds.
+//! The bounds of everything that the resolver and the authority hold.
 
 use std::time::Duration;
 
@@ -12,6 +12,8 @@ pub(crate) const CONNECTIONS_MAX: usize = 256;
 pub(crate) const CONNECTIONS_PER_CLIENT_MAX: usize = 16;
 /// How long a connection may be silent.
 pub(crate) const CONNECTION_IDLE_MAX: Duration = Duration::from_secs(10);
+/// How long a connection may last to the authority, which anybody may open.
+pub(crate) const CONNECTION_LIFE_MAX: Duration = Duration::from_secs(60);
 /// Octets of a query.
 pub(crate) const QUERY_BYTES_MAX: usize = 4_096;
 /// Octets of an answer in one datagram, whatever the client would take.
@@ -26,6 +28,26 @@ pub(crate) const TRIES_MAX: usize = 4;
 pub(crate) const FORWARD_MAX: Duration = Duration::from_millis(3_500);
 /// How long answers about apps may be remembered, in seconds.
 pub(crate) const TTL_SECONDS: u32 = 5;
+/// The longest answer in one datagram that clients are asked to take, and the authority gives; see dnsflagday.net of 2020.
+pub(crate) const PAYLOAD_MAX: u16 = 1_232;
+/// How long the world may remember where edges are, in seconds.
+pub(crate) const EDGE_TTL_SECONDS: u32 = 30;
+/// The same of which nodes answer for a zone.
+pub(crate) const SERVER_TTL_SECONDS: u32 = 300;
+/// The same of what authorities for certificates look for, and of names that are not there.
+pub(crate) const BRIEF_TTL_SECONDS: u32 = 5;
+/// The most addresses of an answer: a client tries no more than a few.
+pub(crate) const ADDRESSES_MAX: usize = 24;
+/// The most texts of an answer.
+pub(crate) const TEXTS_MAX: usize = 12;
+/// The most nodes that are named as a zone's servers.
+pub(crate) const SERVERS_MAX: usize = 8;
+/// How many queries a network of clients may ask the authority within a second, for long.
+pub(crate) const NETWORK_RATE: u32 = 250;
+/// How many more it may ask at once.
+pub(crate) const NETWORK_BURST: u32 = 1_000;
+/// How many networks are told apart; more share a place.
+pub(crate) const NETWORKS_MAX: usize = 1 << 16;
 /// How often the machine's configuration is read.
 pub(crate) const REREAD_PAUSE: Duration = Duration::from_secs(5);
 /// How long to wait before an address is tried again that could not be had, or a socket that failed.

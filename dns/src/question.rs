@@ -42,6 +42,18 @@ impl Question {
         usize::from(self.message.max_payload()).min(DATAGRAM_BYTES_MAX)
     }
 
+    /// The answer that the client is to ask again over TCP, where it cannot be somebody else's victim.
+    pub(crate) fn over_tcp(&self) -> Option<Vec<u8>> {
+        let mut message = Message::error_msg(
+            self.message.metadata.id,
+            self.message.metadata.op_code,
+            ResponseCode::NoError,
+        );
+        message.metadata.truncation = true;
+        message.add_query(self.query.clone());
+        message.to_vec().ok()
+    }
+
     /// An answer as it fits in a datagram: where it is too long, the client is told to ask over TCP.
     pub(crate) fn fit(&self, mut answer: Vec<u8>) -> Vec<u8> {
         if answer.len() > self.datagram_max() && answer.len() >= self.end {

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
@@ -10,42 +11,57 @@ use tokio::time::{sleep, timeout};
 use tracing::debug;
 
 use crate::crowd::Crowd;
-use crate::desk::Desk;
 use crate::limits::{
     CONNECTION_IDLE_MAX, CONNECTIONS_MAX, CONNECTIONS_PER_CLIENT_MAX, QUERY_BYTES_MAX,
     RECEIVE_PAUSE,
 };
-use crate::upstream::{Transport, write_message};
+use crate::upstream::write_message;
+
+/// Who answers what comes over connections.
+pub(crate) trait Clerk: Send + Sync + 'static {
+    /// How long a connection may last.
+    const LIFE_MAX: Duration;
+
+    /// Whose connections are counted together with a client's.
+    fn crowd_of(&self, client: IpAddr) -> IpAddr;
+
+    /// The answer to a query; without one, the connection ends.
+    fn answer(&self, query: &[u8], client: IpAddr) -> impl Future<Output = Option<Vec<u8>>> + Send;
+}
 
 /// Answers for ever; what is under way ends with it.
-pub(crate) async fn serve(listener: TcpListener, desk: Arc<Desk>) {
+pub(crate) async fn serve<C: Clerk>(listener: TcpListener, clerk: Arc<C>) {
     let mut crowd = Crowd::new(CONNECTIONS_MAX, CONNECTIONS_PER_CLIENT_MAX);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = crowd.ended() => continue,
         };
-        match accepted {
-            Ok((stream, client)) if crowd.has_room(client.ip()) => {
-                let (desk, client) = (desk.clone(), client.ip());
-                crowd.begin(client, async move {
-                    let _ = converse(stream, &desk, client).await;
-                });
-            }
-            Ok((_, client)) => debug!(%client, "refused a connection: too many are open"),
+        let (stream, client) = match accepted {
+            Ok((stream, client)) => (stream, client.ip()),
             Err(error) => {
                 debug!(%error, "cannot accept a connection");
                 sleep(RECEIVE_PAUSE).await;
+                continue;
             }
+        };
+        let group = clerk.crowd_of(client);
+        if !crowd.has_room(group) {
+            debug!(%client, "refused a connection: too many are open");
+            continue;
         }
+        let clerk = clerk.clone();
+        crowd.begin(group, async move {
+            let _ = timeout(C::LIFE_MAX, converse(stream, &*clerk, client)).await;
+        });
     }
 }
 
 /// One query after the other.
-async fn converse(mut stream: TcpStream, desk: &Desk, client: IpAddr) -> io::Result<()> {
+async fn converse<C: Clerk>(mut stream: TcpStream, clerk: &C, client: IpAddr) -> io::Result<()> {
     loop {
         let query = timeout(CONNECTION_IDLE_MAX, read_query(&mut stream)).await??;
-        let Some(answer) = desk.answer(&query, client, Transport::Tcp).await else {
+        let Some(answer) = clerk.answer(&query, client).await else {
             return Ok(());
         };
         timeout(CONNECTION_IDLE_MAX, write_message(&mut stream, &answer)).await??;

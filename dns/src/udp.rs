@@ -37,7 +37,7 @@ pub(crate) async fn serve(socket: UdpSocket, desk: Arc<Desk>) {
         }
         let (socket, desk, query) = (socket.clone(), desk.clone(), query.to_vec());
         crowd.begin(client.ip(), async move {
-            if let Some(answer) = desk.answer(&query, client.ip(), Transport::Udp).await {
+            if let Some(answer) = desk.reply(&query, client.ip(), Transport::Udp).await {
                 let _ = socket.send_to(&answer, client).await;
             }
         });

@@ -8,11 +8,8 @@ use hickory_proto::rr::{Name, RData, Record, RecordType};
 use ipnet::Ipv4Net;
 use temps_state::INTERNAL_DOMAIN;
 
-use crate::limits::TTL_SECONDS;
+use crate::limits::{PAYLOAD_MAX, TTL_SECONDS};
 use crate::question::Question;
-
-/// The longest answer that is asked of clients to take in one datagram; see dnsflagday.net of 2020.
-const PAYLOAD_MAX: u16 = 1_232;
 
 /// What a query gets.
 #[derive(Debug, PartialEq, Eq)]

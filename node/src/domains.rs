@@ -21,16 +21,26 @@ const DNS_PORT: u16 = 53;
 /// The port that the world finds plain HTTP at.
 const HTTP_PORT: u16 = 80;
 
+/// What the machine's own resolvers know.
+pub fn names() -> Arc<dyn Names> {
+    Arc::new(Resolvers(Lookup::new(RESOLV_CONF, DNS_PORT)))
+}
+
 /// Looks at domains as the world sees them.
-pub fn probe() -> Result<DomainProbe, ServeError> {
-    let names = Arc::new(Resolvers(Lookup::new(RESOLV_CONF, DNS_PORT)));
+pub fn probe(names: Arc<dyn Names>) -> Result<DomainProbe, ServeError> {
     DomainProbe::new(names, HTTP_PORT).map_err(ServeError::Probe)
 }
 
-/// Has domains verified and their certificates had, for as long as the node runs.
-pub fn keep(cluster: &Cluster, probe: &DomainProbe, stop: &CancellationToken) {
+/// Has domains verified, their records kept and their certificates had, for as long as the node runs.
+pub fn keep(
+    cluster: &Cluster,
+    names: Arc<dyn Names>,
+    probe: &DomainProbe,
+    stop: &CancellationToken,
+) {
     tokio::spawn(temps_proxy::keep_verifying(cluster.clone(), probe.clone(), stop.clone()));
-    tokio::spawn(temps_proxy::keep_certificates(cluster.clone(), stop.clone()));
+    tokio::spawn(temps_proxy::keep_certificates(cluster.clone(), names, stop.clone()));
+    tokio::spawn(temps_providers::keep_records(cluster.clone(), stop.clone()));
     tokio::spawn(temps_proxy::keep_ticket_keys(cluster.clone(), stop.clone()));
 }
 

@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 use prometheus_client::registry::Registry;
 use temps_api::{Api, ApiConfig, ApiHandle, LocalRegistry, OtherNodes, ensure_admin};
 use temps_builder::{BaseImages, Builder, Engine};
-use temps_dns::{Dns, DnsConfig};
+use temps_dns::{Authority, Dns, DnsConfig};
 use temps_mesh::{Incoming, MeshError};
-use temps_proxy::{Edge, EdgeConfig, INNER_PORT, Inner};
+use temps_proxy::{Countries, Edge, EdgeConfig, INNER_PORT, Inner};
 use temps_raft::{Cluster, Config, PeerConfig};
 use temps_scheduler::{Network, Scheduler, SchedulerConfig};
 use temps_state::Node;
@@ -51,11 +51,13 @@ pub async fn run(config: NodeConfig, joining: Option<Joining>) -> Result<(), Ser
     let mut signals = Signals::catch().map_err(ServeError::Threads)?;
     // Everything that can be wrong outside is found out before anything is changed.
     check_data_dir(&config.data_dir)?;
-    let (mut predecessor, sockets) =
-        match Predecessor::find().await.map_err(ServeError::TakeOver)? {
-            Some((predecessor, sockets)) => (Some(predecessor), sockets),
-            None => (None, ports::claim(&config)?),
-        };
+    let (mut predecessor, sockets) = match Predecessor::find()
+        .await
+        .map_err(ServeError::TakeOver)?
+    {
+        Some((predecessor, sockets)) => (Some(predecessor), ports::claim_rest(sockets, &config)?),
+        None => (None, ports::claim(&config)?),
+    };
     let role = predecessor.as_ref().map(|one| (one.installed.clone(), one.goes_back));
     let starting = come_up(&config, joining, sockets, role);
     let parts = tokio::select! {
@@ -116,17 +118,21 @@ async fn start(
     installed: Option<PathBuf>,
 ) -> Result<Parts, ServeError> {
     let began = Instant::now();
+    let countries = config.geoip.as_deref().map(Countries::open).transpose();
+    let countries = countries.map_err(ServeError::Edge)?;
     if let Some(joining) = &joining {
         joining.join(config).await.map_err(ServeError::Join)?;
     }
     let kept = sockets.try_clone().map_err(ServeError::Api)?;
-    let Sockets { edge, api: api_listener } = sockets;
+    let Sockets { edge, api: api_listener, dns: zones } = sockets;
     let stop = CancellationToken::new();
 
     let cluster = Cluster::start(raft_config(config)).await.map_err(ServeError::open)?;
     let first_password = ensure_first_admin(&cluster, &config.admin).await?;
     let edge = Edge::on(edge_config(config, &cluster), edge).map_err(ServeError::Edge)?;
     record_node(&cluster, facts(config, &cluster, &edge), joining, &stop).await?;
+    let authority = zones.map(|sockets| Authority::start(sockets, cluster.watch()));
+    let authority = authority.transpose().map_err(ServeError::Authority)?;
     let (peers, incoming) = bind_peers(&cluster, peer_port(config, &cluster)).await?;
 
     let api_address = api_listener.local_addr().map_err(ServeError::Api)?;
@@ -156,11 +162,13 @@ async fn start(
         .with_reach(Arc::new(peers.clone()))
         .with_local_endpoints(scheduler.local_endpoints())
         .with_inner(Inner { gateway, residents: scheduler.residents(), port: INNER_PORT })
+        .with_countries(countries)
         .start(cluster.watch(), &mut metrics);
     cluster.tell_edge(edge.applied());
 
-    let probe = domains::probe()?;
-    domains::keep(&cluster, &probe, &stop);
+    let names = domains::names();
+    let probe = domains::probe(names.clone())?;
+    domains::keep(&cluster, names, &probe, &stop);
 
     let installed =
         installed.map_or_else(std::env::current_exe, Ok).map_err(ServeError::TakeOver)?;
@@ -181,6 +189,7 @@ async fn start(
             http_port: http.port(),
             https_port: https.map(|address| address.port()),
             data_dir: config.data_dir.clone(),
+            countries: config.geoip.is_some(),
             peer_address: peer_address(config, peer_port(config, &cluster)),
         },
     };
@@ -192,7 +201,19 @@ async fn start(
 
     banner.print(&cluster.state().settings().preview_domain, http.port(), began.elapsed());
     info!(node = %cluster.node_id(), api = %api_address, %http, "the node is ready");
-    Ok(Parts { api, stop, left, sockets: kept, upgrader, edge, dns, scheduler, peers, cluster })
+    Ok(Parts {
+        api,
+        stop,
+        left,
+        sockets: kept,
+        upgrader,
+        edge,
+        dns,
+        authority,
+        scheduler,
+        peers,
+        cluster,
+    })
 }
 
 /// A new program is of use only if it finds the cluster.
@@ -224,6 +245,7 @@ fn facts(config: &NodeConfig, cluster: &Cluster, edge: &Edge) -> Node {
         key: cluster.fingerprint().unwrap_or_default(),
         http_port: Some(edge.http_addr().port()),
         https_port: edge.https_addr().map(|address| address.port()),
+        dns: config.dns,
         ..record::facts(config)
     }
 }
@@ -267,7 +289,7 @@ async fn record_node(
     stop: &CancellationToken,
 ) -> Result<(), ServeError> {
     if is_alone(cluster) {
-        return record::tell(cluster, &facts).await.map_err(ServeError::Record);
+        record::tell(cluster, &facts).await.map_err(ServeError::Record)?;
     }
     let telling = record::keep_telling(cluster.clone(), facts);
     tokio::spawn(stop.clone().run_until_cancelled_owned(async move {

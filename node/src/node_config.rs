@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use temps_api::{ApiError, check_admin};
+use temps_dns::DNS_PORT;
 
 use crate::logging::{LogFormat, LogLevel};
 
@@ -29,6 +30,9 @@ pub struct ServeArgs {
     /// Where other nodes are listened to, over TCP and UDP; strangers get nothing there.
     #[arg(long, env = "TEMPS_PEER", default_value = "0.0.0.0:3001", value_name = "ADDRESS")]
     peer: String,
+    /// Where the node answers for the zones of dns.zones in the settings; `off` for nowhere.
+    #[arg(long, env = "TEMPS_DNS", default_value = "off", value_name = "ADDRESS")]
+    dns: String,
     /// Where other nodes reach this one, when that is not where it listens: behind a NAT, say.
     #[arg(long, env = "TEMPS_ADVERTISE", value_name = "ADDRESS")]
     advertise: Option<String>,
@@ -45,6 +49,9 @@ pub struct ServeArgs {
     /// A program that makes a base image that cannot be pulled; it is given the image's name.
     #[arg(long, env = "TEMPS_BASE_IMAGES", value_name = "PROGRAM")]
     base_images: Option<PathBuf>,
+    /// A file that says in which country an address is, in MaxMind's format; rules about countries need it.
+    #[arg(long, env = "TEMPS_GEOIP", value_name = "FILE")]
+    geoip: Option<PathBuf>,
     /// What people call the node. [default: its host name]
     #[arg(long, env = "TEMPS_NAME", value_name = "NAME")]
     name: Option<String>,
@@ -93,6 +100,8 @@ pub struct NodeConfig {
     pub api: SocketAddr,
     /// Where other nodes are listened to.
     pub peer: SocketAddr,
+    /// Where it answers for the cluster's zones.
+    pub dns: Option<SocketAddr>,
     /// Where other nodes reach this one, when that is another address.
     pub advertise: Option<SocketAddr>,
     /// How log lines look.
@@ -103,6 +112,8 @@ pub struct NodeConfig {
     pub docker_socket: String,
     /// What makes base images that cannot be pulled.
     pub base_images: Option<PathBuf>,
+    /// What says in which country an address is.
+    pub geoip: Option<PathBuf>,
     /// What people call the node.
     pub name: String,
     /// Whether it builds images.
@@ -186,11 +197,13 @@ impl NodeConfig {
             },
             api: address("api", &args.api, "127.0.0.1:3000")?,
             peer: address("peer", &args.peer, "0.0.0.0:3001")?,
+            dns: dns(&args.dns)?,
             advertise: advertised(args.advertise.as_deref())?,
             log_format: word("log-format", &args.log_format, "log format", "text")?,
             log_level: word("log-level", &args.log_level, "log level", "info")?,
             docker_socket: socket(&args.docker_socket)?,
             base_images: program(args.base_images)?,
+            geoip: countries(args.geoip)?,
             name: node_name(name)?,
             builds: !args.no_build,
             admin: admin(around.admin)?,
@@ -202,7 +215,8 @@ impl NodeConfig {
     /// Every address that is listened on, with its flag.
     fn listeners(&self) -> impl Iterator<Item = (&'static str, SocketAddr)> {
         let https = self.https.map(|address| ("https", address));
-        [("http", self.http)].into_iter().chain(https).chain([("api", self.api)])
+        let dns = self.dns.map(|address| ("dns", address));
+        [("http", self.http)].into_iter().chain(https).chain([("api", self.api)]).chain(dns)
     }
 
     fn check_ports(&self) -> Result<(), ConfigError> {
@@ -242,6 +256,25 @@ fn address(
         };
         ConfigError::Value { flag, value: text.into(), kind: "address", why: why.into(), example }
     })
+}
+
+/// An address that is not every address: at the port of resolvers the node answers its containers, too, at theirs.
+fn dns(text: &str) -> Result<Option<SocketAddr>, ConfigError> {
+    const EXAMPLE: &str = "203.0.113.7:53";
+    if text == "off" {
+        return Ok(None);
+    }
+    let at = address("dns", text, EXAMPLE)?;
+    match at.ip().is_unspecified() && at.port() == DNS_PORT {
+        false => Ok(Some(at)),
+        true => Err(ConfigError::Value {
+            flag: "dns",
+            value: text.into(),
+            kind: "address of one network",
+            why: "the node's containers ask for names at port 53 of their own network".into(),
+            example: EXAMPLE,
+        }),
+    }
 }
 
 /// A folder, or nothing yet.
@@ -287,6 +320,20 @@ fn program(path: Option<PathBuf>) -> Result<Option<PathBuf>, ConfigError> {
             why: found.map_or_else(|error| error.to_string(), |()| "it is no file".into()),
             example: "deploy/base-images.sh",
         }),
+    }
+}
+
+/// A file that is there; what is in it is seen when it is read.
+fn countries(path: Option<PathBuf>) -> Result<Option<PathBuf>, ConfigError> {
+    match path.filter(|path| !path.as_os_str().is_empty()) {
+        Some(path) if !path.is_file() => Err(ConfigError::Value {
+            flag: "geoip",
+            value: path.display().to_string(),
+            kind: "file",
+            why: "there is no such file".into(),
+            example: "/var/lib/GeoIP/GeoLite2-Country.mmdb",
+        }),
+        path => Ok(path),
     }
 }
 
@@ -388,6 +435,14 @@ mod tests {
     }
 
     #[test]
+    fn the_dns_is_answered_where_somebody_says() {
+        assert_eq!(read(&[]).unwrap().dns, None);
+        for at in ["203.0.113.7:53", "[2001:db8::1]:53", "0.0.0.0:5353"] {
+            assert_eq!(read(&["--dns", at]).unwrap().dns, at.parse().ok());
+        }
+    }
+
+    #[test]
     fn https_can_be_off() {
         assert_eq!(read(&["--https", "off"]).unwrap().https, None);
     }
@@ -401,6 +456,8 @@ mod tests {
             ("https", "on", "no port"),
             ("api", "127.0.0.1:99999", "no number"),
             ("peer", "", "no port"),
+            ("dns", "0.0.0.0:53", "port 53 of their own network"),
+            ("dns", "ns1:53", "no IP address"),
             ("advertise", "0.0.0.0:3001", "cannot connect"),
             ("advertise", "n1:3001", "no IP address"),
             ("log-format", "xml", "`text` or `json`"),
@@ -409,6 +466,7 @@ mod tests {
             ("name", "a b", "without blanks"),
             ("base-images", "/nonexistent/program", "No such file"),
             ("data-dir", "/dev/null", "it is a file"),
+            ("geoip", "/nonexistent/countries.mmdb", "no such file"),
         ] {
             let error = read(&[&format!("--{flag}"), value]).unwrap_err();
             let (reason, next) = error.advice();
@@ -441,6 +499,7 @@ mod tests {
         assert!(twice(&["--http", "127.0.0.1:3000"]));
         assert!(twice(&["--peer", "127.0.0.1:443"]));
         assert!(twice(&["--https", "[::]:80"]));
+        assert!(twice(&["--dns", "127.0.0.1:3000"]));
         assert!(!twice(&["--http", "127.0.0.2:3000"]));
         assert!(!twice(&["--http", "127.0.0.1:0", "--https", "127.0.0.1:0"]));
     }

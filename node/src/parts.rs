@@ -4,7 +4,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use temps_dns::Dns;
+use temps_dns::{Authority, Dns};
 use temps_proxy::EdgeHandle;
 use temps_raft::Cluster;
 use temps_scheduler::Scheduler;
@@ -57,6 +57,8 @@ pub struct Parts {
     pub edge: EdgeHandle,
     /// What resolves names for containers.
     pub dns: Dns,
+    /// What answers for the cluster's zones, if it does.
+    pub authority: Option<Authority>,
     /// The containers.
     pub scheduler: Scheduler,
     /// Streams to and from other nodes.
@@ -115,7 +117,7 @@ impl Parts {
         drop(self.sockets);
         stop_api(self.stop, self.api).await;
         self.edge.stop(EDGE_DRAIN_WITHIN).await;
-        drop(self.dns);
+        drop((self.dns, self.authority));
         match gone {
             true => clear_scheduler(&self.scheduler).await,
             false => stop_scheduler(&self.scheduler).await,
@@ -151,7 +153,7 @@ impl Parts {
         let pid = successor.id().unwrap_or_default();
         service::tell_successor(pid);
         successor.release();
-        drop((self.sockets, self.dns));
+        drop((self.sockets, self.dns, self.authority));
         self.edge.stop(EDGE_DRAIN_WITHIN).await;
         self.peers.drain(STREAMS_DRAIN_WITHIN).await;
         self.peers.stop().await;

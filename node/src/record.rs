@@ -39,7 +39,7 @@ pub async fn tell(cluster: &Cluster, facts: &Node) -> Result<(), ProposeError> {
     let id = cluster.node_id();
     let state = cluster.state();
     let known = state.nodes.get(&id);
-    let node = told(Node { id, ..facts.clone() }, known);
+    let node = readable(told(Node { id, ..facts.clone() }, known), state.format());
     if known == Some(&node) {
         return Ok(());
     }
@@ -54,6 +54,28 @@ pub async fn keep_telling(cluster: Cluster, facts: Node) {
         sleep(RETRY_PAUSE).await;
     }
     info!(node = %cluster.node_id(), "the cluster knows this node");
+    keep_telling_rest(cluster, facts).await;
+}
+
+/// Tells what not every node could read before, once all can.
+async fn keep_telling_rest(cluster: Cluster, facts: Node) {
+    let needed = Command::from(facts.clone()).format();
+    let mut changes = cluster.watch();
+    if changes.wait_for(|state| state.format() >= needed).await.is_err() {
+        return;
+    }
+    while let Err(error) = tell(&cluster, &facts).await {
+        debug!(%error, "the cluster does not know yet all of what this node is");
+        sleep(RETRY_PAUSE).await;
+    }
+}
+
+/// As much of a record as every node can read.
+fn readable(node: Node, format: u32) -> Node {
+    match Command::from(node.clone()).format() <= format {
+        true => node,
+        false => Node { dns: None, ..node },
+    }
 }
 
 /// The record as the cluster will have it.
@@ -77,6 +99,16 @@ fn told(facts: Node, known: Option<&Node>) -> Node {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_not_every_node_can_read_is_not_told() {
+        let plain = Node::new(Default::default(), "n", Timestamp::UNIX_EPOCH);
+        let dns = Some(([192, 0, 2, 1], 53).into());
+        let full = Node { dns, ..plain.clone() };
+        for (format, told) in [(1, &plain), (2, &plain), (3, &full), (4, &full)] {
+            assert_eq!(&readable(full.clone(), format), told);
+        }
+    }
 
     #[test]
     fn what_others_say_of_a_node_stays() {

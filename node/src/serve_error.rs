@@ -59,6 +59,9 @@ pub enum ServeError {
     /// Nothing can look at domains.
     #[error("cannot make ready what looks at domains")]
     Probe(#[source] reqwest::Error),
+    /// Nothing can answer for the cluster's zones.
+    #[error("cannot start what answers for the cluster's zones")]
+    Authority(#[source] io::Error),
     /// The first admin cannot be made.
     #[error("cannot make the first admin")]
     Admin(#[source] ApiError),
@@ -154,6 +157,9 @@ impl ServeError {
             Self::Open(_) => "do what is said above, then start the node again",
             Self::Admin(_) => {
                 "set TEMPS_ADMIN_EMAIL and TEMPS_ADMIN_PASSWORD to other values, or unset them"
+            }
+            Self::Edge(EdgeError::ReadCountries { .. }) => {
+                "name another file with --geoip, or start the node without one"
             }
             Self::Edge(_) => {
                 "choose other addresses: --http ADDRESS --https ADDRESS (or --https off)"

@@ -5,7 +5,9 @@
 mod account;
 mod avoided;
 mod deployment;
+mod dns_provider;
 mod domain;
+mod guard;
 mod project;
 
 use std::collections::BTreeMap;
@@ -18,9 +20,11 @@ use serde_json::Value;
 pub use self::account::{ApiKey, User};
 pub use self::avoided::Avoided;
 pub use self::deployment::{Deployment, Failure, Queue, Replica};
+pub use self::dns_provider::DnsProvider;
 pub use self::domain::{
     Address, Certificate, Domain, HeaderPolicy, Look, Record, Redirect, Verification,
 };
+pub use self::guard::{Guard, Held};
 pub use self::project::{Environment, Project, Repository};
 
 use crate::error::CliError;

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
 use tokio::sync::mpsc;
@@ -13,6 +14,8 @@ use crate::route::Route;
 
 /// How many entries may wait to be written; more are dropped and counted.
 const WAITING_MAX: usize = 4_096;
+/// How long entries are gathered before they are written together: to wake a thread for each costs more than the entry.
+const GATHER: Duration = Duration::from_millis(20);
 /// How much of a path is logged.
 const PATH_BYTES_MAX: usize = 512;
 
@@ -48,6 +51,10 @@ impl AccessLog {
         thread::Builder::new().name("temps-access".into()).spawn(move || {
             while let Some(entry) = waiting.blocking_recv() {
                 entry.write();
+                thread::sleep(GATHER);
+                while let Ok(entry) = waiting.try_recv() {
+                    entry.write();
+                }
             }
         })?;
         Ok(Self { entries, dropped })

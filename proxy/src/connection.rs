@@ -1,5 +1,8 @@
 //! A client's connection: reads one head at a time, and hands exactly one request on to Pingora.
 
+mod end;
+mod pingora;
+
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -7,37 +10,32 @@ use std::os::fd::AsRawFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
-use async_trait::async_trait;
 use bytes::{Buf, BytesMut};
+use pingora_core::protocols::SocketDigest;
 use pingora_core::protocols::l4::socket::SocketAddr as PingoraAddr;
-use pingora_core::protocols::raw_connect::ProxyDigest;
 use pingora_core::protocols::tls::SslDigest;
-use pingora_core::protocols::{
-    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
-    TimingDigest, UniqueID,
-};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::server::TlsStream;
+use tokio_util::io::poll_read_buf;
+use tokio_util::sync::CancellationToken;
 
+use crate::chunks::Chunks;
 use crate::connection_count::Admission;
 use crate::error_page::Fault;
-use crate::head::{Body, Extent, extent, judge};
-use crate::limits::{LINGER_BYTES_MAX, LINGER_MAX, Limits};
+use crate::farewell::Farewell;
+use crate::frame_budget::FrameBudget;
+use crate::head::{Body, Extent, H2_PREFACE, extent, judge};
+use crate::limits::{CLOSE_MAX, Limits};
+use crate::transport::Transport;
 
 /// How much is read at once while a head is awaited.
 const HEAD_PIECE: usize = 4 << 10;
-/// How long a client may take to take the end of an answer.
-const CLOSE_MAX: Duration = Duration::from_secs(1);
-
-/// What carries the octets.
-enum Transport {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
-}
+/// How much is read at once of a body in chunks.
+const BODY_PIECE: usize = 16 << 10;
 
 /// A client's connection.
 ///
@@ -48,21 +46,50 @@ pub(crate) struct Connection {
     transport: Option<Transport>,
     /// What has arrived and was not handed on yet.
     ahead: BytesMut,
-    /// How much of what arrives may be handed on; all of it when `None`.
-    allowance: Option<u64>,
-    h2: bool,
+    /// How much of what arrives may be handed on.
+    share: Share,
+    h2: Option<H2>,
+    /// Becomes true when the edge stops.
+    stop: watch::Receiver<bool>,
+    /// What is told to the client when it does.
+    farewell: Option<Farewell>,
+    began: Instant,
+    requests: u32,
     socket: Arc<SocketDigest>,
     tls: Option<Arc<SslDigest>>,
     admission: Option<Admission>,
 }
 
+/// How much of what arrives belongs to the request that was judged last.
+enum Share {
+    /// So many octets.
+    Octets(u64),
+    /// The rest of its head, of so many octets, and chunks.
+    Chunks(u64, Chunks),
+    /// All of it.
+    All,
+}
+
+/// HTTP/2, and what its client may ask for at no gain.
+struct H2 {
+    budget: FrameBudget,
+    /// Cancelled once the budget is spent.
+    flooded: CancellationToken,
+}
+
+impl H2 {
+    fn new() -> Self {
+        Self { budget: FrameBudget::new(H2_PREFACE.len()), flooded: CancellationToken::new() }
+    }
+}
+
 /// What a client wants next.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Next {
     /// A request, ready to be read.
     Request,
-    /// To speak HTTP/2.
-    H2,
+    /// To speak HTTP/2; the token is cancelled once it sends too much that asks for work and brings nothing.
+    H2(CancellationToken),
     /// Nothing; the connection is over.
     Nothing,
     /// Something that must be refused.
@@ -70,10 +97,15 @@ pub(crate) enum Next {
 }
 
 impl Connection {
-    /// A connection in the clear.
-    pub(crate) fn plain(stream: TcpStream, client: SocketAddr, admission: Admission) -> Self {
+    /// A connection in the clear, of an edge that may stop.
+    pub(crate) fn plain(
+        stream: TcpStream,
+        client: SocketAddr,
+        admission: Admission,
+        stop: watch::Receiver<bool>,
+    ) -> Self {
         let socket = socket_digest(&stream, client);
-        Self::new(Transport::Plain(stream), socket, None, false, admission)
+        Self::new(Transport::Plain(stream), socket, admission, stop)
     }
 
     /// A connection over TLS, after the handshake.
@@ -81,6 +113,7 @@ impl Connection {
         stream: TlsStream<TcpStream>,
         client: SocketAddr,
         admission: Admission,
+        stop: watch::Receiver<bool>,
     ) -> Self {
         let (tcp, session) = stream.get_ref();
         let socket = socket_digest(tcp, client);
@@ -89,23 +122,30 @@ impl Connection {
         let version = session.protocol_version().and_then(|v| v.as_str());
         let (cipher, version) = (cipher.unwrap_or_default(), version.unwrap_or_default());
         let tls = Arc::new(SslDigest::new(cipher, version, None, None, Vec::new()));
-        Self::new(Transport::Tls(Box::new(stream)), socket, Some(tls), h2, admission)
+        let transport = Transport::Tls(Box::new(stream));
+        let mut connection = Self::new(transport, socket, admission, stop);
+        connection.tls = Some(tls);
+        connection.h2 = h2.then(H2::new);
+        connection
     }
 
     fn new(
         transport: Transport,
         socket: SocketDigest,
-        tls: Option<Arc<SslDigest>>,
-        h2: bool,
         admission: Admission,
+        stop: watch::Receiver<bool>,
     ) -> Self {
         Self {
             transport: Some(transport),
             ahead: BytesMut::new(),
-            allowance: if h2 { None } else { Some(0) },
-            h2,
+            share: Share::Octets(0),
+            h2: None,
+            stop,
+            farewell: None,
+            began: Instant::now(),
+            requests: 0,
             socket: Arc::new(socket),
-            tls,
+            tls: None,
             admission: Some(admission),
         }
     }
@@ -113,10 +153,10 @@ impl Connection {
     /// Waits for the next request and judges its head. Idle time and the time for the head are bounded separately, so
     /// that a client can neither hold the connection for nothing nor trickle a head in.
     pub(crate) async fn next_head(&mut self, limits: &Limits) -> Next {
-        if self.h2 {
-            return Next::H2;
+        if self.h2.is_some() {
+            return self.admit_h2();
         }
-        self.allowance = Some(0);
+        self.share = Share::Octets(0);
         if self.ahead.is_empty() {
             self.ahead = BytesMut::new();
             match timeout(limits.idle_max, self.read_ahead()).await {
@@ -129,6 +169,9 @@ impl Connection {
         loop {
             match extent(&self.ahead, seen, limits) {
                 Ok(Extent::Head(length)) => return self.admit(length, limits),
+                Ok(Extent::H2) if self.tls.is_some() => {
+                    return Next::Refuse(Fault::BadRequest("HTTP/2 was not agreed on"));
+                }
                 Ok(Extent::H2) => return self.admit_h2(),
                 Err(fault) => return Next::Refuse(fault),
                 Ok(Extent::Partial) => seen = self.ahead.len(),
@@ -141,40 +184,46 @@ impl Connection {
     }
 
     fn admit(&mut self, length: usize, limits: &Limits) -> Next {
-        match judge(&self.ahead[..length], limits) {
-            Ok(body) => {
-                self.allowance = match body {
-                    Body::Octets(octets) => Some(octets.saturating_add(length as u64)),
-                    Body::Framed | Body::Upgrade => None,
-                };
-                Next::Request
+        let head = length as u64;
+        self.farewell = None;
+        self.share = match judge(&self.ahead[..length], limits) {
+            Ok(Body::Octets(octets)) => Share::Octets(octets.saturating_add(head)),
+            Ok(Body::Chunks) => Share::Chunks(head, Chunks::default()),
+            Ok(Body::Upgrade { websocket }) => {
+                self.farewell = websocket.then(|| Farewell::new(self.stop.clone()));
+                Share::All
             }
-            Err(fault) => Next::Refuse(fault),
-        }
+            Err(fault) => return Next::Refuse(fault),
+        };
+        self.requests = self.requests.saturating_add(1);
+        Next::Request
     }
 
-    /// HTTP/2 in the clear; over TLS the handshake must have said so.
+    /// HTTP/2, as the handshake of TLS or the client's preface said.
     fn admit_h2(&mut self) -> Next {
-        if self.tls.is_some() {
-            return Next::Refuse(Fault::BadRequest("HTTP/2 was not agreed on"));
-        }
-        self.h2 = true;
-        self.allowance = None;
-        Next::H2
+        self.share = Share::All;
+        let flooded = self.h2.get_or_insert_with(H2::new).flooded.clone();
+        Next::H2(flooded)
+    }
+
+    /// Whether the request that was admitted last must be the last one.
+    pub(crate) fn is_spent(&self, limits: &Limits) -> bool {
+        self.requests >= limits.connection_requests_max
+            || self.began.elapsed() >= limits.connection_time_max
     }
 
     async fn read_ahead(&mut self) -> io::Result<usize> {
         self.ahead.reserve(HEAD_PIECE);
         match &mut self.transport {
-            Some(Transport::Plain(stream)) => stream.read_buf(&mut self.ahead).await,
-            Some(Transport::Tls(stream)) => stream.read_buf(&mut self.ahead).await,
+            Some(transport) => transport.read_buf(&mut self.ahead).await,
             None => Ok(0),
         }
     }
 
     /// Sends a last answer. What the client still sends is read and thrown away for a while, see [`Drop`].
     pub(crate) async fn refuse(mut self, answer: &[u8]) {
-        self.allowance = None;
+        self.share = Share::All;
+        self.farewell = None;
         let _ = timeout(CLOSE_MAX, async {
             self.write_all(answer).await?;
             self.flush().await
@@ -209,10 +258,89 @@ impl Connection {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         match &mut self.transport {
-            Some(Transport::Plain(stream)) => Pin::new(stream).poll_read(cx, buf),
-            Some(Transport::Tls(stream)) => Pin::new(stream).poll_read(cx, buf),
+            Some(transport) => Pin::new(transport).poll_read(cx, buf),
             None => Poll::Ready(Ok(())),
         }
+    }
+
+    /// Hands out no more than `most` octets, first of those that arrived before.
+    fn poll_some(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+        most: usize,
+    ) -> Poll<io::Result<()>> {
+        let most = most.min(buf.remaining());
+        if self.ahead.is_empty() {
+            return self.poll_most(cx, buf, most);
+        }
+        self.take_ahead(buf, most);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Hands out chunks as far as they are followed, and none that is broken.
+    fn poll_chunks(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.ahead.is_empty() {
+            self.ahead.reserve(BODY_PIECE);
+            let Some(transport) = &mut self.transport else { return Poll::Ready(Ok(())) };
+            if ready!(poll_read_buf(Pin::new(transport), cx, &mut self.ahead))? == 0 {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        let Share::Chunks(_, chunks) = &mut self.share else { return Poll::Ready(Ok(())) };
+        let offered = self.ahead.len().min(buf.remaining());
+        let broken = |_| io::Error::new(io::ErrorKind::InvalidData, "a chunk is malformed");
+        let taken = chunks.follow(&self.ahead[..offered]).map_err(broken)?;
+        if chunks.are_over() {
+            self.share = Share::Octets(0);
+        }
+        self.take_ahead(buf, taken);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Hands out what a client of HTTP/2 sends, while it can pay for it. From then on nothing, until the connection's
+    /// keeper closes it.
+    fn poll_frames(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(self.poll_some(cx, buf, usize::MAX))?;
+        let age = self.began.elapsed();
+        let Some(h2) = &mut self.h2 else { return Poll::Ready(Ok(())) };
+        if h2.budget.pay(&buf.filled()[before..], age) {
+            return Poll::Ready(Ok(()));
+        }
+        buf.set_filled(before);
+        h2.flooded.cancel();
+        Poll::Pending
+    }
+
+    /// Tells a WebSocket's client that the edge stops, once it does and may.
+    fn poll_farewell(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let (Some(farewell), Some(transport)) = (&mut self.farewell, &mut self.transport) else {
+            return Ok(());
+        };
+        while let Poll::Ready(words) = farewell.poll_words(cx) {
+            match Pin::new(&mut *transport).poll_write(cx, words)? {
+                Poll::Ready(said) => farewell.said(said),
+                Poll::Pending => return Ok(()),
+            }
+        }
+        let _ = Pin::new(transport).poll_flush(cx)?;
+        Ok(())
+    }
+
+    /// Notes what the client was sent.
+    fn note_sent(&mut self, octets: &[u8]) {
+        if let Some(h2) = &mut self.h2 {
+            h2.budget.sent(octets.len());
+        }
+        if let Some(farewell) = &mut self.farewell {
+            farewell.note(octets);
+        }
+    }
+
+    /// Whether what an app sends goes nowhere, as its WebSocket was closed.
+    fn is_closed(&self) -> bool {
+        self.farewell.as_ref().is_some_and(Farewell::is_begun)
     }
 
     /// Nothing more belongs to this request: tells only of the end. What the client sends ahead is kept for the next
@@ -249,20 +377,20 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let allowed =
-            self.allowance.map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(usize::MAX));
-        if allowed == 0 {
-            return self.poll_end(cx);
-        }
-        let most = allowed.min(buf.remaining());
+        self.poll_farewell(cx)?;
         let before = buf.filled().len();
-        if self.ahead.is_empty() {
-            ready!(self.poll_most(cx, buf, most))?;
-        } else {
-            self.take_ahead(buf, most);
-        }
+        let head = match &self.share {
+            Share::Octets(0) => return self.poll_end(cx),
+            Share::Chunks(0, _) => return self.poll_chunks(cx, buf),
+            Share::All if self.h2.is_some() => return self.poll_frames(cx, buf),
+            Share::All => return self.poll_some(cx, buf, usize::MAX),
+            Share::Octets(left) | Share::Chunks(left, _) => *left,
+        };
+        ready!(self.poll_some(cx, buf, usize::try_from(head).unwrap_or(usize::MAX)))?;
         let read = (buf.filled().len() - before) as u64;
-        self.allowance = self.allowance.map(|n| n - read);
+        if let Share::Octets(left) | Share::Chunks(left, _) = &mut self.share {
+            *left -= read;
+        }
         Poll::Ready(Ok(()))
     }
 }
@@ -273,11 +401,15 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match &mut self.transport {
-            Some(Transport::Plain(stream)) => Pin::new(stream).poll_write(cx, buf),
-            Some(Transport::Tls(stream)) => Pin::new(stream).poll_write(cx, buf),
-            None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        if self.is_closed() {
+            return Poll::Ready(Ok(buf.len()));
         }
+        let Some(transport) = &mut self.transport else {
+            return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
+        };
+        let written = ready!(Pin::new(transport).poll_write(cx, buf))?;
+        self.note_sent(&buf[..written]);
+        Poll::Ready(Ok(written))
     }
 
     fn poll_write_vectored(
@@ -285,11 +417,18 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match &mut self.transport {
-            Some(Transport::Plain(stream)) => Pin::new(stream).poll_write_vectored(cx, bufs),
-            Some(Transport::Tls(stream)) => Pin::new(stream).poll_write_vectored(cx, bufs),
-            None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        if self.farewell.is_some() {
+            let first = bufs.iter().find(|buf| !buf.is_empty()).map_or(&[][..], |buf| buf);
+            return self.poll_write(cx, first);
         }
+        let Some(transport) = &mut self.transport else {
+            return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
+        };
+        let written = ready!(Pin::new(transport).poll_write_vectored(cx, bufs))?;
+        if let Some(h2) = &mut self.h2 {
+            h2.budget.sent(written);
+        }
+        Poll::Ready(Ok(written))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -298,63 +437,17 @@ impl AsyncWrite for Connection {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.transport {
-            Some(Transport::Plain(stream)) => Pin::new(stream).poll_flush(cx),
-            Some(Transport::Tls(stream)) => Pin::new(stream).poll_flush(cx),
+            Some(transport) => Pin::new(transport).poll_flush(cx),
             None => Poll::Ready(Ok(())),
         }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.transport {
-            Some(Transport::Plain(stream)) => Pin::new(stream).poll_shutdown(cx),
-            Some(Transport::Tls(stream)) => Pin::new(stream).poll_shutdown(cx),
+            Some(transport) => Pin::new(transport).poll_shutdown(cx),
             None => Poll::Ready(Ok(())),
         }
     }
-}
-
-/// A socket closed with octets unread sends a reset, and the client may lose the answer before it read it. So what is
-/// left of a request is read and thrown away, within bounds, before the socket closes.
-impl Drop for Connection {
-    fn drop(&mut self) {
-        let (Some(transport), admission) = (self.transport.take(), self.admission.take()) else {
-            return;
-        };
-        if self.allowance == Some(0) || self.h2 {
-            return;
-        }
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move {
-                let _ = timeout(LINGER_MAX, linger(transport)).await;
-                drop(admission);
-            });
-        }
-    }
-}
-
-async fn linger(transport: Transport) -> io::Result<()> {
-    match transport {
-        Transport::Plain(mut stream) => {
-            stream.shutdown().await?;
-            discard(&mut stream).await
-        }
-        Transport::Tls(mut stream) => {
-            stream.shutdown().await?;
-            discard(&mut *stream).await
-        }
-    }
-}
-
-async fn discard(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<()> {
-    let mut piece = [0; 8 << 10];
-    let mut left = LINGER_BYTES_MAX;
-    while left > 0 {
-        match stream.read(&mut piece).await? {
-            0 => break,
-            read => left = left.saturating_sub(read),
-        }
-    }
-    Ok(())
 }
 
 impl fmt::Debug for Connection {
@@ -362,51 +455,3 @@ impl fmt::Debug for Connection {
         write!(f, "connection of {:?}", self.socket.peer_addr())
     }
 }
-
-#[async_trait]
-impl Shutdown for Connection {
-    async fn shutdown(&mut self) {
-        let _ = timeout(CLOSE_MAX, AsyncWriteExt::shutdown(self)).await;
-    }
-}
-
-impl UniqueID for Connection {
-    fn id(&self) -> i32 {
-        match &self.transport {
-            Some(Transport::Plain(stream)) => stream.as_raw_fd(),
-            Some(Transport::Tls(stream)) => stream.get_ref().0.as_raw_fd(),
-            None => -1,
-        }
-    }
-}
-
-impl Ssl for Connection {
-    fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
-        self.tls.clone()
-    }
-
-    /// Pingora speaks HTTP/2 where this says so, with and without TLS.
-    fn selected_alpn_proto(&self) -> Option<ALPN> {
-        self.h2.then_some(ALPN::H2)
-    }
-}
-
-impl GetSocketDigest for Connection {
-    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
-        Some(self.socket.clone())
-    }
-}
-
-impl GetTimingDigest for Connection {
-    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
-        Vec::new()
-    }
-}
-
-impl GetProxyDigest for Connection {
-    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
-        None
-    }
-}
-
-impl Peek for Connection {}

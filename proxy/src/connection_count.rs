@@ -24,7 +24,7 @@ struct Open {
 /// One counted connection; it stops counting when dropped.
 pub(crate) struct Admission {
     count: Arc<ConnectionCount>,
-    client: IpAddr,
+    client: Option<IpAddr>,
 }
 
 impl ConnectionCount {
@@ -33,32 +33,64 @@ impl ConnectionCount {
         Self { open: Mutex::default(), gauge }
     }
 
-    /// Counts a connection, unless there are too many.
-    pub(crate) fn admit(self: &Arc<Self>, client: IpAddr, limits: &Limits) -> Option<Admission> {
-        let client = network_of(client);
+    /// Counts a connection, unless there are too many. A proxy's has no client of its own, and may be one of many.
+    pub(crate) fn admit(
+        self: &Arc<Self>,
+        client: Option<IpAddr>,
+        limits: &Limits,
+    ) -> Option<Admission> {
+        let client = client.map(network_of);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_client = open.by_client.get(&client).copied().unwrap_or(0);
-        if open.total >= limits.connections_max || of_client >= limits.connections_per_client_max {
+        if open.total >= limits.connections_max {
             return None;
         }
+        if let Some(client) = client {
+            open.take(client, limits)?;
+        }
         open.total += 1;
-        open.by_client.insert(client, of_client + 1);
         drop(open);
         self.gauge.inc();
         Some(Admission { count: self.clone(), client })
     }
 
-    fn leave(&self, client: IpAddr) {
+    fn leave(&self, client: Option<IpAddr>) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.total = open.total.saturating_sub(1);
-        match open.by_client.get_mut(&client) {
-            Some(count) if *count > 1 => *count -= 1,
-            _ => {
-                open.by_client.remove(&client);
-            }
+        if let Some(client) = client {
+            open.give_back(client);
         }
         drop(open);
         self.gauge.dec();
+    }
+}
+
+impl Open {
+    /// Counts one more of a client, unless it has too many.
+    fn take(&mut self, client: IpAddr, limits: &Limits) -> Option<()> {
+        let count = self.by_client.get(&client).copied().unwrap_or(0);
+        (count < limits.connections_per_client_max).then(|| {
+            self.by_client.insert(client, count + 1);
+        })
+    }
+
+    fn give_back(&mut self, client: IpAddr) {
+        match self.by_client.get_mut(&client) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => drop(self.by_client.remove(&client)),
+        }
+    }
+}
+
+impl Admission {
+    /// Counts the connection of a proxy for the client that it speaks for, unless that has too many.
+    pub(crate) fn on_behalf_of(mut self, client: IpAddr, limits: &Limits) -> Option<Self> {
+        let client = network_of(client);
+        let mut open = self.count.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let counted = open.take(client, limits);
+        drop(open);
+        counted?;
+        self.client = Some(client);
+        Some(self)
     }
 }
 
@@ -69,7 +101,7 @@ impl Drop for Admission {
 }
 
 /// What counts as one client: an IPv4 address, or an IPv6 network of 64 bits, of which a host has all addresses.
-fn network_of(client: IpAddr) -> IpAddr {
+pub(crate) fn network_of(client: IpAddr) -> IpAddr {
     match client.to_canonical() {
         IpAddr::V4(address) => address.into(),
         IpAddr::V6(address) => {
@@ -89,22 +121,36 @@ mod tests {
             Limits { connections_max: 3, connections_per_client_max: 2, ..Limits::default() };
         let [a, b, c]: [IpAddr; 3] =
             ["192.0.2.1", "2001:db8::1", "2001:db8::2"].map(|a| a.parse().unwrap());
-        let first = count.admit(a, &limits).unwrap();
-        let _second = count.admit(a, &limits).unwrap();
-        assert!(count.admit(a, &limits).is_none(), "the client has two");
-        let _third = count.admit(b, &limits).unwrap();
-        assert!(count.admit(c, &limits).is_none(), "there are three");
+        let first = count.admit(Some(a), &limits).unwrap();
+        let _second = count.admit(Some(a), &limits).unwrap();
+        assert!(count.admit(Some(a), &limits).is_none(), "the client has two");
+        let _third = count.admit(Some(b), &limits).unwrap();
+        assert!(count.admit(Some(c), &limits).is_none(), "there are three");
         drop(first);
-        assert!(count.admit(c, &limits).is_some());
+        assert!(count.admit(Some(c), &limits).is_some());
         assert_eq!(count.gauge.get(), 2);
+    }
+
+    #[test]
+    fn a_proxy_has_many_clients_which_are_bounded_each() {
+        let count = Arc::new(ConnectionCount::default());
+        let limits = Limits { connections_per_client_max: 1, ..Limits::default() };
+        let [a, b]: [IpAddr; 2] = ["192.0.2.1", "192.0.2.2"].map(|a| a.parse().unwrap());
+        let open = |client| count.admit(None, &limits)?.on_behalf_of(client, &limits);
+        let first = open(a).unwrap();
+        let _second = open(b).unwrap();
+        assert!(open(a).is_none(), "it has one");
+        assert_eq!(count.gauge.get(), 2);
+        drop(first);
+        assert!(open(a).is_some());
     }
 
     #[test]
     fn an_ipv6_host_is_one_client() {
         let count = Arc::new(ConnectionCount::default());
         let limits = Limits { connections_per_client_max: 1, ..Limits::default() };
-        let _held = count.admit("2001:db8::1".parse().unwrap(), &limits).unwrap();
-        assert!(count.admit("2001:db8::ffff".parse().unwrap(), &limits).is_none());
-        assert!(count.admit("2001:db8:0:1::1".parse().unwrap(), &limits).is_some());
+        let _held = count.admit("2001:db8::1".parse().ok(), &limits).unwrap();
+        assert!(count.admit("2001:db8::ffff".parse().ok(), &limits).is_none());
+        assert!(count.admit("2001:db8:0:1::1".parse().ok(), &limits).is_some());
     }
 }

@@ -125,7 +125,8 @@ fn silence(at: SocketAddr, error: &reqwest::Error) -> String {
     }
 }
 
-async fn in_time<T>(looked_up: BoxFuture<'static, io::Result<T>>) -> io::Result<T> {
+/// A look that takes no longer than it may.
+pub(crate) async fn in_time<T>(looked_up: BoxFuture<'static, io::Result<T>>) -> io::Result<T> {
     let looked_up = tokio::time::timeout(LOOKUP_MAX, looked_up).await;
     looked_up
         .unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "no resolver answers")))

@@ -19,9 +19,10 @@ use crate::access_log::AccessLog;
 use crate::connection_count::ConnectionCount;
 use crate::connector::Connector;
 use crate::follower::Follower;
+use crate::guard::{Countries, Gate};
 use crate::inner::Inner;
 use crate::inner_listener;
-use crate::limits::{ATTEMPTS_MAX, UPSTREAM_POOL_MAX};
+use crate::limits::{ATTEMPTS_MAX, UPSTREAM_POOL_MAX, WAITING_MAX};
 use crate::listener::Listener;
 use crate::live_table::LiveTable;
 use crate::metrics::Metrics;
@@ -77,6 +78,8 @@ pub struct Edge {
     https_addr: Option<SocketAddr>,
     runtime: Runtime,
     certificates: Certificates,
+    key: Option<ClusterKey>,
+    countries: Option<Countries>,
     metrics: Metrics,
     log: AccessLog,
     reach: Arc<dyn Reach>,
@@ -111,6 +114,8 @@ impl Edge {
             https_addr,
             runtime,
             certificates,
+            key: None,
+            countries: None,
             metrics,
             log,
             reach: Arc::new(Nowhere),
@@ -119,11 +124,17 @@ impl Edge {
         })
     }
 
-    /// Opens the keys of the state's certificates, and of session tickets, with the cluster's key; without it, only names
-    /// of the preview domain have a certificate.
+    /// Opens the keys of the state's certificates, and of session tickets, with the cluster's key, and signs with it what
+    /// clients show any edge; without it, only names of the preview domain have a certificate.
     #[must_use]
     pub fn with_key(self, key: ClusterKey) -> Self {
-        Self { certificates: self.certificates.with_key(key), ..self }
+        Self { certificates: self.certificates.with_key(key.clone()), key: Some(key), ..self }
+    }
+
+    /// Knows in which country an address is; without that, rules about countries do not hold.
+    #[must_use]
+    pub fn with_countries(self, countries: Option<Countries>) -> Self {
+        Self { countries, ..self }
     }
 
     /// Reaches replicas of other nodes this way; without it, not at all.
@@ -185,6 +196,7 @@ impl Edge {
                 https_port: self.https_addr.map(|addr| addr.port()),
                 metrics: self.metrics.clone(),
                 log: self.log,
+                gate: Gate::new(self.key.as_ref(), self.countries),
             },
             &certificates,
         );
@@ -248,6 +260,8 @@ fn ready(
 ) -> Result<SocketAddr, EdgeError> {
     let failed = |source| EdgeError::listen(wanted, scheme, source);
     socket.set_nonblocking(true).map_err(failed)?;
+    // Whoever bound it let few wait.
+    rustix::net::listen(socket, WAITING_MAX).map_err(|errno| failed(errno.into()))?;
     socket.local_addr().map_err(failed)
 }
 

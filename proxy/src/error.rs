@@ -38,6 +38,17 @@ pub enum EdgeError {
     /// The system gave no threads.
     #[error("cannot start the edge's threads")]
     StartThreads(#[source] io::Error),
+    /// The file that says where addresses are could not be read.
+    #[error(
+        "cannot read {path} as a file of countries: {source}; --geoip takes a file in MaxMind's format, such as GeoLite2-Country.mmdb"
+    )]
+    ReadCountries {
+        /// The file.
+        path: PathBuf,
+        /// What was wrong.
+        #[source]
+        source: maxminddb::MaxMindDbError,
+    },
     /// The preview domain's certificate could not be made.
     #[error("cannot make a self-signed certificate for {domain}")]
     MakeCertificate {

@@ -13,6 +13,22 @@ pub(crate) enum Fault {
     UnknownCaller,
     /// A request to an internal name comes from another project.
     OtherProject,
+    /// The client's address is kept out.
+    AddressDenied,
+    /// The client's country is kept out.
+    CountryDenied,
+    /// The client must solve a challenge, which takes a browser.
+    ChallengeRequired,
+    /// The answer to a challenge is wrong, late, or was given before.
+    WrongAnswer,
+    /// The environment has a password.
+    PasswordRequired,
+    /// That was not the password.
+    WrongPassword,
+    /// There were too many tries of passwords; the next may come in so many seconds.
+    TooManyPasswords(u64),
+    /// There were too many requests; the next may come in so many seconds.
+    TooManyRequests(u64),
     /// A static site has no such file.
     NotFound,
     /// A static site answers GET and HEAD only; no host answers CONNECT.
@@ -47,12 +63,16 @@ impl Fault {
         match self {
             Self::BadRequest(_) => 400,
             Self::Disabled | Self::UnknownCaller | Self::OtherProject => 403,
+            Self::AddressDenied | Self::CountryDenied => 403,
+            Self::ChallengeRequired | Self::WrongAnswer => 403,
+            Self::PasswordRequired | Self::WrongPassword => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::RequestTimeout => 408,
             Self::PreconditionFailed => 412,
             Self::BodyTooLarge(_) => 413,
             Self::RangeNotSatisfiable(_) => 416,
+            Self::TooManyPasswords(_) | Self::TooManyRequests(_) => 429,
             Self::HeadersTooLarge => 431,
             Self::Internal => 500,
             Self::BadGateway => 502,
@@ -68,6 +88,14 @@ impl Fault {
             Self::Disabled => "project_disabled",
             Self::UnknownCaller => "unknown_caller",
             Self::OtherProject => "other_project",
+            Self::AddressDenied => "address_denied",
+            Self::CountryDenied => "country_denied",
+            Self::ChallengeRequired => "challenge_required",
+            Self::WrongAnswer => "wrong_answer",
+            Self::PasswordRequired => "password_required",
+            Self::WrongPassword => "wrong_password",
+            Self::TooManyPasswords(_) => "too_many_passwords",
+            Self::TooManyRequests(_) => "too_many_requests",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::RequestTimeout => "request_timeout",
@@ -102,6 +130,46 @@ impl Fault {
                 "This app belongs to another project",
                 "an internal name answers only apps of its own project",
                 "Use the app's public address, or put both apps into one project.",
+            ),
+            Self::AddressDenied => (
+                "You are not let in from here",
+                "the rules of this site keep your address out",
+                "If it is yours, see `temps guards show`.",
+            ),
+            Self::CountryDenied => (
+                "You are not let in from here",
+                "the rules of this site keep your country out",
+                "If it is yours, see `temps guards show`.",
+            ),
+            Self::ChallengeRequired => (
+                "This takes a browser right now",
+                "the site has its visitors solve a challenge first, which is a script on its pages",
+                "Open it in a browser with JavaScript; if it is yours, see `temps guards show`.",
+            ),
+            Self::WrongAnswer => (
+                "The answer was not taken",
+                "it is wrong, came late, or was given before",
+                "Load the page again.",
+            ),
+            Self::PasswordRequired => (
+                "This site has a password",
+                "nobody has given it here yet, or it was changed",
+                "Open the site in a browser and give the password.",
+            ),
+            Self::WrongPassword => (
+                "That is not the password",
+                "it differs from the one that was set",
+                "Try again, or ask whoever runs the site.",
+            ),
+            Self::TooManyPasswords(_) => (
+                "There were too many tries",
+                "only so many passwords may be tried in a minute",
+                "Wait a minute, then try again.",
+            ),
+            Self::TooManyRequests(_) => (
+                "There were too many requests",
+                "only so many may come in a time",
+                "Wait as long as `Retry-After` says; if the site is yours, see `temps guards show`.",
             ),
             Self::NotFound => (
                 "There is nothing here",
@@ -175,6 +243,9 @@ impl Fault {
     }
 }
 
+/// The type of pages for people.
+const HTML: &str = "text/html; charset=utf-8";
+
 /// An answer of the edge's own.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Page {
@@ -194,9 +265,40 @@ impl Page {
         let (content_type, body) = if wants_json(accept) {
             ("application/problem+json", problem(fault, request_id))
         } else {
-            ("text/html; charset=utf-8", html(fault, request_id))
+            (HTML, html(fault, request_id))
         };
         Self { status: fault.status(), content_type, headers: headers(fault), body }
+    }
+
+    /// The problem document for a fault.
+    pub(crate) fn problem(fault: &Fault, request_id: &str) -> Self {
+        Self::new(fault, request_id, "application/problem+json")
+    }
+
+    /// A page of its own for a fault, which may load what its content security policy allows.
+    pub(crate) fn special(fault: &Fault, body: String, policy: String) -> Self {
+        let mut headers = headers(fault);
+        headers.push(("Content-Security-Policy", policy));
+        headers.push(("Referrer-Policy", "same-origin".into()));
+        headers.push(("X-Content-Type-Options", "nosniff".into()));
+        Self { status: fault.status(), content_type: HTML, headers, body }
+    }
+
+    /// Tells a script that all is well, and gives its browser a cookie.
+    pub(crate) fn passed(cookie: String) -> Self {
+        let headers = vec![("Cache-Control", "no-store".into()), ("Set-Cookie", cookie)];
+        let body = r#"{"passed":true}"#.into();
+        Self { status: 200, content_type: "application/json", headers, body }
+    }
+
+    /// Sends a browser on to a path, with a cookie.
+    pub(crate) fn sends_on(to: &str, cookie: String) -> Self {
+        let headers = vec![
+            ("Cache-Control", "no-store".into()),
+            ("Location", to.to_owned()),
+            ("Set-Cookie", cookie),
+        ];
+        Self { status: 303, content_type: HTML, headers, body: String::new() }
     }
 
     /// The page as a whole HTTP/1.1 answer that ends the connection.
@@ -214,6 +316,11 @@ impl Page {
     }
 }
 
+/// Whether a client shows pages to people.
+pub(crate) fn wants_html(accept: &str) -> bool {
+    accept.contains("text/html") && !wants_json(accept)
+}
+
 fn wants_json(accept: &str) -> bool {
     let json = accept.find("json");
     let html = accept.find("text/html");
@@ -229,6 +336,12 @@ fn headers(fault: &Fault) -> Vec<(&'static str, String)> {
         }
         Fault::NoHealthyReplica | Fault::NothingDeployed => {
             headers.push(("Retry-After", "5".into()));
+        }
+        Fault::AddressDenied => headers.push(("X-Blocked-Reason", "address".into())),
+        Fault::CountryDenied => headers.push(("X-Blocked-Reason", "country".into())),
+        Fault::ChallengeRequired => headers.push(("X-Challenge-Required", "true".into())),
+        Fault::TooManyPasswords(wait) | Fault::TooManyRequests(wait) => {
+            headers.push(("Retry-After", wait.to_string()));
         }
         _ => {}
     }

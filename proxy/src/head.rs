@@ -5,6 +5,7 @@
 //! transfer coding is `chunked`.
 
 use crate::error_page::Fault;
+use crate::host::is_authority;
 use crate::limits::Limits;
 use crate::request_target::judge_target;
 
@@ -27,10 +28,13 @@ pub(crate) enum Extent {
 pub(crate) enum Body {
     /// Exactly this many octets.
     Octets(u64),
-    /// As many as its own framing tells.
-    Framed,
+    /// As many as its chunks tell.
+    Chunks,
     /// All that follows, once the app agrees to another protocol.
-    Upgrade,
+    Upgrade {
+        /// Whether that is a WebSocket.
+        websocket: bool,
+    },
 }
 
 /// Finds the end of the head in what has arrived so far; `seen` octets were looked at before.
@@ -72,7 +76,8 @@ fn end_of_head(arrived: &[u8], seen: usize) -> Result<Option<usize>, Fault> {
 
 /// Judges a whole head and tells how its body is framed.
 pub(crate) fn judge(head: &[u8], limits: &Limits) -> Result<Body, Fault> {
-    let text = head.strip_suffix(b"\r\n\r\n").unwrap_or(head);
+    // The last line keeps its CR, as the others do.
+    let text = head.strip_suffix(b"\n\r\n").unwrap_or(head);
     let mut lines = text.split(|octet| *octet == b'\n').map(|l| l.strip_suffix(b"\r").unwrap_or(l));
     let (version, authority) = judge_request_line(lines.next().unwrap_or_default())?;
     let mut fields = Fields { authority, ..Fields::default() };
@@ -107,10 +112,15 @@ fn judge_request_line(line: &[u8]) -> Result<(Version, Option<&[u8]>), Fault> {
     if method.is_empty() || !method.iter().all(|octet| is_token_octet(*octet)) {
         return Err(bad());
     }
-    if method == b"CONNECT" {
-        return Err(Fault::MethodNotAllowed);
+    match (method, target) {
+        (b"CONNECT", _) => Err(Fault::MethodNotAllowed),
+        // A client of HTTP/2 that a middlebox translates wrongly (RFC 9113 §3.4).
+        (b"PRI", _) => Err(bad()),
+        (_, b"*") if method != b"OPTIONS" => {
+            Err(Fault::BadRequest("only OPTIONS may have the target `*`"))
+        }
+        _ => Ok((version, judge_target(target)?)),
     }
-    Ok((version, judge_target(target)?))
 }
 
 /// What the fields say about framing.
@@ -121,7 +131,14 @@ struct Fields<'a> {
     hosts: usize,
     length: Option<u64>,
     chunked: bool,
-    upgrade: bool,
+    upgrade: Option<Upgrade>,
+}
+
+/// What a client would rather speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Upgrade {
+    WebSocket,
+    Other,
 }
 
 impl Fields<'_> {
@@ -131,8 +148,8 @@ impl Fields<'_> {
         if name.is_empty() || !name.iter().all(|octet| is_token_octet(*octet)) {
             return Err(Fault::BadRequest("a header's name is not a token, or a header is folded"));
         }
-        let value = value[1..].trim_ascii();
-        if !value.iter().all(|octet| *octet == b'\t' || (*octet >= b' ' && *octet != 0x7f)) {
+        let value = trim(&value[1..]);
+        if !value.iter().all(|octet| is_value_octet(*octet)) {
             return Err(Fault::BadRequest("a header's value has control characters"));
         }
         self.note(name, value)
@@ -152,20 +169,22 @@ impl Fields<'_> {
             self.chunked = true;
         } else if name.eq_ignore_ascii_case(b"host") {
             self.hosts += 1;
-            if !value.iter().all(|octet| is_host_octet(*octet)) {
+            if !is_authority(value) {
                 return Err(Fault::BadRequest("Host is not a host name"));
             }
             if self.authority.is_some_and(|authority| authority != value) {
                 return Err(Fault::BadRequest("the target and Host name different hosts"));
             }
         } else if name.eq_ignore_ascii_case(b"upgrade") {
-            self.upgrade = true;
+            let websocket = value.eq_ignore_ascii_case(b"websocket");
+            self.upgrade = Some(if websocket { Upgrade::WebSocket } else { Upgrade::Other });
         }
         Ok(())
     }
 
     fn framing(&self, version: Version) -> Result<Body, Fault> {
-        if self.hosts > 1 || (self.hosts == 0 && version == Version::Http11) {
+        let needs_one = version == Version::Http11 || self.authority.is_some();
+        if self.hosts > 1 || (self.hosts == 0 && needs_one) {
             return Err(Fault::BadRequest("there is not exactly one Host"));
         }
         match (self.chunked, self.length) {
@@ -175,11 +194,22 @@ impl Fields<'_> {
             (true, None) if version == Version::Http10 => {
                 Err(Fault::BadRequest("HTTP/1.0 knows no Transfer-Encoding"))
             }
-            (_, _) if self.upgrade => Ok(Body::Upgrade),
-            (true, None) => Ok(Body::Framed),
-            (false, length) => Ok(Body::Octets(length.unwrap_or(0))),
+            (true, None) => Ok(Body::Chunks),
+            (false, length @ (None | Some(0))) => Ok(match self.upgrade {
+                Some(upgrade) => Body::Upgrade { websocket: upgrade == Upgrade::WebSocket },
+                None => Body::Octets(length.unwrap_or(0)),
+            }),
+            (false, Some(length)) => Ok(Body::Octets(length)),
         }
     }
+}
+
+/// Takes the spaces and tabs around a value, and nothing else that some parsers take for space.
+fn trim(value: &[u8]) -> &[u8] {
+    let is_space = |octet: &u8| matches!(octet, b' ' | b'\t');
+    let begin = value.iter().position(|octet| !is_space(octet)).unwrap_or(value.len());
+    let end = value.iter().rposition(|octet| !is_space(octet)).map_or(begin, |last| last + 1);
+    &value[begin..end]
 }
 
 fn length(value: &[u8]) -> Option<u64> {
@@ -188,13 +218,13 @@ fn length(value: &[u8]) -> Option<u64> {
 }
 
 /// `tchar` of RFC 9110 §5.6.2.
-fn is_token_octet(octet: u8) -> bool {
+pub(crate) fn is_token_octet(octet: u8) -> bool {
     octet.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&octet)
 }
 
-/// Characters of `uri-host` and port, RFC 3986 §3.2.2.
-pub(crate) fn is_host_octet(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:[]%".contains(&octet)
+/// What a header's value may have, RFC 9110 §5.5.
+pub(crate) fn is_value_octet(octet: u8) -> bool {
+    octet == b'\t' || (octet >= b' ' && octet != 0x7f)
 }
 
 #[cfg(test)]
@@ -221,8 +251,13 @@ mod tests {
             ("GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n", Body::Octets(0)),
             ("GET / HTTP/1.0\r\n\r\n", Body::Octets(0)),
             ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello", Body::Octets(5)),
-            ("POST / HTTP/1.1\r\nhost:a\r\ntransfer-encoding:Chunked\r\n\r\n", Body::Framed),
-            ("GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n", Body::Upgrade),
+            ("POST / HTTP/1.1\r\nhost:a\r\ntransfer-encoding:Chunked\r\n\r\n", Body::Chunks),
+            (
+                "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: WebSocket\r\n\r\n",
+                Body::Upgrade { websocket: true },
+            ),
+            ("GET / HTTP/1.1\r\nHost: a\r\nUpgrade: x\r\n\r\n", Body::Upgrade { websocket: false }),
+            ("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", Body::Octets(0)),
             ("GET / HTTP/1.1\r\nHost: [::1]:80\r\nX: a\tb \u{e4}\r\n\r\n", Body::Octets(0)),
         ] {
             assert_eq!(verdict(head), Ok(body), "{head:?}");
@@ -256,6 +291,9 @@ mod tests {
             ("bare LF", "POST / HTTP/1.1\nHost: a\n\n".into()),
             ("one bare LF", format!("{post}X: a\nY: b\r\n\r\n")),
             ("bare CR", format!("{post}X: a\rY: b\r\n\r\n")),
+            ("CR at the end", format!("{post}X: a\r\r\n\r\n")),
+            ("form feed at the end", format!("{post}X: a\x0c\r\n\r\n")),
+            ("form feed at the beginning", format!("{post}Content-Length:\x0c3\r\n\r\n")),
             ("NUL", format!("{post}X: a\0b\r\n\r\n")),
             ("no colon", format!("{post}X\r\n\r\n")),
             ("empty name", format!("{post}: x\r\n\r\n")),

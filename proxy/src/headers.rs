@@ -17,8 +17,8 @@ const ENVIRONMENT_ID: HeaderName = HeaderName::from_static("x-environment-id");
 const CLIENT_IP: HeaderName = HeaderName::from_static("x-client-ip");
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 const FORWARDED: HeaderName = HeaderName::from_static("forwarded");
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+pub(crate) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub(crate) const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 /// CGI programs take it for a setting of their HTTP client (CVE-2016-5385).
 const PROXY: HeaderName = HeaderName::from_static("proxy");
@@ -33,8 +33,10 @@ pub(crate) struct Origin<'a> {
     pub(crate) project: ProjectId,
     /// The environment whose host it names.
     pub(crate) environment: EnvironmentId,
-    /// Who opened the connection.
+    /// Who sent it.
     pub(crate) client: IpAddr,
+    /// Who opened the connection: the client, or a proxy that is believed about it.
+    pub(crate) peer: IpAddr,
     /// Whether it came over TLS.
     pub(crate) https: bool,
 }
@@ -43,7 +45,7 @@ pub(crate) struct Origin<'a> {
 /// grows by the address that the edge saw itself.
 pub(crate) fn mark_request(request: &mut RequestHeader, origin: &Origin<'_>) -> Result<()> {
     let client = origin.client.to_string();
-    let forwarded_for = appended(request, &client);
+    let forwarded_for = appended(request, &origin.peer.to_string());
     let host = request.headers.get(HOST).cloned();
     for claimed in [FORWARDED, PROXY] {
         request.remove_header(&claimed);
@@ -64,11 +66,11 @@ pub(crate) fn mark_request(request: &mut RequestHeader, origin: &Origin<'_>) -> 
     }
 }
 
-fn appended(request: &RequestHeader, client: &str) -> String {
+fn appended(request: &RequestHeader, peer: &str) -> String {
     let claimed = request.headers.get_all(FORWARDED_FOR).iter().filter_map(|v| v.to_str().ok());
     let mut addresses: Vec<&str> =
         claimed.map(str::trim).filter(|value| !value.is_empty()).collect();
-    addresses.push(client);
+    addresses.push(peer);
     addresses.join(", ")
 }
 
@@ -117,6 +119,7 @@ mod tests {
             project: ProjectId::from_parts(1, 1),
             environment: EnvironmentId::from_parts(1, 2),
             client: client.parse().unwrap(),
+            peer: client.parse().unwrap(),
             https,
         };
         mark_request(&mut request, &origin).unwrap();

@@ -1,5 +1,42 @@
 //! The host that a request names. Pure.
 
+use std::net::Ipv6Addr;
+
+/// Octets of a name (RFC 1035 §2.3.4), without the dot at its end.
+const NAME_MAX: usize = 253;
+
+/// Whether this is a host as the Internet has them, with or without a port: a name of letters, digits, dashes, dots and
+/// underscores, or an address. What RFC 3986 §3.2.2 allows beyond that, no client sends and every server reads in its own
+/// way.
+pub(crate) fn is_authority(octets: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(octets) else { return false };
+    if let Some(inside) = text.strip_prefix('[') {
+        let literal = inside.split_once(']');
+        return literal.is_some_and(|(address, rest)| {
+            address.parse::<Ipv6Addr>().is_ok() && ends_in_port(rest)
+        });
+    }
+    let (name, rest) = text.split_at(text.find(':').unwrap_or(text.len()));
+    is_name(name) && ends_in_port(rest)
+}
+
+/// Whether this is nothing, or a colon and perhaps a port.
+fn ends_in_port(text: &str) -> bool {
+    text.is_empty() || text.strip_prefix(':').is_some_and(is_port)
+}
+
+fn is_port(text: &str) -> bool {
+    text.is_empty() || (text.bytes().all(|b| b.is_ascii_digit()) && text.parse::<u16>().is_ok())
+}
+
+fn is_name(text: &str) -> bool {
+    let name = text.strip_suffix('.').unwrap_or(text);
+    let is_label = |label: &str| {
+        !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+    };
+    name.len() <= NAME_MAX && name.split('.').all(is_label)
+}
+
 /// The host in an authority such as `Shop.Example.com.:8080`: lower-case, without port and trailing dot.
 /// An IPv6 literal keeps its brackets.
 pub(crate) fn host_of(authority: &str) -> String {
@@ -51,6 +88,57 @@ mod tests {
         ] {
             assert_eq!(host_of(authority), host, "{authority}");
         }
+    }
+
+    #[test]
+    fn an_authority_is_a_name_or_an_address_and_perhaps_a_port() {
+        for good in [
+            "a",
+            "shop.localho.st",
+            "A_b-c.d.",
+            "a:80",
+            "a:",
+            "a:00080",
+            "a:65535",
+            "127.0.0.1:80",
+            "[::1]",
+            "[2001:db8::1]:443",
+            "xn--bcher-kva.example",
+        ] {
+            assert!(is_authority(good.as_bytes()), "{good}");
+        }
+        for bad in [
+            "",
+            ".",
+            ":80",
+            "a..b",
+            ".a",
+            "a..",
+            "a:b",
+            "a:65536",
+            "a:+1",
+            "a:-1",
+            "a:80:81",
+            "a b",
+            "a,b",
+            "*.a",
+            "a%2f",
+            "a@b",
+            "a/b",
+            "[::1",
+            "::1",
+            "::1]",
+            "[::1]a",
+            "[a]",
+            "[:",
+            "[:80",
+            "[::1]:a",
+            "[::1%eth0]",
+            "\u{e4}",
+        ] {
+            assert!(!is_authority(bad.as_bytes()), "{bad}");
+        }
+        assert!(!is_authority("a.".repeat(130).as_bytes()));
     }
 
     #[test]

@@ -49,6 +49,11 @@ pub(crate) struct Inside {
 }
 
 impl Inside {
+    /// Whether an address is the door of the containers.
+    pub(crate) fn is_door(&self, address: SocketAddr) -> bool {
+        self.door == Some(address)
+    }
+
     /// Whether a request that came in `at` this address may go on to an app `of` this project: only through the door of
     /// the containers, and only from a container of the same project.
     pub(crate) fn judge(

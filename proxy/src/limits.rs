@@ -5,12 +5,19 @@ use std::time::Duration;
 use pingora_core::protocols::TcpKeepalive;
 use temps_state::EdgeSettings;
 
+use crate::networks::Networks;
+
+/// Connections that wait at a port to be accepted, as far as the system allows so many: a crowd of slow clients must not
+/// keep a good one out.
+pub(crate) const WAITING_MAX: i32 = 4_096;
 /// How long a client may stall in the middle of a request body.
 pub(crate) const BODY_STALL_MAX: Duration = Duration::from_secs(60);
 /// How long a client may take none of the answer.
 pub(crate) const ANSWER_STALL_MAX: Duration = Duration::from_secs(60);
 /// How long the rest of a refused request body is read, so that the client sees the answer and not a reset.
 pub(crate) const LINGER_MAX: Duration = Duration::from_secs(2);
+/// How long a client may take to take the end of an answer.
+pub(crate) const CLOSE_MAX: Duration = Duration::from_secs(1);
 /// How many octets of it are read.
 pub(crate) const LINGER_BYTES_MAX: usize = 4 << 20;
 /// How long an upgraded connection, such as a WebSocket, or a gRPC stream may be silent.
@@ -36,6 +43,19 @@ pub(crate) const ATTEMPTS_MAX: usize = 64;
 pub(crate) const PROBE_PAUSE_MIN: Duration = Duration::from_millis(250);
 /// The longest time between two looks at it.
 pub(crate) const PROBE_PAUSE_MAX: Duration = Duration::from_secs(8);
+/// How long a client of HTTP/2 that has nothing under way may take to leave, once told to.
+pub(crate) const H2_LEAVE_MAX: Duration = Duration::from_secs(5);
+/// Malformed requests that one HTTP/2 connection may send before it is closed.
+pub(crate) const H2_MALFORMED_MAX: usize = 32;
+/// Streams of one connection that clients may reset before the edge has taken them on (CVE-2023-44487); what is reset after
+/// that is paid for from a [`FrameBudget`](crate::frame_budget::FrameBudget).
+pub(crate) const H2_RESETS_UNSEEN_MAX: usize = 20;
+/// Streams of one connection that may be reset because the client broke the protocol (CVE-2025-8671).
+pub(crate) const H2_RESETS_FOR_ERRORS_MAX: usize = 100;
+/// Streams of one connection that were reset and are remembered, for what is still on its way.
+pub(crate) const H2_RESETS_KEPT_MAX: usize = 50;
+/// Octets of an answer that wait for a slow client on one stream.
+pub(crate) const H2_SEND_BUFFER: usize = 64 << 10;
 /// Streams that one HTTP/2 connection may have open.
 pub(crate) const H2_STREAMS_MAX: u32 = 100;
 /// Octets of one HTTP/2 request's headers, whatever the settings allow.
@@ -72,6 +92,24 @@ pub(crate) struct Limits {
     pub(crate) idle_max: Duration,
     /// How long an app may take between two octets of its answer.
     pub(crate) upstream_read_max: Duration,
+    /// Proxies that are believed about whom a request comes from.
+    pub(crate) trusted: Networks,
+    /// Whether they begin their connections with a header of the PROXY protocol.
+    pub(crate) proxy_protocol: bool,
+    /// How old a connection may become before its client is told to open another.
+    pub(crate) connection_time_max: Duration,
+    /// How many requests it may bring until then.
+    pub(crate) connection_requests_max: u32,
+    /// Octets that a request body must bring each second, on average; 0 for any.
+    pub(crate) body_rate_min: u64,
+}
+
+impl Limits {
+    /// Whether a body of so many octets so far has taken too long: it has the time of a head to begin.
+    pub(crate) fn is_too_slow(&self, octets: u64, taken: Duration) -> bool {
+        let due = octets.checked_div(self.body_rate_min).map(Duration::from_secs);
+        due.is_some_and(|due| taken > self.header_time_max + due)
+    }
 }
 
 impl From<&EdgeSettings> for Limits {
@@ -86,6 +124,11 @@ impl From<&EdgeSettings> for Limits {
             connections_per_client_max: settings.connections_per_client_max,
             idle_max: seconds(settings.idle_seconds_max),
             upstream_read_max: seconds(settings.upstream_read_seconds_max),
+            trusted: settings.trusted_proxies.iter().collect(),
+            proxy_protocol: settings.proxy_protocol,
+            connection_time_max: seconds(settings.connection_seconds_max),
+            connection_requests_max: settings.connection_requests_max.max(1),
+            body_rate_min: settings.body_rate_min,
         }
     }
 }
@@ -93,5 +136,24 @@ impl From<&EdgeSettings> for Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self::from(&EdgeSettings::default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_must_keep_its_pace() {
+        let limits = Limits::default();
+        for (octets, seconds, slow) in [
+            (0, 9, false),
+            (1, 11, true),
+            (50_000, 100, false),
+            (50_000, 111, true),
+            (u64::MAX, 1_000_000, false),
+        ] {
+            assert_eq!(limits.is_too_slow(octets, Duration::from_secs(seconds)), slow, "{octets}");
+        }
     }
 }

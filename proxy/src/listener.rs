@@ -4,11 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use pingora_core::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp};
+use pingora_core::apps::HttpServerApp;
 use pingora_core::protocols::Stream;
 use pingora_core::protocols::http::ServerSession;
-use pingora_core::protocols::http::v2::server::{H2Options, default_h2_options};
 use pingora_core::protocols::l4::ext::set_tcp_keepalive;
 use pingora_proxy::HttpProxy;
 use tokio::io::AsyncWriteExt;
@@ -22,14 +20,13 @@ use tracing::{debug, warn};
 use crate::connection::{Connection, Next};
 use crate::connection_count::{Admission, ConnectionCount};
 use crate::error_page::{Fault, Page};
-use crate::limits::{
-    H2_CONNECTION_WINDOW, H2_HEADER_BYTES_MAX, H2_STREAM_WINDOW, H2_STREAMS_MAX, KEEPALIVE, Limits,
-};
+use crate::http2::Http2;
+use crate::limits::{KEEPALIVE, Limits};
 use crate::live_table::LiveTable;
 use crate::metrics::Metrics;
 use crate::phases::Phases;
-use crate::request;
 use crate::tls::CHALLENGE_PROTOCOL;
+use crate::{proxy_protocol, request};
 
 /// How long to wait when the system gives no more connections, as when descriptors run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -69,7 +66,9 @@ impl Listener {
 
     fn admit(self: &Arc<Self>, stream: TcpStream, client: SocketAddr, tls: Option<TlsAcceptor>) {
         let limits = self.table.limits();
-        let Some(admission) = self.count.admit(client.ip(), &limits) else {
+        let proxied = self.is_proxied(&stream, client, &limits);
+        let counted = (!proxied).then(|| client.ip());
+        let Some(admission) = self.count.admit(counted, &limits) else {
             self.metrics.connections_refused.inc();
             debug!(%client, "refused a connection: too many are open");
             return;
@@ -77,12 +76,46 @@ impl Listener {
         self.metrics.connections.inc();
         let _ = stream.set_nodelay(true);
         let _ = set_tcp_keepalive(&stream, &KEEPALIVE);
-        let listener = self.clone();
+        let (listener, stop) = (self.clone(), self.stop.clone());
         self.tasks.spawn(async move {
-            if let Some(connection) = handshake(stream, client, tls, admission, &limits).await {
+            let opened = Opened { stream, client, admission };
+            let opened = match proxied && limits.proxy_protocol {
+                true => listener.introduce(opened, &limits).await,
+                false => Some(opened),
+            };
+            let Some(opened) = opened else { return };
+            if let Some(connection) = handshake(opened, tls, &limits, stop).await {
                 listener.serve(connection).await;
             }
         });
+    }
+
+    /// Whether a connection is that of a proxy which is believed about its clients. Containers that ask each other are
+    /// not.
+    fn is_proxied(&self, stream: &TcpStream, client: SocketAddr, limits: &Limits) -> bool {
+        limits.trusted.contains(client.ip())
+            && stream.local_addr().is_ok_and(|door| !self.table.load().inside.is_door(door))
+    }
+
+    /// Hears from a proxy whom it speaks for.
+    async fn introduce(&self, opened: Opened, limits: &Limits) -> Option<Opened> {
+        let Opened { mut stream, client, admission } = opened;
+        match proxy_protocol::read(&mut stream, limits.header_time_max).await {
+            Ok(None) => Some(Opened { stream, client, admission }),
+            Ok(Some(client)) => match admission.on_behalf_of(client.ip(), limits) {
+                Some(admission) => Some(Opened { stream, client, admission }),
+                None => {
+                    self.metrics.connections_refused.inc();
+                    debug!(%client, "refused a connection: too many are open");
+                    None
+                }
+            },
+            Err(fault) => {
+                let stop = self.stop.clone();
+                self.refuse(Connection::plain(stream, client, admission, stop), &fault).await;
+                None
+            }
+        }
     }
 
     /// Serves one request after the other.
@@ -98,8 +131,11 @@ impl Listener {
             match next {
                 Next::Nothing => return,
                 Next::Refuse(fault) => return self.refuse(connection, &fault).await,
-                Next::H2 => return self.serve_h2(connection, &limits).await,
-                Next::Request => match self.serve_http1(connection).await {
+                Next::H2(flooded) => {
+                    let http2 = Http2 { proxy: self.proxy.clone(), stop };
+                    return http2.serve(connection, flooded, &limits).await;
+                }
+                Next::Request => match self.serve_http1(connection, &limits).await {
                     Some(reused) => connection = reused,
                     None => return,
                 },
@@ -108,17 +144,14 @@ impl Listener {
     }
 
     /// Serves one HTTP/1 request; gives the connection back where it can take another.
-    async fn serve_http1(&self, connection: Connection) -> Option<Connection> {
+    async fn serve_http1(&self, connection: Connection, limits: &Limits) -> Option<Connection> {
+        let last = connection.is_spent(limits);
         let mut session = ServerSession::new_http1(Box::new(connection));
         session.set_keepalive(Some(0));
+        session.set_keepalive_reuses_remaining(last.then_some(0));
         let reused = self.proxy.process_new_http(session, &self.stop).await?;
         let (stream, _) = reused.consume();
         stream.into_any().downcast().ok().map(|connection| *connection)
-    }
-
-    async fn serve_h2(&self, connection: Connection, limits: &Limits) {
-        let app = Arc::new(Http2::new(self.proxy.clone(), limits));
-        app.process_new(Box::new(connection), &self.stop).await;
     }
 
     async fn refuse(&self, connection: Connection, fault: &Fault) {
@@ -129,15 +162,22 @@ impl Listener {
     }
 }
 
-async fn handshake(
+/// A connection of which nothing was read, or what a proxy says of its client.
+struct Opened {
     stream: TcpStream,
     client: SocketAddr,
-    tls: Option<TlsAcceptor>,
     admission: Admission,
+}
+
+async fn handshake(
+    opened: Opened,
+    tls: Option<TlsAcceptor>,
     limits: &Limits,
+    stop: watch::Receiver<bool>,
 ) -> Option<Connection> {
+    let Opened { stream, client, admission } = opened;
     let Some(tls) = tls else {
-        return Some(Connection::plain(stream, client, admission));
+        return Some(Connection::plain(stream, client, admission, stop));
     };
     match timeout(limits.header_time_max, tls.accept(stream)).await {
         Ok(Ok(mut stream)) if stream.get_ref().1.alpn_protocol() == Some(CHALLENGE_PROTOCOL) => {
@@ -145,7 +185,7 @@ async fn handshake(
             let _ = timeout(limits.header_time_max, stream.shutdown()).await;
             None
         }
-        Ok(Ok(stream)) => Some(Connection::tls(stream, client, admission)),
+        Ok(Ok(stream)) => Some(Connection::tls(stream, client, admission, stop)),
         Ok(Err(error)) => {
             debug!(%client, %error, "a TLS handshake failed");
             None
@@ -161,45 +201,6 @@ async fn handshake(
 async fn linger(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
     tokio::time::sleep(LINGER).await;
-}
-
-/// Pingora's HTTP/2 server over one connection, with the bounds that hold when it begins.
-struct Http2 {
-    proxy: Arc<HttpProxy<Phases>>,
-    server: HttpServerOptions,
-    h2: H2Options,
-}
-
-impl Http2 {
-    fn new(proxy: Arc<HttpProxy<Phases>>, limits: &Limits) -> Self {
-        let mut server = HttpServerOptions::default();
-        server.h2_idle_timeout = Some(limits.idle_max);
-        let mut h2 = default_h2_options();
-        h2.max_header_list_size(H2_HEADER_BYTES_MAX)
-            .max_concurrent_streams(H2_STREAMS_MAX)
-            .initial_window_size(H2_STREAM_WINDOW)
-            .initial_connection_window_size(H2_CONNECTION_WINDOW);
-        Self { proxy, server, h2 }
-    }
-}
-
-#[async_trait]
-impl HttpServerApp for Http2 {
-    async fn process_new_http(
-        self: &Arc<Self>,
-        session: ServerSession,
-        shutdown: &watch::Receiver<bool>,
-    ) -> Option<ReusedHttpStream> {
-        self.proxy.process_new_http(session, shutdown).await
-    }
-
-    fn h2_options(&self) -> Option<H2Options> {
-        Some(self.h2.clone())
-    }
-
-    fn server_options(&self) -> Option<&HttpServerOptions> {
-        Some(&self.server)
-    }
 }
 
 /// Pingora's name for a boxed connection; here so that the compiler checks that ours is one.

@@ -11,11 +11,14 @@ use pingora_core::upstreams::peer::HttpPeer;
 use pingora_core::{Error, ErrorSource, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
-use tokio::time::timeout_at;
+use tokio::time::{Instant, timeout_at};
 
 use crate::access_log::{AccessLog, Entry, logged_path};
-use crate::compress::{Compression, CompressionBuilder};
+use crate::answer::{answer, leave_as_it_is, respond, respond_with};
+use crate::compress::CompressionBuilder;
 use crate::error_page::{Fault, Page};
+use crate::form::read_form;
+use crate::guard::{Caller, Checks, Door, Gate, Verdict};
 use crate::headers::{Origin, mark_request, mark_response, text};
 use crate::inner::label_of;
 use crate::limits::{
@@ -24,6 +27,7 @@ use crate::limits::{
 use crate::live_table::LiveTable;
 use crate::metrics::Metrics;
 use crate::own_answer::{OwnAnswer, Sought};
+use crate::refusal::{fault_of, malformed, refusal};
 use crate::request::Request;
 use crate::route::Target;
 use crate::route_table::Way;
@@ -40,6 +44,7 @@ pub(crate) struct Phases {
     pub(crate) https_port: Option<u16>,
     pub(crate) metrics: Metrics,
     pub(crate) log: AccessLog,
+    pub(crate) gate: Gate,
 }
 
 #[async_trait]
@@ -64,9 +69,29 @@ impl ProxyHttp for Phases {
     }
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Request) -> Result<bool> {
-        if let Some(answer) = self.find(session.req_header(), ctx) {
-            let header = answer.header(ctx.stamp())?;
-            send(session, header, answer.body).await?;
+        if let Some(fault) = malformed(session.req_header()) {
+            respond(session, ctx, &fault).await?;
+            return Ok(true);
+        }
+        let found = self.find(session.req_header(), ctx);
+        if let Found::Sought(own) = found {
+            return answer(session, ctx, own).await;
+        }
+        let guarded = checks_of(ctx).map(|checks| {
+            let verdict = self.gate.judge(&checks, &caller(session.req_header(), ctx));
+            (checks, verdict)
+        });
+        if let Some((_, Verdict::Refuse(fault))) = &guarded {
+            respond(session, ctx, fault).await?;
+            return Ok(true);
+        }
+        if let Found::Elsewhere(own) = found {
+            return answer(session, ctx, own).await;
+        }
+        if let Some((checks, verdict)) = guarded
+            && let Some(page) = self.stop(session, ctx, &checks, &verdict).await?
+        {
+            respond_with(session, ctx, page).await?;
             return Ok(true);
         }
         if label_of(&ctx.host).is_some() {
@@ -75,7 +100,7 @@ impl ProxyHttp for Phases {
         }
         let fault = self.trespass(ctx).await.or_else(|| refusal(session.req_header(), ctx));
         if let Some(fault) = fault {
-            self.respond(session, ctx, &fault).await?;
+            respond(session, ctx, &fault).await?;
             return Ok(true);
         }
         self.serve_static(session, ctx).await
@@ -110,6 +135,7 @@ impl ProxyHttp for Phases {
     ) -> Result<()> {
         // A request that is sent again brings its body again.
         ctx.body_bytes = 0;
+        ctx.sent_at = Instant::now();
         let Some(route) = &ctx.route else {
             return Err(failure(ctx, Fault::UnknownHost));
         };
@@ -118,6 +144,7 @@ impl ProxyHttp for Phases {
             project: route.project,
             environment: route.environment,
             client: ctx.client,
+            peer: ctx.peer,
             https: ctx.https,
         };
         mark_request(request, &origin)
@@ -127,13 +154,20 @@ impl ProxyHttp for Phases {
         &self,
         session: &mut Session,
         body: &mut Option<Bytes>,
-        _end_of_stream: bool,
+        end_of_stream: bool,
         ctx: &mut Request,
     ) -> Result<()> {
         ctx.body_bytes += body.as_ref().map_or(0, |piece| piece.len() as u64);
         let max = ctx.limits.body_bytes_max;
-        if ctx.body_bytes > max && !session.was_upgraded() {
+        if session.was_upgraded() {
+            return Ok(());
+        }
+        if ctx.body_bytes > max {
             return Err(failure(ctx, Fault::BodyTooLarge(max)));
+        }
+        let slow = !end_of_stream && ctx.limits.is_too_slow(ctx.body_bytes, ctx.sent_at.elapsed());
+        if slow && speech(session) != Speech::Http2 {
+            return Err(failure(ctx, Fault::RequestTimeout));
         }
         Ok(())
     }
@@ -200,7 +234,7 @@ impl ProxyHttp for Phases {
             (None, Some(fault)) => {
                 session.set_keepalive(None);
                 // A client that is gone needs no page.
-                let _ = self.respond(session, ctx, &fault).await;
+                let _ = respond(session, ctx, &fault).await;
                 fault.status()
             }
             (None, None) => 0,
@@ -258,7 +292,7 @@ impl ProxyHttp for Phases {
 impl Phases {
     /// Finds the route of a request, or what the edge answers by itself: what authorities and probes look for comes before
     /// everything else.
-    fn find(&self, head: &RequestHeader, ctx: &mut Request) -> Option<OwnAnswer> {
+    fn find(&self, head: &RequestHeader, ctx: &mut Request) -> Found {
         let (table, path) = (self.table.load(), head.uri.path());
         let sought = Sought::by(&head.method, path).and_then(|sought| match sought {
             Sought::Challenge(token) => self.certificates.http_answer(&ctx.host, token),
@@ -266,10 +300,35 @@ impl Phases {
         });
         let way = table.find(&ctx.host, path);
         ctx.route = way.as_ref().map(|way| way.route().clone());
-        match sought {
-            Some(text) => Some(OwnAnswer::says(text)),
-            None => self.elsewhere(head, ctx, &way?),
+        match (sought, way) {
+            (Some(text), _) => Found::Sought(OwnAnswer::says(text)),
+            (None, Some(way)) => {
+                self.elsewhere(head, ctx, &way).map_or(Found::Route, Found::Elsewhere)
+            }
+            (None, None) => Found::Route,
         }
+    }
+
+    /// What a guarded request gets instead of going on: the page that asks for what is missing, or the answer to what one
+    /// had asked for.
+    async fn stop(
+        &self,
+        session: &mut Session,
+        ctx: &Request,
+        checks: &Checks,
+        verdict: &Verdict,
+    ) -> Result<Option<Page>> {
+        if let Some(door) = Door::of(checks, verdict, session.req_header()) {
+            let form = read_form(session).await?;
+            let caller = caller(session.req_header(), ctx);
+            return Ok(Some(match form {
+                Ok(form) => self.gate.answer(door, checks, &caller, &form).await,
+                Err(fault) => Page::problem(&fault, &ctx.id),
+            }));
+        }
+        let caller = caller(session.req_header(), ctx);
+        let missing = *verdict != Verdict::Pass;
+        Ok(missing.then(|| self.gate.page(checks, &caller, verdict)))
     }
 
     /// Where a client is sent instead: to HTTPS where its host has a certificate, then where its domain sends everybody.
@@ -317,61 +376,31 @@ impl Phases {
             None => Err(Fault::NoHealthyReplica),
         };
         if let Err(fault) = served {
-            self.respond(session, ctx, &fault).await?;
+            respond(session, ctx, &fault).await?;
         }
         Ok(true)
     }
-
-    async fn respond(&self, session: &mut Session, ctx: &Request, fault: &Fault) -> Result<()> {
-        let accept = text(&session.req_header().headers, http::header::ACCEPT);
-        let page = Page::new(fault, &ctx.id, accept);
-        let mut header = ResponseHeader::build(page.status, Some(8))?;
-        header.insert_header(http::header::CONTENT_TYPE, page.content_type)?;
-        header.insert_header(http::header::CONTENT_LENGTH, page.body.len())?;
-        ctx.bare_stamp().mark(&mut header)?;
-        for (name, value) in page.headers {
-            header.insert_header(name, value)?;
-        }
-        send(session, header, page.body).await
-    }
 }
 
-/// Sends an answer of the edge's own.
-async fn send(session: &mut Session, header: ResponseHeader, body: String) -> Result<()> {
-    leave_as_it_is(session);
-    let bodiless = body.is_empty() || session.req_header().method == http::Method::HEAD;
-    session.write_response_header(Box::new(header), bodiless).await?;
-    if bodiless {
-        return Ok(());
-    }
-    session.write_response_body(Some(body.into()), true).await
+/// What a request leads to.
+enum Found {
+    /// What authorities and probes look for.
+    Sought(OwnAnswer),
+    /// Another address.
+    Elsewhere(OwnAnswer),
+    /// An environment, or nothing that is known.
+    Route,
 }
 
-/// The edge's own answers are in the coding that they should have.
-fn leave_as_it_is(session: &mut Session) {
-    if let Some(compression) = session.downstream_modules_ctx.get_mut::<Compression>() {
-        compression.disable();
-    }
+/// What is checked before a request goes on; nothing between containers.
+fn checks_of(ctx: &Request) -> Option<Arc<Checks>> {
+    let checks = ctx.route.as_ref()?.checks.as_ref()?;
+    label_of(&ctx.host).is_none().then(|| checks.clone())
 }
 
-/// Why a request goes no further, when its head is enough to tell.
-fn refusal(head: &RequestHeader, ctx: &Request) -> Option<Fault> {
-    let limits = &ctx.limits;
-    if head.version == Version::HTTP_2 && headers_too_large(head, ctx) {
-        return Some(Fault::HeadersTooLarge);
-    }
-    let Some(route) = &ctx.route else {
-        return Some(Fault::UnknownHost);
-    };
-    let length = text(&head.headers, http::header::CONTENT_LENGTH).parse::<u64>();
-    match &route.target {
-        _ if route.disabled => Some(Fault::Disabled),
-        Target::Nothing => Some(Fault::NothingDeployed),
-        _ if length.is_ok_and(|length| length > limits.body_bytes_max) => {
-            Some(Fault::BodyTooLarge(limits.body_bytes_max))
-        }
-        _ => None,
-    }
+fn caller<'a>(head: &'a RequestHeader, ctx: &'a Request) -> Caller<'a> {
+    let Request { client, https, .. } = *ctx;
+    Caller { head, host: &ctx.host, client, https, request_id: &ctx.id }
 }
 
 /// How a request goes on to the app. gRPC needs HTTP/2 on the whole way.
@@ -383,14 +412,6 @@ fn speech(session: &Session) -> Speech {
         _ if session.is_upgrade_req() => Speech::Upgrade,
         _ => Speech::Http1,
     }
-}
-
-/// HTTP/1 heads are judged before Pingora reads them.
-fn headers_too_large(head: &RequestHeader, ctx: &Request) -> bool {
-    let octets: usize =
-        head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-    head.headers.len() > ctx.limits.headers_max
-        || octets + head.raw_path().len() > ctx.limits.header_bytes_max
 }
 
 /// Whether a request that may have reached a replica may go to another: only once, only before any answer, and only
@@ -409,21 +430,6 @@ fn failure(ctx: &mut Request, fault: Fault) -> Box<Error> {
     error.set_retry(false);
     ctx.fault = Some(fault);
     error
-}
-
-/// What a client is told of an error; nothing when it is gone.
-fn fault_of(error: &Error) -> Option<Fault> {
-    use ErrorType::*;
-    match (error.esource(), error.etype()) {
-        (ErrorSource::Upstream, ReadTimedout | WriteTimedout) => Some(Fault::GatewayTimeout),
-        (ErrorSource::Upstream, _) => Some(Fault::BadGateway),
-        (ErrorSource::Downstream, ReadTimedout) => Some(Fault::RequestTimeout),
-        (ErrorSource::Downstream, WriteError | WriteTimedout | ReadError | ConnectionClosed) => {
-            None
-        }
-        (ErrorSource::Downstream, _) => Some(Fault::BadRequest("its framing is broken")),
-        _ => Some(Fault::Internal),
-    }
 }
 
 fn is_interim(status: StatusCode) -> bool {

@@ -8,6 +8,7 @@ use pingora_core::protocols::http::ServerSession;
 use tokio::time::Instant;
 use ulid::Ulid;
 
+use crate::client::{client_of, was_https};
 use crate::connector::Place;
 use crate::error_page::Fault;
 use crate::headers;
@@ -30,6 +31,8 @@ pub(crate) struct Request {
     pub(crate) host: String,
     /// Who sent it.
     pub(crate) client: IpAddr,
+    /// Who opened the connection: the client, or a proxy that is believed about it.
+    pub(crate) peer: IpAddr,
     /// Where it came in, when that is known.
     pub(crate) server: Option<SocketAddr>,
     /// Whether it came over TLS.
@@ -38,6 +41,8 @@ pub(crate) struct Request {
     pub(crate) route: Option<Arc<Route>>,
     /// How it fares with replicas.
     pub(crate) attempts: Attempts,
+    /// When a replica was given it last; its body follows.
+    pub(crate) sent_at: Instant,
     /// Octets of its body so far.
     pub(crate) body_bytes: u64,
     /// Why the edge must answer by itself.
@@ -78,10 +83,12 @@ impl Request {
             limits,
             host: String::new(),
             client: Ipv4Addr::UNSPECIFIED.into(),
+            peer: Ipv4Addr::UNSPECIFIED.into(),
             server: None,
             https: false,
             route: None,
             attempts: Attempts::default(),
+            sent_at: Instant::now(),
             body_bytes: 0,
             fault: None,
         }
@@ -108,7 +115,14 @@ impl Request {
         self.host = host_of(authority);
         self.https = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
         if let Some(address) = session.client_addr().and_then(|address| address.as_inet()) {
-            self.client = address.ip().to_canonical();
+            self.peer = address.ip().to_canonical();
+        }
+        self.client = self.peer;
+        let trusted = &self.limits.trusted;
+        // Between containers nobody is believed about anybody else.
+        if !trusted.is_empty() && label_of(&self.host).is_none() {
+            self.client = client_of(self.peer, &head.headers, trusted);
+            self.https |= was_https(self.peer, &head.headers, trusted);
         }
         self.server = session.server_addr().and_then(|address| address.as_inet()).copied();
     }

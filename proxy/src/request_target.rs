@@ -3,7 +3,7 @@
 use http::uri::PathAndQuery;
 
 use crate::error_page::Fault;
-use crate::head::is_host_octet;
+use crate::host::is_authority;
 
 /// Passes a target that everything behind the edge reads alike; gives the authority of one that is a whole URL.
 pub(crate) fn judge_target(target: &[u8]) -> Result<Option<&[u8]>, Fault> {
@@ -18,7 +18,7 @@ pub(crate) fn judge_target(target: &[u8]) -> Result<Option<&[u8]>, Fault> {
     if !begins {
         return Err(Fault::BadRequest("the target is neither a path nor an http URL"));
     }
-    if authority.is_some_and(|a| a.is_empty() || !a.iter().all(|octet| is_host_octet(*octet))) {
+    if authority.is_some_and(|authority| !is_authority(authority)) {
         return Err(Fault::BadRequest("the target's host is not a host name"));
     }
     // The very parser that reads it later: what it refuses must be refused here, with a page that says why.

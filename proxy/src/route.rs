@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use temps_state::{EnvironmentId, Name, ProjectId};
 
+use crate::guard::Checks;
 use crate::security_headers::SecurityHeaders;
 use crate::upstream::Pool;
 
@@ -24,6 +25,8 @@ pub(crate) struct Route {
     pub(crate) target: Target,
     /// What is added to its answers.
     pub(crate) security: Arc<SecurityHeaders>,
+    /// What is checked before it is asked.
+    pub(crate) checks: Option<Arc<Checks>>,
 }
 
 /// What answers.

@@ -10,6 +10,7 @@ use temps_state::{
 use crate::connector::{Line, Place};
 use crate::domains::{Domains, Lead, Leads};
 use crate::endpoint::Endpoint;
+use crate::guard::Guards;
 use crate::inner::{Inside, label_of};
 use crate::limits::Limits;
 use crate::route::{Route, Target};
@@ -31,6 +32,8 @@ pub(crate) struct RouteTable {
     labels: HashMap<String, Arc<Route>>,
     /// Names of teams' own, which lead to the same.
     domains: Arc<Domains>,
+    /// What is checked before environments are asked.
+    guards: Arc<Guards>,
     /// Those that take requests, and those that took some and may still be ending them.
     endpoints: HashMap<Key, Arc<Endpoint>>,
     /// What decides about requests to internal names.
@@ -70,6 +73,7 @@ impl RouteTable {
                 serving.entry(replica.deployment).or_default().push(endpoint.clone());
             }
         }
+        let guards = previous.guards.next(state);
         let [mut previews, mut labels] = [HashMap::new(), HashMap::new()];
         let mut routes = HashMap::new();
         for environment in state.environments.values() {
@@ -77,7 +81,7 @@ impl RouteTable {
             let label = temps_state::host_label(&project.name, &environment.name);
             let host = format!("{label}.{}", settings.preview_domain).to_ascii_lowercase();
             let target = target(state, environment, &mut serving);
-            let route = Arc::new(previous.route(state, project, environment, target));
+            let route = Arc::new(previous.route(state, &guards, project, environment, target));
             previews.insert(host, route.clone());
             labels.insert(label, route.clone());
             routes.insert(environment.id, route);
@@ -87,6 +91,7 @@ impl RouteTable {
             previews,
             labels,
             domains: previous.domains.next(&state.domains),
+            guards,
             endpoints,
             inside: vicinity.inside(),
             limits: Arc::new(Limits::from(&settings.edge)),
@@ -102,6 +107,7 @@ impl RouteTable {
             && older.replicas.ptr_eq(&newer.replicas)
             && older.domains.ptr_eq(&newer.domains)
             && older.header_policies.ptr_eq(&newer.header_policies)
+            && older.guards.ptr_eq(&newer.guards)
             && older.settings.ptr_eq(&newer.settings)
     }
 
@@ -135,17 +141,22 @@ impl RouteTable {
         })
     }
 
-    /// The next route of an environment, with the headers of the last one where they are the same.
+    /// The next route of an environment, with the headers and checks of the last one where they are the same.
     fn route(
         &self,
         state: &State,
+        guards: &Arc<Guards>,
         project: &Project,
         environment: &Environment,
         target: Target,
     ) -> Route {
         let policy = state.header_policy(project.id, environment.id);
-        let known = self.routes.get(&environment.id).map(|route| &route.security);
-        let security = known.filter(|known| known.is(policy)).cloned();
+        let known = self.routes.get(&environment.id);
+        let security = known.map(|known| &known.security).filter(|known| known.is(policy));
+        let checks = match known {
+            Some(known) if Arc::ptr_eq(guards, &self.guards) => known.checks.clone(),
+            _ => guards.checks(state, project.id, environment.id),
+        };
         Route {
             project: project.id,
             project_name: project.name.clone(),
@@ -153,7 +164,8 @@ impl RouteTable {
             environment: environment.id,
             environment_name: environment.name.clone(),
             target,
-            security: security.unwrap_or_else(|| Arc::new(SecurityHeaders::new(policy))),
+            security: security.cloned().unwrap_or_else(|| Arc::new(SecurityHeaders::new(policy))),
+            checks,
         }
     }
 

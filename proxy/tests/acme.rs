@@ -5,15 +5,19 @@
 mod support;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use prometheus_client::registry::Registry;
 use support::PATIENCE;
 use support::pebble::Pebble;
 use tempfile::TempDir;
-use temps_proxy::{Edge, EdgeConfig, EdgeHandle, keep_certificates};
+use temps_dns::{Authority, AuthoritySockets, Lookup};
+use temps_proxy::{Edge, EdgeConfig, EdgeHandle, Names, keep_certificates};
 use temps_raft::{Cluster, Config, Proposal};
 use temps_state::*;
 use tokio::task::JoinHandle;
@@ -21,13 +25,28 @@ use tokio_util::sync::CancellationToken;
 
 const NAME: &str = "shop.example.test";
 
+/// The DNS as resolvers of a file see it.
+struct Resolvers(Lookup);
+
+impl Names for Resolvers {
+    fn addresses(&self, name: String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
+        let lookup = self.0.clone();
+        Box::pin(async move { lookup.addresses(&name).await })
+    }
+
+    fn texts(&self, name: String) -> BoxFuture<'static, io::Result<Vec<String>>> {
+        let lookup = self.0.clone();
+        Box::pin(async move { lookup.texts(&name).await })
+    }
+}
+
 /// A cluster of one node with its edge.
 struct Ground {
     cluster: Cluster,
     edge: EdgeHandle,
     http: SocketAddr,
     https: SocketAddr,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Ground {
@@ -46,7 +65,7 @@ impl Ground {
         let (http, https) = (edge.http_addr(), edge.https_addr().unwrap());
         let edge = edge.start(cluster.watch(), &mut Registry::default());
         cluster.tell_edge(edge.applied());
-        let ground = Self { cluster, edge, http, https, _folder: folder };
+        let ground = Self { cluster, edge, http, https, folder };
         let id = ground.cluster.node_id();
         let format = u32::from(FORMAT);
         let node = Node { format, ..Node::new(id, "test", Timestamp::now()) };
@@ -106,8 +125,28 @@ impl Ground {
     }
 
     fn keep(&self) -> (JoinHandle<()>, CancellationToken) {
+        // Nobody is asked for names.
+        self.keep_with(0)
+    }
+
+    /// Finds names at a port of loopback.
+    fn keep_with(&self, dns: u16) -> (JoinHandle<()>, CancellationToken) {
+        let path = self.folder.path().join("resolv.conf");
+        std::fs::write(&path, "nameserver 127.0.0.1\n").unwrap();
+        let names = Arc::new(Resolvers(Lookup::new(path, dns)));
         let cancel = CancellationToken::new();
-        (tokio::spawn(keep_certificates(self.cluster.clone(), cancel.clone())), cancel)
+        (tokio::spawn(keep_certificates(self.cluster.clone(), names, cancel.clone())), cancel)
+    }
+
+    /// Answers for this zone on loopback; the preview domain is `apps` of it.
+    async fn answer_for(&self, zone: &str) -> (Authority, SocketAddr) {
+        let dns = DnsSettings { zones: vec![zone.parse().unwrap()] };
+        let preview_domain = format!("apps.{zone}");
+        let settings = Settings { dns, preview_domain, ..self.cluster.state().settings() };
+        self.change(Command::ChangeSettings { settings }).await;
+        let sockets = AuthoritySockets::bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let at = sockets.udp.local_addr().unwrap();
+        (Authority::start(sockets, self.cluster.watch()).unwrap(), at)
     }
 
     /// Waits until the state is as it should be.
@@ -290,6 +329,46 @@ async fn an_authority_that_does_not_answer_is_named() {
     ground.until("it fails", failed).await;
     let error = ground.cluster.state().orders[&name].error.clone().unwrap();
     assert!(error.contains("https://127.0.0.1:1/dir does not answer"), "{error}");
+    cancel.cancel();
+    ground.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wildcards_get_their_certificates_through_the_clusters_own_dns() {
+    let ground = Ground::start().await;
+    let (_authority, dns) = ground.answer_for("example.test").await;
+    let pebble = Pebble::start_asking(dns, &[("PEBBLE_VA_NOSLEEP", "1")]).await;
+    ground.ask(&pebble).await;
+    let wildcard = ground.domain("*.shop.example.test").await;
+    let (_, cancel) = ground.keep_with(dns.port());
+    let preview: DomainName = "*.apps.example.test".parse().unwrap();
+    for (name, host) in
+        [(&wildcard, "a.shop.example.test"), (&preview, "site-production.apps.example.test")]
+    {
+        ground.until("it gets one", |state| has(state, name)).await;
+        assert!(ground.is_served(&pebble, host).await, "{host}");
+    }
+    assert_eq!((pebble.orders(), pebble.certificates()), (2, 2));
+    assert!(ground.cluster.state().orders.is_empty());
+    cancel.cancel();
+    ground.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_authority_is_asked_before_the_dns_leads_to_the_cluster() {
+    let ground = Ground::start().await;
+    let (authority, dns) = ground.answer_for("example.test").await;
+    let pebble = Pebble::start_asking(dns, &[("PEBBLE_VA_NOSLEEP", "1")]).await;
+    ground.ask(&pebble).await;
+    drop(authority);
+    let wildcard = ground.domain("*.shop.example.test").await;
+    let (_, cancel) = ground.keep_with(dns.port());
+    let error = |state: &State| state.orders.get(&wildcard).and_then(|order| order.error.clone());
+    ground.until("it fails", |state| error(state).is_some()).await;
+    let said = error(&ground.cluster.state()).unwrap();
+    assert!(said.contains("_acme-challenge.shop.example.test"), "{said}");
+    assert!(said.contains("delegate example.test to the nodes"), "{said}");
+    assert_eq!(pebble.orders(), 0);
     cancel.cancel();
     ground.stop().await;
 }

@@ -85,7 +85,7 @@ async fn a_host_is_found_in_any_spelling() {
         ("shop.localho.st", 503),
         ("[::1]:80", 503),
         ("127.0.0.1", 503),
-        ("", 503),
+        ("", 400),
     ] {
         let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
         let answer = edge.raw(request.as_bytes()).await;

@@ -164,6 +164,10 @@ impl State {
                 self.finish_order(&name, fence, certificate, spent)
             }
             SetHeaderPolicy { scope, policy } => self.set_header_policy(scope, policy),
+            SetGuard { scope, guard } => self.set_guard(scope, guard),
+            AddDnsProvider { provider } => self.add_dns_provider(provider),
+            DeleteDnsProvider { id } => self.delete_dns_provider(id),
+            KeepDnsRecords { id, managed, error } => self.keep_dns_records(id, managed, error, at),
             RotateTicketKey { key } => self.rotate_ticket_key(index, key),
             ChangeSettings { settings } => self.change_settings(settings),
         }

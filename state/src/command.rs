@@ -1,6 +1,6 @@
 //! What can be asked of the cluster, and what it answers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::net::IpAddr;
 
@@ -9,10 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     AcmeAccount, Actor, ApiKey, ApiKeyId, Attempt, Authority, Built, Certificate, CertificateId,
-    Deployment, DeploymentId, Domain, DomainName, DomainTarget, EnvironmentId, Failure,
-    HeaderPolicy, JoinToken, JoinTokenId, Name, NewDeployment, Node, NodeId, Observed,
-    OrderFailure, Project, ProjectChange, ProjectId, ReplicaId, Role, Scope, Session, SessionId,
-    Settings, Spent, TagName, TicketKey, User, UserId, Variable, VariableName,
+    Deployment, DeploymentId, DnsProvider, DnsProviderId, Domain, DomainName, DomainTarget,
+    EnvironmentId, Failure, Guard, HeaderPolicy, JoinToken, JoinTokenId, ManagedRecord, Name,
+    NewDeployment, Node, NodeId, Observed, OrderFailure, Project, ProjectChange, ProjectId,
+    ReplicaId, Role, Scope, Session, SessionId, Settings, Spent, TagName, TicketKey, User, UserId,
+    Variable, VariableName,
 };
 
 /// One entry of the replicated log: a command with everything that apply may not find out by itself.
@@ -167,6 +168,14 @@ pub enum Command {
     FinishOrder { name: DomainName, fence: u64, certificate: Certificate, spent: Vec<Spent> },
     /// Sets the security headers of the cluster, a project or an environment.
     SetHeaderPolicy { scope: Scope, policy: Option<HeaderPolicy> },
+    /// Sets what is checked before requests are forwarded to the cluster's apps, a project's or an environment's.
+    SetGuard { scope: Scope, guard: Option<Guard> },
+    /// Adds an account with a DNS provider.
+    AddDnsProvider { provider: DnsProvider },
+    /// Forgets an account with a DNS provider; the records there stay.
+    DeleteDnsProvider { id: DnsProviderId },
+    /// Says which records at a DNS provider are the cluster's, and what keeps them from being as they should.
+    KeepDnsRecords { id: DnsProviderId, managed: BTreeSet<ManagedRecord>, error: Option<String> },
     /// Adds a key for TLS session tickets.
     RotateTicketKey { key: TicketKey },
     /// Changes the cluster's settings.
@@ -207,6 +216,9 @@ impl Command {
             Self::AddCertificate { certificate } => ("certificate.add", certificate.id.to_string()),
             Self::DeleteCertificate { id } => ("certificate.delete", id.to_string()),
             Self::SetHeaderPolicy { scope, .. } => ("headers.set", scope.to_string()),
+            Self::AddDnsProvider { provider } => ("dns.provider.add", provider.name.to_string()),
+            Self::DeleteDnsProvider { id } => ("dns.provider.delete", id.to_string()),
+            Self::SetGuard { scope, .. } => ("guard.set", scope.to_string()),
             Self::ChangeSettings { .. } => ("settings.change", String::new()),
             Self::CreateJoinToken { token } => ("node.token", token.id.to_string()),
             Self::DeleteJoinToken { id } => ("node.token.delete", id.to_string()),
@@ -223,6 +235,7 @@ impl Command {
             | Self::KeepAttempt { .. }
             | Self::FailOrder { .. }
             | Self::FinishOrder { .. }
+            | Self::KeepDnsRecords { .. }
             | Self::RotateTicketKey { .. }
             | Self::FoundAuthority { .. }
             | Self::LoseNode { .. }

@@ -14,7 +14,7 @@ pub const DOMAINS_MAX: usize = 50_000;
 /// The most paths of a domain that lead elsewhere.
 pub const DOMAIN_PATHS_MAX: usize = 50;
 /// What stands before a name whose TXT record shows who owns it.
-const PROOF_LABEL: &str = "_temps-challenge";
+pub const PROOF_LABEL: &str = "_temps-challenge";
 /// The longest path prefix, in octets.
 pub const PATH_PREFIX_BYTES_MAX: usize = 200;
 /// The longest address that a domain redirects to, in octets.
@@ -188,6 +188,12 @@ impl State {
             let (_, rest) = host.split_once('.')?;
             self.domains.get(&format!("*.{rest}").parse::<DomainName>().ok()?)
         })
+    }
+
+    /// The domains of a name: itself, and the wildcard of the names below it.
+    pub fn domains_at(&self, base: &str) -> impl Iterator<Item = &Domain> {
+        let names = [base.to_owned(), format!("*.{base}")];
+        names.into_iter().filter_map(|name| self.domains.get(&name.parse::<DomainName>().ok()?))
     }
 
     pub(crate) fn domain(&self, name: &DomainName) -> Result<&Domain, Rejected> {

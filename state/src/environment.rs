@@ -190,6 +190,7 @@ impl State {
     pub(crate) fn remove_environment(&mut self, id: EnvironmentId) {
         self.environments.remove(&id);
         self.forget_policies();
+        self.forget_guards();
         retain(&mut self.hosts, |_, of| *of != id);
         self.forget_environment(id);
         retain(&mut self.variables, |(of, _), _| *of != id);

@@ -12,12 +12,14 @@ use crate::row::Value;
 use crate::{Command, Node, NodeId, State};
 
 /// The newest format that this version knows.
-pub const FORMAT: u8 = 2;
+pub const FORMAT: u8 = 3;
 /// The first format there was. Nodes that tell none are of it.
 pub(crate) const FIRST: u8 = 1;
 /// Handovers between two processes of a node, builds that go to another one, domains and their certificates,
 /// pushed images.
 pub(crate) const SECOND: u8 = 2;
+/// Zones that the nodes answer for, records kept at DNS providers, and what is checked before a request is forwarded.
+pub(crate) const THIRD: u8 = 3;
 /// How many nodes a message names.
 const NAMED_MAX: usize = 5;
 
@@ -88,6 +90,10 @@ impl Command {
             | Self::FinishOrder { .. }
             | Self::SetHeaderPolicy { .. }
             | Self::RotateTicketKey { .. } => SECOND,
+            Self::SetGuard { .. }
+            | Self::AddDnsProvider { .. }
+            | Self::DeleteDnsProvider { .. }
+            | Self::KeepDnsRecords { .. } => THIRD,
             Self::ChangeSettings { settings } => settings.since(),
             Self::ChangeProject { change, .. } if change.no_repository => SECOND,
             Self::RecordNode { node } | Self::AdmitNode { node, .. } => node.since(),

@@ -84,6 +84,8 @@ ids! {
     DeploymentId = "dep";
     /// A certificate that edges show.
     CertificateId = "crt";
+    /// An account with a DNS provider.
+    DnsProviderId = "dns";
     /// One container's place in a deployment.
     ReplicaId = "rep";
     /// A person who may log in.

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::format::{FIRST, SECOND};
+use crate::format::{FIRST, SECOND, THIRD};
 use crate::row::Value;
 use crate::table::retain;
 use crate::{Command, NodeId, Rejected, Reply, State};
@@ -64,6 +64,9 @@ pub struct Node {
     /// The port of its edge for HTTPS.
     #[serde(default)]
     pub https_port: Option<u16>,
+    /// Where it answers for the cluster's zones in the DNS, if it does. Told once every node can read it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dns: Option<SocketAddr>,
 }
 
 /// How far a node takes part.
@@ -108,6 +111,7 @@ impl Node {
             format: 0,
             http_port: None,
             https_port: None,
+            dns: None,
         }
     }
 
@@ -288,7 +292,11 @@ fn invalid(what: &str, why: &str) -> Rejected {
 
 impl Value for Node {
     fn since(&self) -> u8 {
-        if self.hands_over_since.is_some() { SECOND } else { FIRST }
+        match self {
+            Self { dns: Some(_), .. } => THIRD,
+            Self { hands_over_since: Some(_), .. } => SECOND,
+            _ => FIRST,
+        }
     }
 }
 

@@ -40,7 +40,7 @@ impl AcmeAccount {
 /// A certificate that is wanted for a domain, and how far it has come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
-    /// The domain.
+    /// The domain, or the wildcard of the preview domain.
     pub name: DomainName,
     /// Who works on it.
     pub lease: Option<Lease>,
@@ -169,7 +169,9 @@ impl State {
         until: Timestamp,
         at: Timestamp,
     ) -> Result<Reply, Rejected> {
-        self.domain(name)?;
+        if self.preview_wildcard().as_ref() != Some(name) {
+            self.domain(name)?;
+        }
         let mut order = self.orders.get(name).cloned().unwrap_or_else(|| Order::new(name.clone()));
         if let Some(lease) = order.lease.filter(|lease| lease.node != node && at < lease.until) {
             return Err(Rejected::Leased { node: lease.node, until: lease.until });

@@ -143,6 +143,7 @@ impl State {
         self.project_names.remove(&name);
         self.projects.remove(&id);
         self.forget_policies();
+        self.forget_guards();
         Ok(Reply::Done)
     }
 }

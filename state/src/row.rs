@@ -140,6 +140,7 @@ keys_as_printed!(
     crate::DomainName,
     crate::Scope,
     crate::CertificateId,
+    crate::DnsProviderId,
     crate::JoinTokenId,
     crate::ProjectId,
     EnvironmentId,

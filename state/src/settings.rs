@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::format::{FIRST, SECOND};
+use crate::format::{FIRST, SECOND, THIRD};
 use crate::row::Value;
-use crate::{INTERNAL_DOMAIN, Rejected, Reply, State};
+use crate::{DnsSettings, INTERNAL_DOMAIN, Network, Rejected, Reply, State};
 
 /// The domain under which every environment has a host name when nobody set another: all its names resolve to loopback.
 pub const PREVIEW_DOMAIN_DEFAULT: &str = "localho.st";
@@ -22,6 +22,9 @@ pub struct Settings {
     /// Who gives certificates. Not written while it is the default, which the first format did not have.
     #[serde(skip_serializing_if = "AcmeSettings::is_default")]
     pub acme: AcmeSettings,
+    /// What the nodes answer for in the DNS. Not written while it is the default, which earlier formats did not have.
+    #[serde(skip_serializing_if = "DnsSettings::is_default")]
+    pub dns: DnsSettings,
 }
 
 impl Default for Settings {
@@ -31,6 +34,7 @@ impl Default for Settings {
             build: BuildSettings::default(),
             edge: EdgeSettings::default(),
             acme: AcmeSettings::default(),
+            dns: DnsSettings::default(),
         }
     }
 }
@@ -83,6 +87,67 @@ pub struct EdgeSettings {
     pub idle_seconds_max: u64,
     /// Seconds an app may take between two octets of its answer.
     pub upstream_read_seconds_max: u64,
+    /// Proxies in front of the edge, which are believed about whom a request comes from. Not written while there are none,
+    /// which formats before the third do not know.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub trusted_proxies: Vec<Network>,
+    /// Whether those proxies begin every connection with a header of the PROXY protocol.
+    #[serde(skip_serializing_if = "is_false")]
+    pub proxy_protocol: bool,
+    /// Seconds after which a client is told to open another connection. Not written while it is the default, as the next
+    /// two, which formats before the third do not know.
+    #[serde(skip_serializing_if = "is_an_hour")]
+    pub connection_seconds_max: u64,
+    /// Requests after which it is.
+    #[serde(skip_serializing_if = "is_ten_thousand")]
+    pub connection_requests_max: u32,
+    /// Octets that a request body must bring each second, on average; 0 for any.
+    #[serde(skip_serializing_if = "is_five_hundred")]
+    pub body_rate_min: u64,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+/// The most networks of trusted proxies.
+pub const TRUSTED_PROXIES_MAX: usize = 1_000;
+
+impl EdgeSettings {
+    fn since(&self) -> u8 {
+        let plain = self.trusted_proxies.is_empty() && !self.proxy_protocol;
+        let usual = is_an_hour(&self.connection_seconds_max)
+            && is_ten_thousand(&self.connection_requests_max)
+            && is_five_hundred(&self.body_rate_min);
+        if plain && usual { FIRST } else { THIRD }
+    }
+
+    fn check(&self) -> Result<(), Rejected> {
+        match self.trusted_proxies.len() > TRUSTED_PROXIES_MAX {
+            true => {
+                Err(Rejected::TooMany { noun: "trusted proxies".into(), max: TRUSTED_PROXIES_MAX })
+            }
+            false => Ok(()),
+        }
+    }
+}
+
+/// As long as nginx keeps one.
+const CONNECTION_SECONDS: u64 = 3_600;
+const CONNECTION_REQUESTS: u32 = 10_000;
+/// As Apache's mod_reqtimeout has it.
+const BODY_RATE: u64 = 500;
+
+fn is_an_hour(seconds: &u64) -> bool {
+    *seconds == CONNECTION_SECONDS
+}
+
+fn is_ten_thousand(requests: &u32) -> bool {
+    *requests == CONNECTION_REQUESTS
+}
+
+fn is_five_hundred(octets: &u64) -> bool {
+    *octets == BODY_RATE
 }
 
 impl Default for EdgeSettings {
@@ -96,6 +161,11 @@ impl Default for EdgeSettings {
             connections_per_client_max: 2_000,
             idle_seconds_max: 60,
             upstream_read_seconds_max: 300,
+            trusted_proxies: Vec::new(),
+            proxy_protocol: false,
+            connection_seconds_max: CONNECTION_SECONDS,
+            connection_requests_max: CONNECTION_REQUESTS,
+            body_rate_min: BODY_RATE,
         }
     }
 }
@@ -137,7 +207,9 @@ impl AcmeSettings {
 
 impl Value for Settings {
     fn since(&self) -> u8 {
-        if self.acme.is_default() { FIRST } else { SECOND }
+        let acme = if self.acme.is_default() { FIRST } else { SECOND };
+        let dns = if self.dns.is_default() { FIRST } else { THIRD };
+        acme.max(dns).max(self.edge.since())
     }
 }
 
@@ -149,10 +221,13 @@ impl State {
 
     pub(crate) fn change_settings(&mut self, settings: Settings) -> Result<Reply, Rejected> {
         settings.check()?;
-        if settings.acme != self.settings().acme {
+        let before = self.settings();
+        if settings.acme != before.acme || settings.dns != before.dns {
             self.retry_orders();
         }
+        let preview = self.preview_wildcard();
         self.settings.insert(0, settings);
+        self.follow_preview(preview);
         Ok(Reply::Done)
     }
 }
@@ -160,6 +235,8 @@ impl State {
 impl Settings {
     /// What can be told of settings by themselves.
     pub fn check(&self) -> Result<(), Rejected> {
+        self.dns.check()?;
+        self.edge.check()?;
         let domain = &self.preview_domain;
         if !is_under(domain, INTERNAL_DOMAIN) {
             return Ok(());

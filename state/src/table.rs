@@ -7,10 +7,10 @@ use serde::de::DeserializeOwned;
 use crate::row::{Key, Row, RowError, Value, decode, encode_value};
 use crate::{
     AcmeAccount, Answered, ApiKey, ApiKeyId, AuditRecord, Authority, Certificate, CertificateId,
-    Deployment, DeploymentId, Domain, DomainName, Environment, EnvironmentId, HeaderPolicy,
-    ImageTag, JoinToken, JoinTokenId, Name, Node, NodeId, Order, Project, ProjectId, Replica,
-    ReplicaId, Scope, Session, SessionId, Settings, Spent, TagName, TicketKey, User, UserId,
-    Variable, VariableName,
+    Deployment, DeploymentId, DnsProvider, DnsProviderId, Domain, DomainName, Environment,
+    EnvironmentId, Guard, HeaderPolicy, ImageTag, JoinToken, JoinTokenId, Name, Node, NodeId,
+    Order, Project, ProjectId, Replica, ReplicaId, Scope, Session, SessionId, Settings, Spent,
+    TagName, TicketKey, User, UserId, Variable, VariableName,
 };
 
 macro_rules! tables {
@@ -85,6 +85,10 @@ tables! {
     spending: u64 => Spent;
     /// Security headers of answers.
     header_policies: Scope => HeaderPolicy;
+    /// What is checked before requests are forwarded.
+    guards: Scope => Guard;
+    /// Accounts with DNS providers.
+    dns_providers: DnsProviderId => DnsProvider;
     /// Keys of TLS session tickets, by log index.
     ticket_keys: u64 => TicketKey;
     /// The environments' variables.
@@ -121,7 +125,7 @@ impl State {
 }
 
 /// FNV-1a, 64 bit: tells versions of one row apart; nothing secret depends on it.
-fn fnv1a(bytes: &[u8]) -> u64 {
+pub(crate) fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     })

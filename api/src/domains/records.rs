@@ -4,12 +4,11 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use serde::Serialize;
-use temps_state::{Domain, Node, PREVIEW_DOMAIN_DEFAULT, State};
+use temps_state::{
+    CHALLENGE_LABEL, DnsProvider, Domain, DomainName, EdgeAddress, PREVIEW_DOMAIN_DEFAULT, State,
+};
 use utoipa::ToSchema;
 
-/// The label of a node that names the addresses at which the world reaches it, with commas between them, where those are
-/// not the one at which other nodes do.
-pub const PUBLIC_ADDRESS_LABEL: &str = "public-address";
 /// How many labels a name has that may be an alias: the top of a zone, which has two, may not (RFC 1912 §2.4).
 const ALIAS_LABELS_MIN: usize = 3;
 
@@ -25,6 +24,8 @@ pub enum RecordType {
     Cname,
     /// A text.
     Txt,
+    /// A server of a zone.
+    Ns,
 }
 
 /// A record to create where the name's DNS is kept.
@@ -46,63 +47,91 @@ pub struct RecordOut {
 
 /// The records of a domain, those that must be there first.
 pub(super) fn of(state: &State, domain: &Domain) -> Vec<RecordOut> {
+    if let Some(zone) = state.settings().dns.zone_of(domain.name.base()) {
+        let delegation = delegation(state, zone);
+        if !delegation.is_empty() {
+            return delegation;
+        }
+    }
+    if let Some((provider, _)) = state.dns_zone_of(domain.name.base()) {
+        return kept(state, domain, provider);
+    }
     let mut records = addresses(state, domain);
     records.extend(alias(state, domain));
+    records.extend(challenge_alias(state, domain));
     records.push(proof(domain));
     records.sort_by_key(|record| !record.required);
     records
 }
 
 fn addresses(state: &State, domain: &Domain) -> Vec<RecordOut> {
-    let of_nodes = |wanted: fn(&IpAddr) -> bool| {
-        let each = state.nodes.values().flat_map(|node| {
-            reached_at(node).into_iter().filter(wanted).map(move |address| (address, node))
-        });
-        each.collect::<Vec<_>>()
-    };
-    let public = of_nodes(is_public);
-    let (found, note) = match public.is_empty() {
-        false => (public, ""),
-        // A cluster of a private network serves that network.
-        true => (of_nodes(is_far), "; only its own network reaches this address"),
-    };
     let mut seen = BTreeSet::new();
-    let first = found.into_iter().filter(|(address, _)| seen.insert(*address));
-    let record = |(address, node): (IpAddr, &Node)| RecordOut {
-        r#type: if address.is_ipv4() { RecordType::A } else { RecordType::Aaaa },
-        name: domain.name.to_string(),
-        value: address.to_string(),
-        required: true,
-        why: format!("leads to node {}{note}", node.name),
-    };
-    first.map(record).collect()
-}
-
-/// Where a node can be reached, as people say or as other nodes do.
-fn reached_at(node: &Node) -> BTreeSet<IpAddr> {
-    let labelled = node.labels.get(PUBLIC_ADDRESS_LABEL).map(String::as_str).unwrap_or_default();
-    let labelled: BTreeSet<_> = labelled.split(',').filter_map(|one| one.parse().ok()).collect();
-    match labelled.is_empty() {
-        true => node.address.iter().map(|address| address.ip().to_canonical()).collect(),
-        false => labelled,
-    }
-}
-
-/// Whether it is an address of another machine at all.
-fn is_far(address: &IpAddr) -> bool {
-    !address.is_loopback() && !address.is_unspecified()
-}
-
-/// Whether anybody may reach it (RFC 1918, 3927, 4193, 4291, 6598).
-fn is_public(address: &IpAddr) -> bool {
-    let local = match address {
-        IpAddr::V4(v4) => {
-            let [a, b, ..] = v4.octets();
-            v4.is_private() || v4.is_link_local() || (a, b & 0xc0) == (100, 64)
+    let edges = state.edge_addresses().into_iter().filter(|edge| seen.insert(edge.address));
+    let record = |edge: EdgeAddress<'_>| {
+        // A cluster of a private network serves that network.
+        let note = if edge.is_public { "" } else { "; only its own network reaches this address" };
+        RecordOut {
+            r#type: of_family(edge.address),
+            name: domain.name.to_string(),
+            value: edge.address.to_string(),
+            required: true,
+            why: format!("leads to node {}{note}", edge.node.name),
         }
-        IpAddr::V6(v6) => v6.is_unique_local() || v6.is_unicast_link_local(),
     };
-    is_far(address) && !local
+    edges.map(record).collect()
+}
+
+/// What the cluster keeps by itself, for those who want to see it there.
+fn kept(state: &State, domain: &Domain, provider: &DnsProvider) -> Vec<RecordOut> {
+    let proof = Some(proof(domain)).filter(|_| domain.name.is_wildcard());
+    let records = addresses(state, domain).into_iter().chain(proof);
+    let by = format!("the cluster keeps it at the DNS provider {}", provider.name);
+    let kept = |record: RecordOut| {
+        let why = format!("{}; {by}", record.why);
+        RecordOut { required: false, why, ..record }
+    };
+    records.map(kept).collect()
+}
+
+fn of_family(address: IpAddr) -> RecordType {
+    if address.is_ipv4() { RecordType::A } else { RecordType::Aaaa }
+}
+
+/// What hands a zone over to the nodes that answer for it, to be created once at the zone above; nothing where none does.
+fn delegation(state: &State, zone: &DomainName) -> Vec<RecordOut> {
+    let servers = state.name_servers();
+    let record = |r#type, name: &str, value: String, why: String| RecordOut {
+        r#type,
+        name: name.into(),
+        value,
+        required: true,
+        why,
+    };
+    let named = servers.iter().map(|server| {
+        let value = format!("{}.{zone}", server.label);
+        let why = format!("has node {} answer for all names of {zone}", server.node.name);
+        record(RecordType::Ns, zone.as_str(), value, why)
+    });
+    let found = servers.iter().flat_map(|server| {
+        let why = format!("where node {} answers", server.node.name);
+        let name = format!("{}.{zone}", server.label);
+        let found = server.addresses.iter();
+        found.map(move |at| record(of_family(*at), &name, at.to_string(), why.clone()))
+    });
+    named.chain(found).collect()
+}
+
+/// What lets authorities look for a wildcard in a zone that the nodes answer for.
+fn challenge_alias(state: &State, domain: &Domain) -> Option<RecordOut> {
+    let settings = state.settings();
+    let zone = settings.dns.zones.first().filter(|_| domain.name.is_wildcard())?;
+    Some(RecordOut {
+        r#type: RecordType::Cname,
+        name: format!("{CHALLENGE_LABEL}.{}", domain.name.base()),
+        value: format!("{CHALLENGE_LABEL}.{zone}"),
+        required: false,
+        why: "lets the cluster get certificates for every name below; else bring one".into(),
+    })
 }
 
 /// An alias of the environment's name under the preview domain, which leads to every node wherever they move.
@@ -137,7 +166,7 @@ fn proof(domain: &Domain) -> RecordOut {
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
-    use temps_state::{NodeId, Settings};
+    use temps_state::{DnsSettings, Node, NodeId, PUBLIC_ADDRESS_LABEL, Settings};
 
     use super::*;
     use crate::domains::fixtures::{domain, with_environment};
@@ -206,6 +235,63 @@ mod tests {
         let found = lines(&state(&[("203.0.113.7:1", "")]), "*.example.com");
         assert!(found[0].starts_with("! A *.example.com"), "{found:?}");
         assert!(found[1].starts_with("! Txt _temps-challenge.example.com pr00f"), "{found:?}");
+    }
+
+    #[test]
+    fn a_name_in_a_zone_of_the_cluster_needs_the_delegation_alone() {
+        let mut state = state(&[("203.0.113.7:1", ""), ("10.0.0.2:1", "198.51.100.2,2001:db8::2")]);
+        let zones = vec!["apps.example.com".parse().unwrap()];
+        let settings = Settings { dns: DnsSettings { zones }, ..Settings::default() };
+        state.settings.insert(0, settings);
+        assert!(
+            lines(&state, "shop.apps.example.com")[0].starts_with("! A shop.apps"),
+            "none answers"
+        );
+        let answers = Some(([0, 0, 0, 0], 53).into());
+        for id in [1, 2] {
+            let node = Node { dns: answers, ..state.nodes[&NodeId(id)].clone() };
+            state.nodes.insert(node.id, node);
+        }
+        for name in ["shop.apps.example.com", "*.apps.example.com", "apps.example.com"] {
+            assert_eq!(
+                lines(&state, name),
+                [
+                    "! Ns apps.example.com ns-1.apps.example.com has node n1 answer for all names of apps.example.com",
+                    "! Ns apps.example.com ns-2.apps.example.com has node n2 answer for all names of apps.example.com",
+                    "! A ns-1.apps.example.com 203.0.113.7 where node n1 answers",
+                    "! A ns-2.apps.example.com 198.51.100.2 where node n2 answers",
+                ]
+            );
+        }
+        let outside = lines(&state, "*.example.net");
+        let alias = "? Cname _acme-challenge.example.net _acme-challenge.apps.example.com lets";
+        assert!(outside.last().unwrap().starts_with(alias), "{outside:?}");
+    }
+
+    #[test]
+    fn a_name_in_a_zone_of_a_provider_needs_nothing() {
+        let mut state = state(&[("203.0.113.7:1", "")]);
+        let provider = DnsProvider {
+            id: temps_state::Id::from_parts(0, 1),
+            name: "dns".parse().unwrap(),
+            kind: "rfc2136".into(),
+            zones: vec!["example.com".parse().unwrap()],
+            credentials: temps_state::ClusterKey::new([0; 32]).seal([0; 12], "", "").unwrap(),
+            takes_over: false,
+            managed: Default::default(),
+            trouble: None,
+            created_at: Timestamp::UNIX_EPOCH,
+        };
+        state.dns_providers.insert(provider.id, provider);
+        assert_eq!(
+            lines(&state, "*.example.com"),
+            [
+                "? A *.example.com 203.0.113.7 leads to node n1; the cluster keeps it at the DNS provider dns",
+                "? Txt _temps-challenge.example.com pr00f proves that every name below is yours; the cluster \
+                 keeps it at the DNS provider dns",
+            ]
+        );
+        assert!(lines(&state, "example.net")[0].starts_with("! A example.net"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What a caller may try next.
 
+use temps_providers::ProviderError;
 use temps_raft::{ProposeError, ReadError, TrustError};
 use temps_state::{Name, Rejected};
 
@@ -45,6 +46,7 @@ impl ApiError {
                 "free space on the node, then try again: `df -h` shows its disks, `docker system df` what the engine uses"
             }
             Self::Conflict { hint, .. } => hint,
+            Self::DnsProvider(error) => return provider_hint(error),
             Self::Propose(ProposeError::Rejected(rejected)) => return rejected_hint(rejected),
             Self::Propose(ProposeError::NoQuorum) | Self::Read(ReadError::NoQuorum) => {
                 "more than half of the voting nodes must be up: see `temps status`; `?consistency=stale` reads what this node last knew"
@@ -59,6 +61,27 @@ impl ApiError {
         };
         Some(text.into())
     }
+}
+
+fn provider_hint(error: &ProviderError) -> Option<String> {
+    let text = match error {
+        ProviderError::Kind(_) => return None,
+        ProviderError::Credentials(_) => {
+            "`temps dns providers add --help` shows what the credentials look like"
+        }
+        ProviderError::Unauthorized { .. } => {
+            "make new credentials at the provider, with the rights that docs/dns-providers.md names"
+        }
+        ProviderError::ZoneUnknown { .. } => {
+            "create the zone at the provider, or use credentials of the account that has it"
+        }
+        ProviderError::Refused { .. } => "do at the provider what it asks for, then try again",
+        ProviderError::Limited { .. } => "wait a minute, then try again",
+        ProviderError::Unreachable { .. } | ProviderError::Garbled { .. } => {
+            "see whether this node reaches the provider, and whether the endpoint is right"
+        }
+    };
+    Some(text.into())
 }
 
 fn rejected_hint(rejected: &Rejected) -> Option<String> {
@@ -117,6 +140,7 @@ fn list_command(noun: &str) -> Option<&'static str> {
         "variable" => "temps env list",
         "domain" => "temps domains list",
         "certificate" => "temps certificates list",
+        "DNS provider" | "zone" => "temps dns providers list",
         "user" => "temps users list",
         "node" => "temps nodes list",
         "join token" => "temps nodes tokens list",

@@ -2,6 +2,7 @@
 
 use axum::http::StatusCode;
 use temps_builder::BuildError;
+use temps_providers::ProviderError;
 use temps_raft::{ProposeError, ReadError, TrustError};
 use temps_scheduler::SchedulerError;
 use temps_state::{FailureCode, Rejected};
@@ -44,6 +45,7 @@ impl ApiError {
             Self::Propose(error) => propose_kind(error),
             Self::Read(error) => read_kind(error),
             Self::Build(error) => build_kind(error),
+            Self::DnsProvider(error) => provider_kind(error),
             Self::Replica(error) => replica_kind(error),
             Self::Seal(_)
             | Self::Token(_)
@@ -82,6 +84,20 @@ fn build_kind(error: &BuildError) -> (StatusCode, &'static str) {
         FailureCode::DiskFull => (StatusCode::INSUFFICIENT_STORAGE, "disk_full"),
         FailureCode::EngineUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "engine_unavailable"),
         _ => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+    }
+}
+
+fn provider_kind(error: &ProviderError) -> (StatusCode, &'static str) {
+    match error {
+        ProviderError::Kind(_)
+        | ProviderError::Credentials(_)
+        | ProviderError::Unauthorized { .. }
+        | ProviderError::ZoneUnknown { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
+        ProviderError::Refused { .. } => (StatusCode::CONFLICT, "provider_refused"),
+        ProviderError::Limited { .. } => (StatusCode::SERVICE_UNAVAILABLE, "provider_busy"),
+        ProviderError::Unreachable { .. } | ProviderError::Garbled { .. } => {
+            (StatusCode::SERVICE_UNAVAILABLE, "provider_unreachable")
+        }
     }
 }
 

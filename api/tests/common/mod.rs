@@ -189,6 +189,7 @@ impl TestNode {
                 https_port: None,
                 peer_address: self.cluster.peer_listen_addr(),
                 data_dir: self.folder.path().to_path_buf(),
+                countries: false,
             },
         }
     }

@@ -4,6 +4,7 @@ mod certificates;
 mod common;
 mod death;
 mod disk;
+mod dns;
 mod ground;
 mod images;
 mod internal;

@@ -7,10 +7,12 @@ mod completion;
 mod context;
 mod deploy;
 mod deployments;
+mod dns;
 mod domains;
 mod env;
 mod environments;
 mod exec;
+mod guards;
 mod headers;
 mod help_line;
 mod join;
@@ -138,11 +140,16 @@ enum ClientVerb {
     /// List, add, show, verify, change and remove names of your own, such as app.example.com.
     #[command(visible_alias = "domain")]
     Domains(domains::Args),
+    /// List, add and remove accounts with DNS providers, where the records of domains are kept.
+    Dns(dns::Args),
     /// List, show, add and remove certificates.
     #[command(visible_alias = "certificate")]
     Certificates(certificates::Args),
     /// Show and change the security headers that are added to answers.
     Headers(headers::Args),
+    /// Show and change what is checked before requests are forwarded: who is let in, how often, and by which proof.
+    #[command(visible_alias = "guard")]
+    Guards(guards::Args),
     /// Set how many replicas, which are copies of the app, run at once.
     Scale(scale::Args),
     /// Run a command in a replica.
@@ -212,8 +219,10 @@ async fn perform(verb: ClientVerb, context: &Context) -> Result<u8, CliError> {
         ClientVerb::Logs(args) => logs::run(context, args).await,
         ClientVerb::Env(args) => env::run(context, args).await,
         ClientVerb::Domains(args) => domains::run(context, args).await,
+        ClientVerb::Dns(args) => dns::run(context, args).await,
         ClientVerb::Certificates(args) => certificates::run(context, args).await,
         ClientVerb::Headers(args) => headers::run(context, args).await,
+        ClientVerb::Guards(args) => guards::run(context, args).await,
         ClientVerb::Scale(args) => scale::run(context, args).await,
         ClientVerb::Open(args) => open::run(context, args).await,
         ClientVerb::Status => status::run(context).await,
@@ -270,7 +279,8 @@ mod tests {
             let names = verb.get_arguments().map(|argument| argument.get_id().as_str());
             for name in names.filter(|name| name.contains("password") || name.contains("token")) {
                 let join = verb.get_name() == "join" && name == "token";
-                assert!(join || name == "password_stdin", "{} {name}", verb.get_name());
+                let named = ["password_stdin", "password_file"].contains(&name);
+                assert!(join || named, "{} {name}", verb.get_name());
             }
             verbs.extend(verb.get_subcommands());
         }

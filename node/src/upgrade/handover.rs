@@ -15,6 +15,7 @@ use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
+use temps_dns::AuthoritySockets;
 use temps_proxy::EdgeSockets;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::UnixStream;
@@ -27,8 +28,14 @@ const INSTALLED_ENV: &str = "TEMPS_HANDOVER";
 const BACK_ENV: &str = "TEMPS_HANDOVER_BACK";
 /// Tells it that it gets the sockets once it asks; a process before that does not say so sends them unasked.
 const ASKED_ENV: &str = "TEMPS_HANDOVER_ASKED";
-/// The most sockets that are handed over: HTTP, the API, HTTPS.
-const SOCKETS_MAX: usize = 3;
+/// The most sockets that are handed over: HTTP, the API, HTTPS, and two for the DNS.
+const SOCKETS_MAX: usize = 5;
+/// What is sent with the sockets: a letter for whatever comes after the first two. A program that knows only HTTPS reads
+/// the first octet alone.
+const FIRST: u8 = b's';
+const HTTPS: u8 = b'h';
+const DNS: u8 = b'd';
+const KINDS_MAX: usize = 8;
 /// What a new process says when it wants the sockets.
 const ASK: u8 = b'?';
 /// How long a new process waits for its sockets.
@@ -47,6 +54,8 @@ pub struct Sockets {
     pub edge: EdgeSockets,
     /// The API's.
     pub api: TcpListener,
+    /// Those at which it answers for the cluster's zones.
+    pub dns: Option<AuthoritySockets>,
 }
 
 impl Sockets {
@@ -57,6 +66,7 @@ impl Sockets {
         Ok(Self {
             edge: EdgeSockets { http: http.try_clone()?, https },
             api: self.api.try_clone()?,
+            dns: self.dns.as_ref().map(AuthoritySockets::try_clone).transpose()?,
         })
     }
 
@@ -66,13 +76,21 @@ impl Sockets {
 
     fn try_send(&self, line: &UnixStream) -> io::Result<()> {
         let mut all: Vec<BorrowedFd<'_>> = vec![self.edge.http.as_fd(), self.api.as_fd()];
-        all.extend(self.edge.https.as_ref().map(AsFd::as_fd));
+        let mut kinds = vec![FIRST];
+        if let Some(https) = &self.edge.https {
+            all.push(https.as_fd());
+            kinds.push(HTTPS);
+        }
+        if let Some(AuthoritySockets { udp, tcp }) = &self.dns {
+            all.extend([udp.as_fd(), tcp.as_fd()]);
+            kinds.push(DNS);
+        }
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(SOCKETS_MAX))];
         let mut control = SendAncillaryBuffer::new(&mut space);
         if !control.push(SendAncillaryMessage::ScmRights(&all)) {
             return Err(io::ErrorKind::InvalidInput.into());
         }
-        sendmsg(line, &[IoSlice::new(b"s")], &mut control, SendFlags::empty())?;
+        sendmsg(line, &[IoSlice::new(&kinds)], &mut control, SendFlags::empty())?;
         Ok(())
     }
 
@@ -84,18 +102,27 @@ impl Sockets {
     fn try_receive(line: &UnixStream) -> io::Result<Self> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(SOCKETS_MAX))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
-        let mut octet = [0];
-        let mut octets = [IoSliceMut::new(&mut octet)];
-        recvmsg(line, &mut octets, &mut control, RecvFlags::CMSG_CLOEXEC)?;
+        let mut kinds = [0; KINDS_MAX];
+        let mut octets = [IoSliceMut::new(&mut kinds)];
+        let length = recvmsg(line, &mut octets, &mut control, RecvFlags::CMSG_CLOEXEC)?.bytes;
         let mut received = control.drain().filter_map(|message| match message {
             RecvAncillaryMessage::ScmRights(sockets) => Some(sockets),
             _ => None,
         });
-        let mut sockets = received.next().into_iter().flatten().map(TcpListener::from);
-        let (Some(http), Some(api)) = (sockets.next(), sockets.next()) else {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "no sockets came"));
-        };
-        Ok(Self { edge: EdgeSockets { http, https: sockets.next() }, api })
+        let sockets = received.next().into_iter().flatten();
+        Self::sorted(&kinds[..length], sockets)
+            .ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, "no sockets came"))
+    }
+
+    /// The sockets by what was said of them. A program that knows no kinds sends HTTPS alone.
+    fn sorted(kinds: &[u8], mut sockets: impl Iterator<Item = OwnedFd>) -> Option<Self> {
+        let (http, api) = (sockets.next()?.into(), sockets.next()?.into());
+        let has = |kind| kinds.contains(&kind);
+        let https = if has(HTTPS) || kinds == [FIRST] { sockets.next() } else { None };
+        let dns = if has(DNS) { Some((sockets.next()?, sockets.next()?)) } else { None };
+        let dns = dns.map(|(udp, tcp)| AuthoritySockets { udp: udp.into(), tcp: tcp.into() });
+        let https = https.map(TcpListener::from);
+        Some(Self { edge: EdgeSockets { http, https }, api, dns })
     }
 }
 
@@ -268,9 +295,11 @@ mod tests {
         TcpListener::bind("127.0.0.1:0").unwrap()
     }
 
-    fn sockets(https: bool) -> Sockets {
+    fn sockets(https: bool, dns: bool) -> Sockets {
         let edge = EdgeSockets { http: listener(), https: https.then(listener) };
-        Sockets { edge, api: listener() }
+        let udp = || std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let dns = dns.then(|| AuthoritySockets { udp: udp(), tcp: listener() });
+        Sockets { edge, api: listener(), dns }
     }
 
     /// This process's end of a line as a new process has it, and the other one.
@@ -281,9 +310,9 @@ mod tests {
 
     #[tokio::test]
     async fn sockets_arrive_as_what_they_were_once_they_are_asked_for() {
-        for https in [true, false] {
+        for (https, dns) in [(true, true), (true, false), (false, true), (false, false)] {
             let (mut predecessor, mut ours) = line();
-            let sent = sockets(https);
+            let sent = sockets(https, dns);
             let giving = async {
                 assert_eq!(ours.read_u8().await.unwrap(), ASK);
                 sent.send(&ours).await.unwrap();
@@ -294,10 +323,25 @@ mod tests {
             assert_eq!(address(&got.edge.http), address(&sent.edge.http));
             assert_eq!(address(&got.api), address(&sent.api));
             assert_eq!(got.edge.https.as_ref().map(address), sent.edge.https.as_ref().map(address));
+            let dns = |sockets: &Sockets| {
+                let AuthoritySockets { udp, tcp } = sockets.dns.as_ref()?;
+                Some((udp.local_addr().unwrap(), tcp.local_addr().unwrap()))
+            };
+            assert_eq!(dns(&got), dns(&sent));
             let at = address(&sent.edge.http);
             drop(sent);
             TcpStream::connect(at).unwrap();
             got.edge.http.accept().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_program_that_knows_no_kinds_sends_https_or_not() {
+        for https in [true, false] {
+            let EdgeSockets { http, https: secure } = sockets(https, false).edge;
+            let all = [Some(http), Some(listener()), secure].into_iter().flatten();
+            let sorted = Sockets::sorted(b"s", all.map(OwnedFd::from)).unwrap();
+            assert_eq!((sorted.edge.https.is_some(), sorted.dns.is_some()), (https, false));
         }
     }
 
@@ -334,7 +378,7 @@ mod tests {
         std::fs::write(&program, "#!/bin/sh\nexec sleep 60\n").unwrap();
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         std::fs::set_permissions(&program, mode).unwrap();
-        let sockets = sockets(false);
+        let sockets = sockets(false, false);
         let mut successor = Successor::spawn(&program, Path::new("/x"), false).unwrap();
         let at = sockets.api.local_addr().unwrap();
         let waiting = timeout(Duration::from_millis(200), successor.serve(&sockets));
@@ -346,7 +390,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_program_that_ends_or_is_not_there_does_not_follow() {
-        let sockets = sockets(false);
+        let sockets = sockets(false, false);
         let installed = Path::new("/nowhere");
         let failed = Successor::start(Path::new("/bin/false"), installed, &sockets, false).await;
         assert!(matches!(failed, Err(Failed::Ended)));

@@ -48,7 +48,7 @@ pub struct Redirect {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Record {
-    /// `A`, `AAAA`, `CNAME` or `TXT`.
+    /// `A`, `AAAA`, `CNAME`, `TXT` or `NS`.
     pub r#type: String,
     /// Its whole name.
     pub name: String,

@@ -5,9 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use temps_state::{
-    Certificate, CertificateSource, Domain, DomainName, NodeId, Order, Settings, State,
-};
+use temps_state::{Certificate, CertificateSource, DomainName, NodeId, Order, Settings, State};
 
 /// How long the first failure waits, and the longest wait.
 const BACKOFF_FIRST: Duration = Duration::from_secs(60);
@@ -21,17 +19,34 @@ pub(crate) fn due(state: &State, me: NodeId, now: Timestamp) -> Vec<DomainName> 
     if !settings.acme.enabled {
         return vec![];
     }
-    let certificates = Certificates::of(state);
+    let certificates = Certificates::of(state, now);
+    let preview = state.preview_wildcard();
     let mut due: Vec<(Timestamp, &DomainName)> = Vec::new();
-    for domain in state.domains.values() {
-        let order = state.orders.get(&domain.name);
-        if may_be_issued(domain) && order.is_none_or(|order| may_work(order, me, now)) {
-            let needed = needed_at(domain, order, &certificates, &settings, now);
-            due.extend(needed.filter(|at| *at <= now).map(|at| (at, &domain.name)));
+    for (name, since) in wanted(state, &settings, preview.as_ref()) {
+        let order = state.orders.get(name);
+        if order.is_none_or(|order| may_work(order, me, now)) {
+            let needed = needed_at(name, since, order, &certificates, &settings);
+            due.extend(needed.filter(|at| *at <= now).map(|at| (at, name)));
         }
     }
     due.sort();
     due.into_iter().map(|(_, name)| name.clone()).collect()
+}
+
+/// The names that are to have a certificate, and since when. An authority looks at a wildcard's zone, which edges can
+/// answer for only where the cluster has zones, or records at a provider.
+fn wanted<'a>(
+    state: &'a State,
+    settings: &'a Settings,
+    preview: Option<&'a DomainName>,
+) -> impl Iterator<Item = (&'a DomainName, Timestamp)> {
+    let has_zones = !settings.dns.zones.is_empty();
+    let domains = state.domains.values().filter(move |domain| {
+        let answered = || has_zones || state.dns_zone_of(domain.name.base()).is_some();
+        domain.verified_at.is_some() && (!domain.name.is_wildcard() || answered())
+    });
+    let domains = domains.map(|domain| (&domain.name, domain.created_at));
+    preview.map(|name| (name, Timestamp::UNIX_EPOCH)).into_iter().chain(domains)
 }
 
 /// When the next order may be worked on that waits now, if one does: for its time, or for its worker to come back.
@@ -41,47 +56,43 @@ pub(crate) fn next_try(state: &State, now: Timestamp) -> Option<Timestamp> {
     waits.flatten().filter(|at| *at > now).min()
 }
 
-/// An authority looks at a wildcard's zone, which no edge can answer for.
-fn may_be_issued(domain: &Domain) -> bool {
-    domain.verified_at.is_some() && !domain.name.is_wildcard()
-}
-
 fn may_work(order: &Order, me: NodeId, now: Timestamp) -> bool {
     let free = order.lease.is_none_or(|lease| lease.node == me || lease.until <= now);
     free && order.retry_at.is_none_or(|at| at <= now)
 }
 
-/// When a domain needs a certificate; never while somebody's own covers it.
+/// When a name needs a certificate; never while somebody's own covers it.
 fn needed_at(
-    domain: &Domain,
+    name: &DomainName,
+    since: Timestamp,
     order: Option<&Order>,
     certificates: &Certificates<'_>,
     settings: &Settings,
-    now: Timestamp,
 ) -> Option<Timestamp> {
     if order.is_some_and(|order| order.attempt.is_some()) {
-        return Some(domain.created_at);
+        return Some(since);
     }
-    if certificates.is_covered(&domain.name, now) {
+    if certificates.is_covered(name) {
         return None;
     }
-    let Some(issued) = certificates.issued.get(&domain.name) else {
-        return Some(domain.created_at);
+    let Some(issued) = certificates.issued.get(name) else {
+        return Some(since);
     };
     let same = matches!(&issued.source, CertificateSource::Issued { directory, .. }
         if *directory == settings.acme.directory);
-    Some(if same { renewal_of(issued) } else { domain.created_at })
+    Some(if same { renewal_of(issued) } else { since })
 }
 
 /// The certificates by what they are for.
 struct Certificates<'a> {
+    now: Timestamp,
     uploaded: BTreeMap<&'a DomainName, Timestamp>,
     issued: BTreeMap<&'a DomainName, &'a Certificate>,
 }
 
 impl<'a> Certificates<'a> {
-    fn of(state: &'a State) -> Self {
-        let mut all = Self { uploaded: BTreeMap::new(), issued: BTreeMap::new() };
+    fn of(state: &'a State, now: Timestamp) -> Self {
+        let mut all = Self { now, uploaded: BTreeMap::new(), issued: BTreeMap::new() };
         for certificate in state.certificates.values() {
             match &certificate.source {
                 CertificateSource::Issued { domain, .. } => {
@@ -99,12 +110,12 @@ impl<'a> Certificates<'a> {
     }
 
     /// Whether a certificate that somebody brought is valid for a name.
-    fn is_covered(&self, name: &DomainName, now: Timestamp) -> bool {
+    fn is_covered(&self, name: &DomainName) -> bool {
         let above = name.as_str().split_once('.').map(|(_, rest)| format!("*.{rest}"));
         let above = above.and_then(|above| above.parse().ok());
         let names = [Some(name.clone()), above];
         let mut ends = names.iter().flatten().filter_map(|name| self.uploaded.get(name));
-        ends.any(|end| *end > now)
+        ends.any(|end| *end > self.now)
     }
 }
 
@@ -132,7 +143,9 @@ pub(crate) fn wait_after(failures: u32, asked: Option<Duration>) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use temps_state::{AcmeSettings, Attempt, ClusterKey, EnvironmentId, Id, Lease};
+    use temps_state::{
+        AcmeSettings, Attempt, ClusterKey, DnsSettings, Domain, EnvironmentId, Id, Lease,
+    };
 
     use super::*;
 
@@ -206,6 +219,25 @@ mod tests {
         settings.acme.enabled = false;
         state.settings.insert(0, settings);
         assert!(names(&state, 91).is_empty());
+    }
+
+    #[test]
+    fn wildcards_need_one_where_the_cluster_has_a_zone() {
+        let mut state = state();
+        add(&mut state, "*.example.com", true);
+        add(&mut state, "*.example.net", false);
+        let mut settings = state.settings();
+        settings.preview_domain = "apps.example.org".into();
+        state.settings.insert(0, settings.clone());
+        assert!(names(&state, 1).is_empty());
+        settings.dns = DnsSettings { zones: vec![name("example.org")] };
+        state.settings.insert(0, settings.clone());
+        assert_eq!(names(&state, 1), ["*.apps.example.org", "*.example.com"]);
+        certify(&mut state, 1, "*.apps.example.org", Some(HERE), 90);
+        assert_eq!(names(&state, 1), ["*.example.com"]);
+        settings.preview_domain = "localho.st".into();
+        state.settings.insert(0, settings);
+        assert_eq!(names(&state, 60), ["*.example.com"]);
     }
 
     #[test]

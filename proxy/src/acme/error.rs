@@ -14,6 +14,10 @@ use super::due::wait_after;
 /// How long an order waits where the next try begins better: with a fresh nonce, or a new account.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
+/// How long the first wait is for the DNS to lead to the cluster, and the longest: only the cluster looks until then.
+const LOOK_AGAIN_FIRST: Duration = Duration::from_secs(5);
+const LOOK_AGAIN_MAX: Duration = Duration::from_secs(5 * 60);
+
 /// Why a certificate could not be had.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AcmeError {
@@ -49,6 +53,16 @@ pub(crate) enum AcmeError {
         host: String,
         /// Its words.
         why: String,
+    },
+    /// Whoever asks the DNS where an authority would look does not find the cluster.
+    #[error(
+        "an authority would look for {at} in the DNS, and nobody finds the cluster there: {next}"
+    )]
+    NotLed {
+        /// Where it would look.
+        at: String,
+        /// What to do.
+        next: String,
     },
     /// It offers no way of looking that edges can answer.
     #[error("the certificate authority offers no challenge that an edge can answer")]
@@ -128,6 +142,9 @@ impl AcmeError {
         let wait = match self {
             Self::Limited(limited) => return limited.until,
             Self::Nonces | Self::AccountGone => RETRY_PAUSE,
+            Self::NotLed { .. } => {
+                LOOK_AGAIN_FIRST.saturating_mul(1 << failures.min(8)).min(LOOK_AGAIN_MAX)
+            }
             Self::Later { wait, .. } => wait_after(failures, *wait),
             _ => wait_after(failures, None),
         };

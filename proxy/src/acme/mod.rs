@@ -5,6 +5,7 @@ mod authority;
 mod due;
 mod error;
 mod ledger;
+mod way;
 mod work;
 
 use std::collections::BTreeSet;
@@ -18,6 +19,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use crate::domain_probe::Names;
 use work::Worker;
 
 /// How often it is looked whether a certificate is due when nothing else happens.
@@ -25,10 +27,11 @@ const TICK: Duration = Duration::from_secs(10);
 /// How many orders are worked on at once.
 const ORDERS_AT_ONCE: usize = 8;
 
-/// Keeps the domains' certificates, for as long as the node runs; works only while it leads.
-pub async fn keep_certificates(cluster: Cluster, cancel: CancellationToken) {
+/// Keeps the certificates of domains, and of the preview domain where that is in a zone of the cluster's own, for as long
+/// as the node runs; works only while it leads. `names` tells what the world finds in the DNS.
+pub async fn keep_certificates(cluster: Cluster, names: Arc<dyn Names>, cancel: CancellationToken) {
     let (mut leading, mut changes) = (cluster.leading(), cluster.watch());
-    let worker = Arc::new(Worker::new(cluster.clone()));
+    let worker = Arc::new(Worker::new(cluster.clone(), names));
     let mut desk = Desk::default();
     loop {
         let leads = *leading.borrow_and_update();

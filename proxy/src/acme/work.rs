@@ -23,6 +23,8 @@ use tracing::{info, warn};
 use super::authority::Authority;
 use super::error::{AcmeError, of_authority};
 use super::ledger::{self, Wish};
+use super::way;
+use crate::domain_probe::Names;
 
 /// How long a worker has for one go at an order.
 const WORK_MAX: Duration = Duration::from_secs(240);
@@ -41,6 +43,8 @@ const POLL: RetryPolicy = RetryPolicy::new()
 /// Works on orders, for the whole cluster.
 pub(crate) struct Worker {
     cluster: Cluster,
+    /// What the world finds in the DNS.
+    names: Arc<dyn Names>,
     /// One account is opened at a time.
     opening: Mutex<()>,
 }
@@ -55,8 +59,8 @@ struct Job<'a> {
 }
 
 impl Worker {
-    pub(crate) fn new(cluster: Cluster) -> Self {
-        Self { cluster, opening: Mutex::new(()) }
+    pub(crate) fn new(cluster: Cluster, names: Arc<dyn Names>) -> Self {
+        Self { cluster, names, opening: Mutex::new(()) }
     }
 
     /// Works on a domain's order until there is a certificate or a reason why not, or the right to it is gone.
@@ -215,6 +219,9 @@ impl Job<'_> {
         if let Some(kept) = kept.filter(|kept| kept.directory == self.settings.directory) {
             return Ok(kept);
         }
+        if self.name.is_wildcard() {
+            way::check(&state, &*self.worker.names, self.name).await?;
+        }
         let renews = state.issued_for(self.name).is_some();
         let wish = Wish {
             directory: &self.settings.directory,
@@ -257,6 +264,8 @@ impl Job<'_> {
             let behind: Vec<String> = behind.iter().map(ToString::to_string).collect();
             AcmeError::EdgesBehind(behind.join(", "))
         })?;
+        let (state, names) = (self.state(), &*self.worker.names);
+        way::wait_for_answers(&state, names, &attempt.challenges, way::SEEN_WITHIN).await?;
         let mut authorizations = order.authorizations();
         while let Some(authorization) = authorizations.next().await {
             let mut authorization = self.asked(authorization)?;
@@ -273,8 +282,11 @@ impl Job<'_> {
         }
     }
 
-    /// Port 80 first; after a failure port 443, and so on in turn.
+    /// Port 80 first; after a failure port 443, and so on in turn. A wildcard is shown in the DNS alone.
     fn kind(&self) -> ChallengeKind {
+        if self.name.is_wildcard() {
+            return ChallengeKind::Dns01;
+        }
         let failures = self.state().orders.get(self.name).map_or(0, |order| order.failures);
         if failures.is_multiple_of(2) { ChallengeKind::Http01 } else { ChallengeKind::TlsAlpn01 }
     }

@@ -315,7 +315,8 @@ fn what_does_not_concern_routes_is_told_for_nothing() {
     newer.certificates.clear();
     newer.ticket_keys.insert(1, TicketKey { key: sealed(), created_at: AT });
     assert!(RouteTable::same(&older, &newer));
-    let changes: [fn(&mut State); 3] = [
+    let changes: [fn(&mut State); 4] = [
+        |state| drop(state.guards.insert(Scope::Cluster, Default::default())),
         |state| drop(state.replicas.remove(&id::<ReplicaId>(1))),
         |state| add_domain(state, "shop.example.com", 1, None, false),
         |state| drop(state.header_policies.insert(Scope::Cluster, HeaderPolicy::Strict)),

@@ -2,7 +2,11 @@
 #![allow(dead_code, reason = "every test file uses a part of it")]
 
 pub mod authority;
+pub mod corpus;
+pub mod frames;
+pub mod mmdb;
 pub mod pebble;
+pub mod recorder;
 pub mod upstream;
 
 use std::net::SocketAddr;

@@ -15,7 +15,7 @@ use super::PATIENCE;
 /// A running authority. Its processes end with it.
 pub struct Pebble {
     folder: TempDir,
-    names: Child,
+    names: Option<Child>,
     authority: Child,
     command: Command,
     directory: String,
@@ -27,8 +27,30 @@ pub struct Pebble {
 impl Pebble {
     /// An authority that looks for challenges on loopback, at these ports. `habits` are its environment: see its README.
     pub async fn start(http: u16, https: u16, habits: &[(&str, &str)]) -> Self {
+        let [dns, dns_management] = free_ports();
+        let mut names = Command::new("pebble-challtestsrv");
+        names.args(["-dns01", &format!("127.0.0.1:{dns}")]);
+        names.args(["-management", &format!("127.0.0.1:{dns_management}")]);
+        names.args(["-http01", "", "-https01", "", "-tlsalpn01", "", "-defaultIPv6", ""]);
+        names.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let names = names.spawn().expect("deploy/test.sh installs pebble");
+        let dns = SocketAddr::from((Ipv4Addr::LOCALHOST, dns));
+        Self::run((http, https), dns, Some(names), habits).await
+    }
+
+    /// One that looks in this DNS alone.
+    pub async fn start_asking(dns: SocketAddr, habits: &[(&str, &str)]) -> Self {
+        Self::run((1, 1), dns, None, habits).await
+    }
+
+    async fn run(
+        (http, https): (u16, u16),
+        dns: SocketAddr,
+        names: Option<Child>,
+        habits: &[(&str, &str)],
+    ) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let [acme, management, dns, dns_management] = free_ports();
+        let [acme, management] = free_ports();
         let CertifiedKey { cert, signing_key } =
             generate_simple_self_signed(vec!["localhost".into()]).expect("a certificate");
         let file = |name: &str, text: String| {
@@ -49,20 +71,13 @@ impl Pebble {
             "externalAccountBindingRequired": false,
         }});
         let config = file("pebble.json", config.to_string());
-        let mut names = Command::new("pebble-challtestsrv");
-        names.args(["-dns01", &format!("127.0.0.1:{dns}")]);
-        names.args(["-management", &format!("127.0.0.1:{dns_management}")]);
-        names.args(["-http01", "", "-https01", "", "-tlsalpn01", "", "-defaultIPv6", ""]);
         let mut authority = Command::new("pebble");
         authority.arg("-config").arg(&config);
-        authority.args(["-dnsserver", &format!("127.0.0.1:{dns}"), "-strict"]);
+        authority.args(["-dnsserver", &dns.to_string(), "-strict"]);
         authority.envs(habits.iter().copied());
-        let log = |name: &str| fs::File::create(folder.path().join(name)).expect("a file");
-        let run = |command: &mut Command, name: &str| {
-            command.stdin(Stdio::null()).stdout(log(name)).stderr(Stdio::null());
-            command.spawn().expect("deploy/test.sh installs pebble")
-        };
-        let (names, running) = (run(&mut names, "names.log"), run(&mut authority, "pebble.log"));
+        let log = fs::File::create(folder.path().join("pebble.log")).expect("a file");
+        authority.stdin(Stdio::null()).stdout(log).stderr(Stdio::null());
+        let running = authority.spawn().expect("deploy/test.sh installs pebble");
         let pebble = Self {
             folder,
             names,
@@ -132,7 +147,7 @@ impl Pebble {
 
 impl Drop for Pebble {
     fn drop(&mut self) {
-        for child in [&mut self.names, &mut self.authority] {
+        for child in self.names.iter_mut().chain([&mut self.authority]) {
             let _ = child.kill();
             let _ = child.wait();
         }

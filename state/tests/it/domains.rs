@@ -172,6 +172,33 @@ fn a_failed_order_waits_and_remembers_what_it_cost() {
 }
 
 #[test]
+fn the_preview_domain_of_a_zone_gets_a_certificate_that_goes_with_it() {
+    let (mut state, _) = with_projects(1);
+    let wildcard = name("*.apps.example.com");
+    let lease = || Command::LeaseOrder { name: wildcard.clone(), node: NodeId(1), until: at(100) };
+    let settings = |zone: &str, preview_domain: &str| {
+        let (dns, preview_domain) =
+            (DnsSettings { zones: vec![name(zone)] }, preview_domain.into());
+        Command::ChangeSettings {
+            settings: Settings { dns, preview_domain, ..Settings::default() },
+        }
+    };
+    assert!(apply(&mut state, 10, lease()).is_err(), "nobody answers for its zone");
+    apply(&mut state, 11, settings("example.com", "apps.example.com")).expect("they are right");
+    apply(&mut state, 12, lease()).expect("it is free");
+    let certificate = certificate(12, &wildcard);
+    let finish =
+        Command::FinishOrder { name: wildcard.clone(), fence: 12, certificate, spent: vec![] };
+    apply(&mut state, 13, finish).expect("it has the lease");
+    apply(&mut state, 14, lease()).expect("it is free");
+    apply(&mut state, 15, settings("apps.example.com", "apps.example.com"))
+        .expect("they are right");
+    assert!(state.issued_for(&wildcard).is_some() && state.orders.contains_key(&wildcard));
+    apply(&mut state, 16, settings("apps.example.com", "example.net")).expect("they are right");
+    assert!(state.issued_for(&wildcard).is_none() && state.orders.is_empty());
+}
+
+#[test]
 fn the_best_certificate_is_shown() {
     let (mut state, _) = with_projects(1);
     let of = |index, text: &str, not_after, source| Certificate {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use temps_state::*;
 
 /// How many kinds of command there are to draw.
-pub const KINDS: u8 = 47;
+pub const KINDS: u8 = 49;
 
 /// The kind that sets tags of images.
 pub const TAGS: u8 = 45;
@@ -96,6 +96,37 @@ pub fn join_token(index: u64, uses_left: u32) -> JoinToken {
 pub fn tag_name(by: u16) -> TagName {
     let name = ["team/app:1", "team/app:2", "team/app-b:1", "app:1"][usize::from(by) % 4];
     name.parse().expect("a name")
+}
+
+/// A guard that checks everything that there is to check.
+pub fn guard(by: u16) -> Guard {
+    let rate = Rate { requests: 100 + u32::from(by), seconds: 60, burst: 20 };
+    let hash = "$argon2id$".to_owned();
+    Guard {
+        deny: BTreeSet::from(["203.0.113.0/24".parse().expect("a network")]),
+        allow: BTreeSet::from(["2001:db8::/32".parse().expect("a network")]),
+        deny_countries: BTreeSet::from(["ZZ".parse().expect("a country")]),
+        allow_countries: BTreeSet::from(["DE".parse().expect("a country")]),
+        rate_per_client: Some(RateLimit::At(rate)),
+        rate_in_all: Some(RateLimit::Off),
+        attack_mode: Some(AttackMode::Auto { triggers: Trigger::ALL.into() }),
+        password: Some(PasswordRule::Asked { hash }),
+    }
+}
+
+/// An account with a provider.
+pub fn dns_provider(index: u64, by: u16) -> DnsProvider {
+    DnsProvider {
+        id: fresh(index),
+        name: ["one", "two", "three"][usize::from(by) % 3].parse().expect("a name"),
+        kind: "rfc2136".into(),
+        zones: vec![format!("z{}.example.com", by % 4).parse().expect("a name")],
+        credentials: sealed(),
+        takes_over: by.is_multiple_of(2),
+        managed: BTreeSet::new(),
+        trouble: None,
+        created_at: at(index),
+    }
 }
 
 fn pick<T: Copy>(of: impl Iterator<Item = T>, by: u16) -> Option<T> {
@@ -237,6 +268,27 @@ pub fn command(state: &State, index: u64, (kind, a, b): Draw) -> Command {
                 0 => Command::RemoveImageTag { name },
                 1 => Command::HoldImage { name, manifest, node },
                 _ => Command::ReleaseImage { name, manifest, node },
+            }
+        }
+        47 => {
+            let scope = match b % 3 {
+                0 => Scope::Cluster,
+                1 => Scope::Project(projects()),
+                _ => Scope::Environment(environments()),
+            };
+            Command::SetGuard { scope, guard: (b % 5 != 4).then(|| guard(b)) }
+        }
+        48 => {
+            let id = pick(state.dns_providers.keys().copied(), a).unwrap_or_else(|| fresh(0));
+            let kind = RecordKind::ALL[usize::from(b) % 3];
+            let managed = ManagedRecord { name: "www.example.com".into(), kind };
+            match b % 4 {
+                0 | 1 => Command::AddDnsProvider { provider: dns_provider(index, a) },
+                2 => {
+                    let error = (a % 2 == 0).then(|| "it does not answer".to_owned());
+                    Command::KeepDnsRecords { id, managed: [managed].into(), error }
+                }
+                _ => Command::DeleteDnsProvider { id },
             }
         }
         _ => Command::CreateApiKey {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domains;
-use crate::draws::{Draw, KINDS, at, command, entry, fresh, run, tag_name};
+use crate::draws::{Draw, KINDS, at, command, dns_provider, entry, fresh, guard, run, tag_name};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use temps_state::*;
@@ -54,6 +54,8 @@ fn full() -> State {
         Command::OpenSession { session },
         Command::ChangeSettings { settings: Settings::default() },
         Command::SetImageTag { name: tag_name(0), manifest: "0f".repeat(32), holder: NodeId(1) },
+        Command::SetGuard { scope: Scope::Cluster, guard: Some(guard(0)) },
+        Command::AddDnsProvider { provider: dns_provider(94, 0) },
     ];
     for (index, command) in (90..).zip(commands) {
         let entry = Entry { request: Some(format!("key {index}")), ..entry(index, command) };
@@ -81,7 +83,7 @@ fn every_kind_of_row_may_have_fields_that_are_not_known_here() {
         tables.insert(row.key.split('/').next().expect("a table").to_owned());
     }
     assert_eq!(restored, state);
-    assert_eq!(tables.len(), 26, "a row of every table: {tables:?}");
+    assert_eq!(tables.len(), 28, "a row of every table: {tables:?}");
 }
 
 /// The name of a command, as written.

@@ -6,8 +6,13 @@
 use std::path::Path;
 
 use crate::domains;
-use crate::draws::{Draw, KINDS, TAGS, command, entry, failure, fresh, run};
-use temps_state::{Command, FORMAT, NodeId, RowError, State, decode};
+use crate::draws::{
+    Draw, KINDS, TAGS, command, dns_provider, entry, failure, fresh, guard, node, run,
+};
+use temps_state::{
+    Command, DnsSettings, EdgeSettings, FORMAT, ManagedRecord, Node, NodeId, RecordKind, RowError,
+    Scope, Settings, State, decode,
+};
 
 fn check(name: &str, found: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/golden").join(name);
@@ -53,6 +58,43 @@ fn rows_of_the_second_format_say_so() {
         format!("{} {}\n", row.key, String::from_utf8_lossy(&value[1..]))
     });
     check("rows-2.txt", &lines.collect::<String>());
+}
+
+#[test]
+fn rows_of_the_third_format_say_so() {
+    let mut state = run(&[(0, 0, 0), (1, 0, 0)]);
+    let older = state.clone();
+    let dns = DnsSettings { zones: vec!["apps.example.com".parse().expect("a name")] };
+    let answers = Node { dns: Some(([203, 0, 113, 7], 53).into()), ..node(1) };
+    let edge = EdgeSettings {
+        trusted_proxies: vec!["203.0.113.0/24".parse().expect("a network")],
+        proxy_protocol: true,
+        ..EdgeSettings::default()
+    };
+    let managed = |kind| ManagedRecord { name: "www.z0.example.com".into(), kind };
+    let commands = [
+        Command::ChangeSettings { settings: Settings { dns, ..Settings::default() } },
+        Command::RecordNode { node: answers },
+        Command::SetGuard { scope: Scope::Cluster, guard: Some(guard(1)) },
+        Command::ChangeSettings { settings: Settings { edge, ..Settings::default() } },
+        Command::AddDnsProvider { provider: dns_provider(7, 0) },
+        Command::KeepDnsRecords {
+            id: fresh(7),
+            managed: RecordKind::ALL.map(managed).into(),
+            error: Some("it does not answer".into()),
+        },
+    ];
+    for (index, command) in (3..).zip(commands) {
+        assert_eq!(command.format(), 3);
+        state.apply(index, entry(index, command)).expect("it takes effect");
+    }
+    let rows = state.changes_since(&older).into_iter();
+    let lines = rows.filter(|row| !row.key.starts_with("audit/")).map(|row| {
+        let value = row.value.expect("nothing is gone");
+        assert_eq!(value[0], 3, "{}", row.key);
+        format!("{} {}\n", row.key, String::from_utf8_lossy(&value[1..]))
+    });
+    check("rows-3.txt", &lines.collect::<String>());
 }
 
 #[test]

@@ -49,6 +49,11 @@ fn check_nothing_dangles(state: &State) {
     for tag in state.image_tags.values() {
         assert!(tag.holders.iter().all(|node| state.nodes.contains_key(node)));
     }
+    assert!(state.guards.keys().all(|scope| match scope {
+        Scope::Cluster => true,
+        Scope::Project(id) => state.projects.contains_key(id),
+        Scope::Environment(id) => state.environments.contains_key(id),
+    }));
     assert!(state.variables.keys().all(|(id, _)| state.environments.contains_key(id)));
     assert!(state.api_keys.values().all(|key| state.users.contains_key(&key.user)));
     assert!(state.sessions.values().all(|session| state.users.contains_key(&session.user)));

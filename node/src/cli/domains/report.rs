@@ -4,6 +4,9 @@ use crate::table::{pairs, table};
 use crate::view::{Certificate, Domain, Look, Record, Redirect};
 use crate::when::ago_or_dash;
 
+/// How long a delegation may be remembered, in seconds.
+const DELEGATION_SECONDS: u32 = 3_600;
+
 /// Domains as a table.
 pub fn listed(domains: Vec<Domain>) -> String {
     let rows = domains.into_iter().map(|domain| {
@@ -110,6 +113,9 @@ pub fn records(domain: &Domain) -> String {
     let (required, others): (Vec<&Record>, Vec<&Record>) =
         domain.records.iter().partition(|record| record.required);
     let mut parts = Vec::new();
+    if let Some(zone) = required.iter().find(|record| record.r#type == "NS") {
+        return delegation(&domain.name, &zone.name, &required);
+    }
     if !required.iter().any(|record| matches!(record.r#type.as_str(), "A" | "AAAA")) {
         let label = "temps nodes label NODE public-address=ADDRESS";
         let why = "No node's public address is known, which A and AAAA records need";
@@ -126,6 +132,20 @@ pub fn records(domain: &Domain) -> String {
         parts.push(format!("Other ways:\n{}", rows(&others)));
     }
     parts.join("\n\n")
+}
+
+/// The lines that delegate a zone, as zone files have them.
+fn delegation(name: &str, zone: &str, records: &[&Record]) -> String {
+    let line = |record: &&Record| {
+        let dot = if record.r#type == "NS" { "." } else { "" };
+        format!("{}. {DELEGATION_SECONDS} IN {} {}{dot}", record.name, record.r#type, record.value)
+    };
+    let lines: Vec<String> = records.iter().map(line).collect();
+    format!(
+        "{name} is in the zone {zone}, which the nodes answer for. Nothing is needed but its delegation, created once \
+         where the zone above it is kept:\n{}",
+        lines.join("\n")
+    )
 }
 
 fn rows(records: &[&Record]) -> String {
@@ -214,6 +234,24 @@ mod tests {
             {"address": "192.0.2.2", "leads_here": true}]);
         let both = "192.0.2.1 does not lead here: it refuses; 192.0.2.2 leads here";
         assert_eq!(look(json!({"addresses": addresses})), both);
+    }
+
+    #[test]
+    fn a_delegation_is_told_as_zone_files_have_it() {
+        let record = |kind: &str, name: &str, value: &str| json!({"type": kind, "name": name, "value": value, "required": true});
+        let records = [
+            record("NS", "apps.example.com", "ns-1.apps.example.com"),
+            record("A", "ns-1.apps.example.com", "192.0.2.1"),
+        ];
+        let domain = json!({"name": "shop.apps.example.com", "records": records});
+        let text = records_of(domain);
+        let lines = "apps.example.com. 3600 IN NS ns-1.apps.example.com.\n\
+                     ns-1.apps.example.com. 3600 IN A 192.0.2.1";
+        assert!(text.ends_with(lines) && text.contains("Nothing is needed but"), "{text}");
+    }
+
+    fn records_of(domain: Value) -> String {
+        records(&read::<Domain>(&domain).unwrap())
     }
 
     #[test]

@@ -1,0 +1,160 @@
+//! One way to speak to every provider.
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+use serde_json::Value;
+use temps_state::DomainName;
+
+use crate::cloudflare::Cloudflare;
+use crate::digitalocean::DigitalOcean;
+use crate::hetzner::Hetzner;
+use crate::rfc2136::Rfc2136;
+use crate::route53::Route53;
+use crate::{Change, Listing, ProviderError};
+
+/// The kinds of providers.
+pub const KINDS: [&str; 5] = ["cloudflare", "route53", "digitalocean", "hetzner", "rfc2136"];
+/// For how long others may remember a record, in seconds, where the provider lets us choose.
+pub(crate) const TTL: u32 = 30;
+
+/// An account with a provider.
+#[derive(Clone)]
+pub struct Provider(Account);
+
+#[derive(Clone)]
+enum Account {
+    Cloudflare(Cloudflare),
+    Route53(Route53),
+    DigitalOcean(DigitalOcean),
+    Hetzner(Hetzner),
+    Rfc2136(Rfc2136),
+}
+
+/// Where a provider is asked, and what lets the cluster in; the rest is each provider's own.
+#[derive(Deserialize)]
+struct Whereabouts {
+    endpoint: Option<String>,
+}
+
+impl Provider {
+    /// An account of a kind of [`KINDS`], by its credentials: a JSON object with the fields of `docs/dns-providers.md`.
+    /// Nobody is asked yet.
+    pub fn open(kind: &str, credentials: &Value) -> Result<Self, ProviderError> {
+        let Whereabouts { endpoint } = read(credentials)?;
+        let account = match kind {
+            "cloudflare" => Account::Cloudflare(Cloudflare::new(endpoint, read(credentials)?)?),
+            "route53" => Account::Route53(Route53::new(endpoint, read(credentials)?)?),
+            "digitalocean" => {
+                Account::DigitalOcean(DigitalOcean::new(endpoint, read(credentials)?)?)
+            }
+            "hetzner" => Account::Hetzner(Hetzner::new(endpoint, read(credentials)?)?),
+            "rfc2136" => Account::Rfc2136(Rfc2136::new(read(credentials)?)?),
+            other => return Err(ProviderError::Kind(other.chars().take(64).collect())),
+        };
+        Ok(Self(account))
+    }
+
+    /// For how long others may remember a record there, in seconds: as short as the provider lets it be.
+    pub fn ttl(&self) -> u32 {
+        match &self.0 {
+            Account::Cloudflare(_) => Cloudflare::TTL,
+            Account::Hetzner(_) => Hetzner::TTL,
+            Account::Route53(_) | Account::DigitalOcean(_) | Account::Rfc2136(_) => TTL,
+        }
+    }
+
+    /// Whether the provider lets the cluster in and has the zones.
+    pub async fn check(&self, zones: &[DomainName]) -> Result<(), ProviderError> {
+        for zone in zones {
+            self.list(zone.as_str(), &BTreeSet::new()).await?;
+        }
+        Ok(())
+    }
+
+    /// What is in a zone under some names.
+    pub async fn list(
+        &self,
+        zone: &str,
+        names: &BTreeSet<String>,
+    ) -> Result<Listing, ProviderError> {
+        let mut listing = match &self.0 {
+            Account::Cloudflare(account) => account.list(zone).await,
+            Account::Route53(account) => account.list(zone).await,
+            Account::DigitalOcean(account) => account.list(zone).await,
+            Account::Hetzner(account) => account.list(zone).await,
+            Account::Rfc2136(account) => account.list(zone).await,
+        }?;
+        listing.sets.retain(|key, _| names.contains(&key.name));
+        listing.aliases.retain(|name| names.contains(name));
+        Ok(listing)
+    }
+
+    /// Makes changes in a zone. What the provider refuses keeps nothing else back; the first refusal is told.
+    pub async fn apply(&self, zone: &str, changes: &[Change]) -> Result<(), ProviderError> {
+        match self.send(zone, changes).await {
+            Err(error) if changes.len() > 1 && !error.ends_round() => {
+                let mut first = Ok(());
+                for change in changes {
+                    let sent = self.send(zone, std::slice::from_ref(change)).await;
+                    if sent.as_ref().is_err_and(ProviderError::ends_round) {
+                        return sent;
+                    }
+                    first = first.and(sent);
+                }
+                first
+            }
+            sent => sent,
+        }
+    }
+
+    async fn send(&self, zone: &str, changes: &[Change]) -> Result<(), ProviderError> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        match &self.0 {
+            Account::Cloudflare(account) => account.apply(zone, changes).await,
+            Account::Route53(account) => account.apply(zone, changes).await,
+            Account::DigitalOcean(account) => account.apply(zone, changes).await,
+            Account::Hetzner(account) => account.apply(zone, changes).await,
+            Account::Rfc2136(account) => account.apply(zone, changes).await,
+        }
+    }
+}
+
+/// Reads some of the credentials. The error names the field, never its value.
+fn read<T: serde::de::DeserializeOwned>(credentials: &Value) -> Result<T, ProviderError> {
+    if !credentials.is_object() {
+        return Err(ProviderError::Credentials("they are no JSON object".into()));
+    }
+    T::deserialize(credentials).map_err(|error| {
+        let text = error.to_string();
+        let missing = text.strip_prefix("missing field ").map(|name| format!("{name} is missing"));
+        ProviderError::Credentials(missing.unwrap_or_else(|| "a field is not text".into()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn credentials_that_cannot_be_used_say_what_is_missing_and_nothing_else() {
+        for (kind, credentials, said) in [
+            ("cloudflare", json!({}), "`token` is missing"),
+            ("cloudflare", json!({"token": 17_171_717}), "a field is not text"),
+            ("cloudflare", json!("s3cret"), "no JSON object"),
+            ("cloudflare", json!({"token": "a", "endpoint": "http://example.com"}), "not https"),
+            ("route53", json!({"access_key_id": "a"}), "`secret_access_key` is missing"),
+            ("rfc2136", json!({"server": "a:53", "key": "k", "secret": "%"}), "Base64"),
+            ("bind", json!({}), "use one of cloudflare, route53"),
+        ] {
+            let error = Provider::open(kind, &credentials).err().expect("it cannot be used");
+            let text = error.to_string();
+            assert!(text.contains(said), "{text}");
+            assert!(!text.contains("s3cret") && !text.contains("1717"), "{text}");
+        }
+    }
+}

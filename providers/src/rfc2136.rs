@@ -1,0 +1,244 @@
+//! Any server that takes dynamic updates (RFC 2136) signed with a key (TSIG, RFC 8945), over TCP. What is in a zone is
+//! learnt by a transfer (RFC 5936): a query cannot tell a name's own records from a wildcard's.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
+use hickory_proto::rr::rdata::tsig::TsigAlgorithm;
+use hickory_proto::rr::rdata::{A, AAAA, TXT};
+use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType, TSigVerifier, TSigner};
+use jiff::Timestamp;
+use serde::Deserialize;
+use temps_state::RecordKind;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::secret::Secret;
+use crate::text::pieces;
+use crate::{Change, Listing, ProviderError, RecordSet};
+
+/// How long a whole exchange may take.
+const EXCHANGE_MAX: Duration = Duration::from_secs(10);
+/// The most octets of a transfer.
+const TRANSFER_BYTES_MAX: usize = 64 << 20;
+/// How far the clocks may be apart, in seconds (RFC 8945 §10).
+const FUDGE: u16 = 300;
+/// The most changes of one message, so that it stays below 64 KiB.
+const CHANGES_MAX: usize = 50;
+
+/// A key that a server knows.
+#[derive(Clone)]
+pub(crate) struct Rfc2136 {
+    server: String,
+    signer: TSigner,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Credentials {
+    /// The primary server, as HOST:PORT.
+    server: String,
+    /// The key's name.
+    key: String,
+    /// The key's algorithm.
+    algorithm: Option<String>,
+    /// The key in Base64.
+    secret: Secret,
+}
+
+/// A connection to the server.
+struct Line {
+    stream: TcpStream,
+    verifier: TSigVerifier,
+}
+
+impl Rfc2136 {
+    pub(crate) fn new(credentials: Credentials) -> Result<Self, ProviderError> {
+        let wrong = |why: &str| ProviderError::Credentials(why.into());
+        let Credentials { server, key, algorithm, secret } = credentials;
+        let octets = STANDARD.decode(secret.expose());
+        let octets = octets.map_err(|_| wrong("the secret is no Base64"))?;
+        let name = Name::from_ascii(&key).map_err(|_| wrong("the key's name is none"))?;
+        let algorithm = match algorithm.as_deref().unwrap_or("hmac-sha256") {
+            "hmac-sha256" => TsigAlgorithm::HmacSha256,
+            "hmac-sha384" => TsigAlgorithm::HmacSha384,
+            "hmac-sha512" => TsigAlgorithm::HmacSha512,
+            _ => return Err(wrong("the algorithm is not hmac-sha256, hmac-sha384 or hmac-sha512")),
+        };
+        if server.rsplit_once(':').is_none_or(|(_, port)| port.parse::<u16>().is_err()) {
+            return Err(wrong("the server is not HOST:PORT, such as ns1.example.com:53"));
+        }
+        let signer = TSigner::new(octets, algorithm, name, FUDGE);
+        let signer = signer.map_err(|_| wrong("the algorithm cannot be used"))?;
+        Ok(Self { server, signer })
+    }
+
+    pub(crate) async fn list(&self, zone: &str) -> Result<Listing, ProviderError> {
+        in_time(self.transfer(zone)).await
+    }
+
+    pub(crate) async fn apply(&self, zone: &str, changes: &[Change]) -> Result<(), ProviderError> {
+        for changes in changes.chunks(CHANGES_MAX) {
+            in_time(self.update(zone, changes)).await?;
+        }
+        Ok(())
+    }
+
+    async fn transfer(&self, zone: &str) -> Result<Listing, ProviderError> {
+        let mut message = Message::new(rand::random(), MessageType::Query, OpCode::Query);
+        message.add_query(Query::query(name(zone)?, RecordType::AXFR));
+        let mut line = self.send(message).await?;
+        let (mut listing, mut ends, mut octets) = (Listing::default(), 0, 0);
+        // The zone's first record is its last one, too.
+        while ends < 2 {
+            let (answer, length) = line.receive(zone).await?;
+            octets += length;
+            if octets > TRANSFER_BYTES_MAX || answer.answers.is_empty() {
+                return Err(ProviderError::Garbled { why: "the transfer does not end".into() });
+            }
+            for record in &answer.answers {
+                ends += usize::from(record.record_type() == RecordType::SOA);
+                add(&mut listing, record);
+            }
+        }
+        Ok(listing)
+    }
+
+    async fn update(&self, zone: &str, changes: &[Change]) -> Result<(), ProviderError> {
+        let mut message = Message::new(rand::random(), MessageType::Query, OpCode::Update);
+        message.add_query(Query::query(name(zone)?, RecordType::SOA));
+        for change in changes {
+            describe(&mut message, change)?;
+        }
+        self.send(message).await?.receive(zone).await.map(drop)
+    }
+
+    async fn send(&self, mut message: Message) -> Result<Line, ProviderError> {
+        let now = u64::try_from(Timestamp::now().as_second()).unwrap_or_default();
+        let garbled = |error| ProviderError::garbled(&error);
+        let verifier = message.finalize(&self.signer, now).map_err(garbled)?;
+        let octets = message.to_vec().map_err(garbled)?;
+        let length = u16::try_from(octets.len());
+        let length = length.map_err(|_| ProviderError::refused("the update is too long"))?;
+        let unreachable = |error| ProviderError::unreachable(&error);
+        let mut stream = TcpStream::connect(&self.server).await.map_err(unreachable)?;
+        let framed = [&length.to_be_bytes()[..], &octets].concat();
+        stream.write_all(&framed).await.map_err(unreachable)?;
+        let unsigned = || ProviderError::Garbled { why: "the request was not signed".into() };
+        Ok(Line { stream, verifier: verifier.ok_or_else(unsigned)? })
+    }
+}
+
+impl Line {
+    /// The next message and its length, if the server says with its signature that all is well.
+    async fn receive(&mut self, zone: &str) -> Result<(Message, usize), ProviderError> {
+        let unreachable = |error| ProviderError::unreachable(&error);
+        let length = self.stream.read_u16().await.map_err(unreachable)?;
+        let mut octets = vec![0; usize::from(length)];
+        self.stream.read_exact(&mut octets).await.map_err(unreachable)?;
+        let message = Message::from_vec(&octets).map_err(|error| ProviderError::garbled(&error))?;
+        // A server that does not know the key cannot sign its refusal.
+        if message.response_code != ResponseCode::NoError {
+            return Err(of_code(message.response_code, zone));
+        }
+        let verified = self.verifier.verify(&octets);
+        verified.map_err(|_| ProviderError::unauthorized("the answer's signature is wrong"))?;
+        Ok((message, octets.len()))
+    }
+}
+
+async fn in_time<T>(
+    exchange: impl Future<Output = Result<T, ProviderError>>,
+) -> Result<T, ProviderError> {
+    let late = || ProviderError::Unreachable { why: "no answer in time".into() };
+    timeout(EXCHANGE_MAX, exchange).await.unwrap_or_else(|_| Err(late()))
+}
+
+fn of_code(code: ResponseCode, zone: &str) -> ProviderError {
+    match code {
+        ResponseCode::NotAuth | ResponseCode::NotZone | ResponseCode::NXDomain => {
+            let said = format!(
+                "it serves no zone {zone}, or does not know the key, or the clocks differ ({code})"
+            );
+            ProviderError::unauthorized(&said)
+        }
+        ResponseCode::Refused => {
+            let said = "the key may not transfer and update the zone (REFUSED)";
+            ProviderError::unauthorized(said)
+        }
+        ResponseCode::YXDomain | ResponseCode::YXRRSet => {
+            let said = "records that were not there a moment ago are in the way, or an alias is";
+            ProviderError::refused(said)
+        }
+        ResponseCode::ServFail => ProviderError::Unreachable { why: code.to_string() },
+        other => ProviderError::refused(&other.to_string()),
+    }
+}
+
+fn name(text: &str) -> Result<Name, ProviderError> {
+    let mut name = Name::from_ascii(text)
+        .map_err(|_| ProviderError::refused(&format!("{text} is no name")))?;
+    name.set_fqdn(true);
+    Ok(name)
+}
+
+fn add(listing: &mut Listing, record: &Record) {
+    let name = record.name.to_ascii();
+    let kind = record.record_type().to_string();
+    let value = match &record.data {
+        RData::A(A(address)) => address.to_string(),
+        RData::AAAA(AAAA(address)) => address.to_string(),
+        RData::TXT(text) => String::from_utf8_lossy(&text.txt_data.concat()).into_owned(),
+        _ => String::new(),
+    };
+    listing.add(&name, &kind, record.ttl, &value, None);
+}
+
+/// Writes a change into an update. A set that is to be new must not be there, so that nobody else's is lost.
+fn describe(message: &mut Message, change: &Change) -> Result<(), ProviderError> {
+    let (set, records) = match change {
+        Change::Put { set, .. } => (set, records(set)?),
+        Change::Delete { before } => (&before.set, vec![]),
+    };
+    let (owner, kind) = (name(&set.name)?, of_kind(set.kind));
+    let bare = |class, kind| {
+        let mut record = Record::update0(owner.clone(), 0, kind);
+        record.dns_class = class;
+        record
+    };
+    if let Change::Put { before, .. } = change {
+        message.add_answer(bare(DNSClass::NONE, RecordType::CNAME));
+        if before.is_none() {
+            message.add_answer(bare(DNSClass::NONE, kind));
+        }
+    }
+    message.add_authority(bare(DNSClass::ANY, kind));
+    message.add_authorities(records);
+    Ok(())
+}
+
+fn of_kind(kind: RecordKind) -> RecordType {
+    match kind {
+        RecordKind::A => RecordType::A,
+        RecordKind::Aaaa => RecordType::AAAA,
+        RecordKind::Txt => RecordType::TXT,
+    }
+}
+
+fn records(set: &RecordSet) -> Result<Vec<Record>, ProviderError> {
+    let owner = name(&set.name)?;
+    let wrong = |value: &str| ProviderError::refused(&format!("{value} is no address"));
+    let record = |value: &String| {
+        let data = match set.kind {
+            RecordKind::A => RData::A(A(value.parse().map_err(|_| wrong(value))?)),
+            RecordKind::Aaaa => RData::AAAA(AAAA(value.parse().map_err(|_| wrong(value))?)),
+            RecordKind::Txt => RData::TXT(TXT::from_bytes(
+                pieces(value).iter().map(|one| one.as_bytes()).collect(),
+            )),
+        };
+        Ok(Record::from_rdata(owner.clone(), set.ttl, data))
+    };
+    set.values.iter().map(record).collect()
+}

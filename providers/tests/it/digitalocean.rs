@@ -1,0 +1,139 @@
+//! DigitalOcean's API v2 as its reference has it: domain records, links to pages, errors, rate limits.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use temps_providers::{Provider, ProviderError};
+
+use crate::stand_in::{Asked, StandIn, Told};
+use crate::story;
+
+const TOKEN: &str = "dop_v1_t0ken";
+/// Records of a page here.
+const PAGE: usize = 2;
+
+#[derive(Default)]
+struct Api {
+    records: Vec<Value>,
+    made: u64,
+    fails: Option<Told>,
+}
+
+impl Api {
+    fn add(&mut self, mut record: Value) -> Value {
+        self.made += 1;
+        record["id"] = json!(self.made);
+        self.records.push(record.clone());
+        record
+    }
+
+    fn list(&self, asked: &Asked) -> Told {
+        let page = asked.number("page", 1);
+        assert!(asked.number("per_page", 20) <= 200);
+        let records: Vec<&Value> = self.records.iter().skip((page - 1) * PAGE).take(PAGE).collect();
+        let more = page * PAGE < self.records.len();
+        let next = format!(
+            "https://api.digitalocean.com/v2/domains/example.com/records?page={}",
+            page + 1
+        );
+        let links = if more { json!({"pages": {"next": next}}) } else { json!({}) };
+        let body = json!({"domain_records": records, "links": links, "meta": {"total": self.records.len()}});
+        Told::json(200, body)
+    }
+
+    fn refusal(&self, record: &Value) -> Option<Told> {
+        let alias = |one: &&Value| one["type"] == "CNAME" && one["name"] == record["name"];
+        let taken = self.records.iter().find(alias).is_some();
+        let short = record["ttl"].as_u64().unwrap() < 30;
+        (taken || short).then(|| {
+            failure(
+                422,
+                "unprocessable_entity",
+                "CNAME records cannot share a name with other records",
+            )
+        })
+    }
+}
+
+fn failure(status: u16, id: &str, message: &str) -> Told {
+    Told::json(status, json!({"id": id, "message": message, "request_id": "4d9d8375"}))
+}
+
+fn play(api: &mut Api, asked: &Asked) -> Told {
+    if let Some(fails) = api.fails.take() {
+        return fails;
+    }
+    if asked.header("authorization") != format!("Bearer {TOKEN}") {
+        return failure(401, "unauthorized", "Unable to authenticate you");
+    }
+    let Some(rest) = asked.path.strip_prefix("/v2/domains/example.com/records") else {
+        return failure(404, "not_found", "The resource you were accessing could not be found.");
+    };
+    let id: Option<u64> = rest.strip_prefix('/').map(|id| id.parse().unwrap());
+    let at = id.and_then(|id| api.records.iter().position(|one| one["id"] == id));
+    match (asked.method.as_str(), at) {
+        ("GET", None) => api.list(asked),
+        ("POST", None) => match api.refusal(&asked.json()) {
+            Some(refused) => refused,
+            None => Told::json(201, json!({"domain_record": api.add(asked.json())})),
+        },
+        ("PUT", Some(at)) => {
+            let mut changed = asked.json();
+            changed["id"] = api.records[at]["id"].clone();
+            api.records[at] = changed.clone();
+            Told::json(200, json!({"domain_record": changed}))
+        }
+        ("DELETE", Some(at)) => {
+            api.records.remove(at);
+            Told(204, vec![], String::new())
+        }
+        _ => failure(404, "not_found", "The resource you were accessing could not be found."),
+    }
+}
+
+async fn start() -> (StandIn<Api>, Provider) {
+    let mut api = Api::default();
+    for (name, kind, data) in [
+        ("www", "A", "198.51.100.9"),
+        ("alias", "CNAME", "www.example.com"),
+        ("@", "NS", "ns1.digitalocean.com"),
+    ] {
+        api.add(json!({"name": name, "type": kind, "data": data, "ttl": 1800, "priority": null}));
+    }
+    let api = StandIn::start(api, play).await;
+    let endpoint = format!("{}/v2", api.url);
+    let provider = Provider::open("digitalocean", &json!({"token": TOKEN, "endpoint": endpoint}));
+    (api, provider.unwrap())
+}
+
+#[tokio::test]
+async fn records_are_made_changed_and_deleted() {
+    let (_api, provider) = start().await;
+    story::tell(&provider).await;
+}
+
+#[tokio::test]
+async fn a_refusal_keeps_nothing_else_back() {
+    let (_api, provider) = start().await;
+    let refused = story::set(30, "alias.example.com A 192.0.2.1");
+    story::tell_of_refusals(&provider, refused).await;
+}
+
+#[tokio::test]
+async fn errors_say_what_is_wrong() {
+    let (api, provider) = start().await;
+    let ask = || async { provider.list(story::ZONE, &Default::default()).await.unwrap_err() };
+    api.with(|api| api.fails = Some(failure(401, "unauthorized", "Unable to authenticate you")));
+    let error = ask().await;
+    assert!(
+        matches!(&error, ProviderError::Unauthorized { said } if said.contains("authenticate")),
+        "{error}"
+    );
+    let limited = Told(429, vec![("retry-after", "9".into())], String::new());
+    api.with(|api| api.fails = Some(limited));
+    let wait = Some(Duration::from_secs(9));
+    assert!(matches!(ask().await, ProviderError::Limited { wait: w } if w == wait));
+    let unknown = provider.check(&["example.net".parse().unwrap()]).await.unwrap_err();
+    assert!(matches!(unknown, ProviderError::ZoneUnknown { .. }), "{unknown}");
+    provider.check(&["example.com".parse().unwrap()]).await.unwrap();
+}

@@ -1,0 +1,195 @@
+//! The records of a real cluster of one node at a real name server.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use serde_json::Value;
+use tempfile::TempDir;
+use temps_providers::keep_records;
+use temps_raft::{Cluster, Config, Proposal, fresh_id};
+use temps_state::*;
+use tokio_util::sync::CancellationToken;
+
+use crate::knot::{Knot, PATIENCE};
+
+struct Ground {
+    cluster: Cluster,
+    provider: DnsProviderId,
+    environment: EnvironmentId,
+    stop: CancellationToken,
+    _data: TempDir,
+}
+
+impl Drop for Ground {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+impl Ground {
+    /// A cluster with three nodes in its state and an account.
+    async fn start(credentials: &Value) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let config = Config { data_dir: data.path().into(), peer: None };
+        let cluster = Cluster::start(config).await.unwrap();
+        let (provider, environment) = (fresh_id(), fresh_id());
+        let stop = CancellationToken::new();
+        let ground = Self { cluster, provider, environment, stop, _data: data };
+        ground.found(credentials).await;
+        tokio::spawn(keep_records(ground.cluster.clone(), ground.stop.clone()));
+        ground
+    }
+
+    async fn found(&self, credentials: &Value) {
+        let now = Timestamp::now();
+        let me = self.cluster.node_id();
+        let node = Node { format: FORMAT.into(), ..Node::new(me, "n1", now) };
+        self.ask(Command::RecordNode { node }).await;
+        for (key, name) in [("a", "n2"), ("b", "n3")] {
+            let expires_at = now + Duration::from_secs(600);
+            let token = JoinToken {
+                id: fresh_id(),
+                key: format!("{key:0>64}"),
+                created_at: now,
+                expires_at,
+                uses_left: 1,
+            };
+            let token_key = token.key.clone();
+            self.ask(Command::CreateJoinToken { token }).await;
+            let node =
+                Node { key: key.into(), format: FORMAT.into(), ..Node::new(NodeId(0), name, now) };
+            self.ask(Command::AdmitNode { token_key, node }).await;
+        }
+        let ids: Vec<NodeId> = self.cluster.state().nodes.keys().copied().collect();
+        for (at, id) in (1..).zip(ids) {
+            let told = self.cluster.state().nodes[&id].clone();
+            self.ask(Command::RecordNode { node: told }).await;
+            let set = BTreeMap::from([(PUBLIC_ADDRESS_LABEL.into(), format!("192.0.2.{at}"))]);
+            self.ask(Command::LabelNode { id, set, unset: vec![] }).await;
+        }
+        self.add_project().await;
+        let text = credentials.to_string();
+        let provider = DnsProvider {
+            id: self.provider,
+            name: "knot".parse().unwrap(),
+            kind: "rfc2136".into(),
+            zones: vec!["example.com".parse().unwrap()],
+            credentials: self.cluster.seal(&DnsProvider::place(self.provider), &text).unwrap(),
+            takes_over: false,
+            managed: Default::default(),
+            trouble: None,
+            created_at: now,
+        };
+        self.ask(Command::AddDnsProvider { provider }).await;
+    }
+
+    async fn add_project(&self) {
+        let project = Project {
+            id: fresh_id(),
+            name: "shop".parse().unwrap(),
+            created_at: Timestamp::now(),
+            disabled: false,
+            repository: None,
+            webhook_secret: self.cluster.seal("", "").unwrap(),
+            previews: true,
+            deployments_made: 0,
+        };
+        self.ask(Command::CreateProject { project, production: self.environment }).await;
+    }
+
+    async fn ask(&self, command: Command) {
+        let actor = Actor::Node { id: self.cluster.node_id() };
+        self.cluster.propose(Proposal::new(actor, command)).await.unwrap();
+    }
+
+    async fn add(&self, name: &str) {
+        let domain = Domain {
+            name: name.parse().unwrap(),
+            environment: self.environment,
+            redirect: None,
+            paths: BTreeMap::new(),
+            proof: "pr00f".into(),
+            verified_at: None,
+            created_at: Timestamp::now(),
+        };
+        self.ask(Command::CreateDomain { domain }).await;
+    }
+
+    fn account(&self) -> DnsProvider {
+        self.cluster.state().dns_providers[&self.provider].clone()
+    }
+
+    /// Waits until the state has this of the account.
+    async fn until(&self, right: impl Fn(&DnsProvider) -> bool) {
+        let mut changes = self.cluster.watch();
+        let right = |state: &std::sync::Arc<temps_raft::Applied>| {
+            state.dns_providers.get(&self.provider).is_some_and(&right)
+        };
+        let came = tokio::time::timeout(PATIENCE, changes.wait_for(right)).await.is_ok();
+        assert!(came, "{:?}", self.account());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_lead_to_the_nodes_that_live() {
+    let knot = Knot::start("").await;
+    let ground = Ground::start(&knot.credentials()).await;
+    ground.add("shop.example.com").await;
+    ground.add("*.wild.example.com").await;
+    let all = ["192.0.2.1", "192.0.2.2", "192.0.2.3"];
+    knot.until("shop", "A", |found| found == all).await;
+    knot.until("any.wild", "A", |found| found == all).await;
+    let mark = format!("\"{}\"", ground.cluster.state().zone_mark());
+    knot.until("_acme-challenge.wild", "TXT", |found| found == [mark.as_str()]).await;
+    knot.until("_temps-challenge.wild", "TXT", |found| found == ["\"pr00f\""]).await;
+    ground.until(|account| account.managed.len() == 4 && account.trouble.is_none()).await;
+
+    let lost = *ground.cluster.state().nodes.keys().next_back().unwrap();
+    let began = Instant::now();
+    ground.ask(Command::LoseNode { id: lost }).await;
+    knot.until("shop", "A", |found| found == &all[..2]).await;
+    println!("a lost node's address was gone after {:?}", began.elapsed());
+    ground.ask(Command::RegainNode { id: lost }).await;
+    knot.until("shop", "A", |found| found == all).await;
+
+    ground.ask(Command::DeleteDomain { name: "shop.example.com".parse().unwrap() }).await;
+    knot.until("shop", "A", |found| found.is_empty()).await;
+    ground.until(|account| account.managed.len() == 3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_in_the_way_is_told_and_keeps_nothing_back() {
+    let knot = Knot::start("").await;
+    let ground = Ground::start(&knot.credentials()).await;
+    for name in ["www.example.com", "alias.example.com", "shop.example.com"] {
+        ground.add(name).await;
+    }
+    knot.until("shop", "A", |found| found.len() == 3).await;
+    let told = |account: &DnsProvider| {
+        let error = account.trouble.as_ref().map(|trouble| trouble.error.as_str());
+        error.is_some_and(|e| e.contains("alias.example.com CNAME, www.example.com A"))
+    };
+    ground.until(told).await;
+    assert_eq!(knot.ask("www", "A"), ["198.51.100.9"]);
+    for name in ["www.example.com", "alias.example.com"] {
+        ground.ask(Command::DeleteDomain { name: name.parse().unwrap() }).await;
+    }
+    ground.until(|account| account.trouble.is_none()).await;
+    assert_eq!(knot.ask("www", "A"), ["198.51.100.9"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fails_is_told_and_tried_again() {
+    let knot = Knot::start("").await;
+    let mut wrong = knot.credentials();
+    wrong["key"] = "nobody".into();
+    let ground = Ground::start(&wrong).await;
+    ground.add("shop.example.com").await;
+    let told = |account: &DnsProvider| {
+        let error = account.trouble.as_ref().map(|trouble| trouble.error.as_str());
+        error.is_some_and(|e| e.contains("does not accept the credentials"))
+    };
+    ground.until(told).await;
+    assert!(knot.ask("shop", "A").is_empty());
+}

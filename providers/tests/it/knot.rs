@@ -1,0 +1,93 @@
+//! A real name server, Debian's `knot`, on loopback.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::time::sleep;
+
+use crate::story::ZONE;
+
+pub const KEY: &str = "c2VjcmV0IG9mIDMyIG9jdGV0cywgYXMgaXQgaXMgc2FpZA==";
+/// How long anything may take before a test gives up.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A running server with one zone that a key may transfer and update.
+pub struct Knot {
+    pub port: u16,
+    _data: TempDir,
+    server: Child,
+}
+
+impl Drop for Knot {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+impl Knot {
+    pub async fn start(more: &str) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        write(data.path(), port, more);
+        let config = data.path().join("knot.conf");
+        let mut server = Command::new("knotd");
+        server.arg("-c").arg(config).stdout(Stdio::null()).stderr(Stdio::null());
+        let server = server.spawn().expect("knotd is installed");
+        let knot = Self { port, _data: data, server };
+        knot.until("www", "A", |found| found == ["198.51.100.9"]).await;
+        knot
+    }
+
+    pub fn credentials(&self) -> Value {
+        let server = format!("127.0.0.1:{}", self.port);
+        json!({"server": server, "key": "temps", "algorithm": "hmac-sha256", "secret": KEY})
+    }
+
+    /// What the server answers about a name of its zone.
+    pub fn ask(&self, name: &str, kind: &str) -> Vec<String> {
+        let mut dig = Command::new("dig");
+        dig.args(["+short", "+tries=1", "+timeout=1", "@127.0.0.1", "-p", &self.port.to_string()]);
+        let name = if name.is_empty() { ZONE.into() } else { format!("{name}.{ZONE}") };
+        let output = dig.args([&name, kind]).output().expect("dig is installed");
+        let text = String::from_utf8(output.stdout).unwrap();
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    }
+
+    /// Waits until the server answers so.
+    pub async fn until(&self, name: &str, kind: &str, right: impl Fn(&[String]) -> bool) {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let found = self.ask(name, kind);
+            if right(&found) {
+                return;
+            }
+            assert!(Instant::now() < until, "{name} {kind} is {found:?}");
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+fn write(data: &Path, port: u16, more: &str) {
+    let dir = data.display();
+    let config = format!(
+        "server:\n  listen: 127.0.0.1@{port}\n  rundir: {dir}\n  udp-workers: 1\n  tcp-workers: 1\n\
+         database:\n  storage: {dir}\n\
+         key:\n  - id: temps\n    algorithm: hmac-sha256\n    secret: {KEY}\n\
+         acl:\n  - id: temps\n    key: temps\n    action: [transfer, update]\n\
+         zone:\n  - domain: {ZONE}\n    storage: {dir}\n    file: zone\n    acl: temps\n    \
+         zonefile-load: whole\n"
+    );
+    let zone = format!(
+        "$ORIGIN {ZONE}.\n$TTL 3600\n@ SOA ns.{ZONE}. hostmaster.{ZONE}. 1 3600 600 86400 30\n@ NS ns\n\
+         ns A 127.0.0.1\nwww A 198.51.100.9\nalias CNAME www\n{more}"
+    );
+    std::fs::write(data.join("knot.conf"), config).unwrap();
+    std::fs::write(data.join("zone"), zone).unwrap();
+}

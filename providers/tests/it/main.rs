@@ -1,0 +1,14 @@
+//! Providers over real sockets: web APIs against stand-ins written from what each provider publishes, RFC 2136 against a
+//! real server.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop there")]
+
+mod cloudflare;
+mod digitalocean;
+mod hetzner;
+mod keeping;
+mod knot;
+mod rfc2136;
+mod route53;
+mod stand_in;
+mod story;

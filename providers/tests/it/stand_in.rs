@@ -1,0 +1,106 @@
+//! A web API on loopback that a test plays.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+
+use http::{HeaderMap, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpListener;
+
+/// What was asked.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    pub method: String,
+    pub path: String,
+    pub query: BTreeMap<String, String>,
+    pub headers: HeaderMap,
+    pub body: String,
+}
+
+impl Asked {
+    /// The method and the path.
+    pub fn line(&self) -> String {
+        format!("{} {}", self.method, self.path)
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+
+    pub fn number(&self, name: &str, default: usize) -> usize {
+        self.query.get(name).map_or(default, |text| text.parse().unwrap())
+    }
+}
+
+/// What is answered: a status, headers and a body.
+pub struct Told(pub u16, pub Vec<(&'static str, String)>, pub String);
+
+impl Told {
+    pub fn json(status: u16, body: Value) -> Self {
+        Self(status, vec![("content-type", "application/json".into())], body.to_string())
+    }
+}
+
+type Play<S> = fn(&mut S, &Asked) -> Told;
+
+/// A stand-in with a state of its own.
+pub struct StandIn<S> {
+    pub url: String,
+    state: Arc<Mutex<S>>,
+}
+
+impl<S: Send + 'static> StandIn<S> {
+    pub async fn start(state: S, play: Play<S>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let state = Arc::new(Mutex::new(state));
+        let shared = state.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let shared = shared.clone();
+                let service = service_fn(move |request| answer(shared.clone(), play, request));
+                tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+            }
+        });
+        Self { url, state }
+    }
+
+    pub fn with<T>(&self, look: impl FnOnce(&mut S) -> T) -> T {
+        look(&mut self.state.lock().unwrap())
+    }
+}
+
+async fn answer<S>(
+    state: Arc<Mutex<S>>,
+    play: Play<S>,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let (parts, body) = request.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    let query = parts.uri.query().unwrap_or_default();
+    let url = reqwest::Url::parse(&format!("http://x/?{query}")).unwrap();
+    let asked = Asked {
+        method: parts.method.to_string(),
+        path: parts.uri.path().into(),
+        query: url.query_pairs().into_owned().collect(),
+        headers: parts.headers,
+        body: String::from_utf8(body.to_vec()).unwrap(),
+    };
+    let Told(status, headers, body) = play(&mut state.lock().unwrap(), &asked);
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap();
+    for (name, value) in headers {
+        response.headers_mut().insert(name, value.parse().unwrap());
+    }
+    Ok(response)
+}

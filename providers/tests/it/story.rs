@@ -1,0 +1,99 @@
+//! What every provider has to do alike.
+
+use std::collections::BTreeSet;
+
+use temps_providers::{Change, Listing, Provider, RecordSet, plan};
+use temps_state::{ManagedRecord, RecordKind};
+
+pub const ZONE: &str = "example.com";
+
+/// A set from a line as in a zone file.
+pub fn set(ttl: u32, text: &str) -> RecordSet {
+    let mut words = text.split(' ');
+    let name = words.next().unwrap().to_owned();
+    let kind = RecordKind::read(words.next().unwrap()).unwrap();
+    let values = match kind {
+        RecordKind::Txt => [words.collect::<Vec<_>>().join(" ")].into(),
+        _ => words.map(str::to_owned).collect(),
+    };
+    RecordSet { name, kind, ttl, values }
+}
+
+pub fn sets(ttl: u32, lines: &[&str]) -> Vec<RecordSet> {
+    lines.iter().map(|line| set(ttl, line)).collect()
+}
+
+fn names(sets: &[RecordSet], managed: &BTreeSet<ManagedRecord>) -> BTreeSet<String> {
+    let names = sets.iter().map(|set| &set.name);
+    names.chain(managed.iter().map(|key| &key.name)).cloned().collect()
+}
+
+/// What is there of some sets.
+pub async fn there(provider: &Provider, of: &[RecordSet]) -> Vec<RecordSet> {
+    let listing = provider.list(ZONE, &names(of, &BTreeSet::new())).await.unwrap();
+    listing.sets.into_values().map(|found| found.set).collect()
+}
+
+/// Brings a provider in step; gives what is the cluster's then.
+pub async fn bring(
+    provider: &Provider,
+    wanted: &[RecordSet],
+    managed: &BTreeSet<ManagedRecord>,
+) -> (BTreeSet<ManagedRecord>, Vec<String>) {
+    let found: Listing = provider.list(ZONE, &names(wanted, managed)).await.unwrap();
+    let made = plan(wanted, &found, managed, false);
+    provider.apply(ZONE, &made.changes).await.unwrap();
+    (made.managed, made.foreign)
+}
+
+/// Creates, changes and deletes sets in a zone that has `www.example.com A 198.51.100.9` and an alias
+/// `alias.example.com`, both somebody else's.
+pub async fn tell(provider: &Provider) {
+    let ttl = provider.ttl();
+    let wanted = sets(
+        ttl,
+        &[
+            "*.example.com A 192.0.2.1 192.0.2.2",
+            "*.example.com AAAA 2001:db8::1",
+            "_acme-challenge.example.com TXT a \"quoted\" text",
+            "alias.example.com A 192.0.2.1",
+            "example.com A 192.0.2.1 192.0.2.2 192.0.2.3",
+            "www.example.com A 192.0.2.1",
+        ],
+    );
+    let (managed, foreign) = bring(provider, &wanted, &BTreeSet::new()).await;
+    assert_eq!(foreign, ["alias.example.com CNAME", "www.example.com A"]);
+    let mut left: Vec<RecordSet> =
+        wanted.iter().filter(|set| managed.contains(&set.key())).cloned().collect();
+    assert_eq!(left.len(), 4);
+    assert_eq!(there(provider, &left).await, left);
+
+    // A node is lost, and nothing else changes.
+    for set in &mut left {
+        set.values.remove("192.0.2.1");
+    }
+    let (managed, _) = bring(provider, &left, &managed).await;
+    assert_eq!(there(provider, &left).await, left);
+    let again = provider.list(ZONE, &names(&left, &managed)).await.unwrap();
+    assert_eq!(plan(&left, &again, &managed, false).changes, []);
+
+    // A long text, of several strings, takes the place of a short one.
+    let text = left.iter_mut().find(|set| set.kind == RecordKind::Txt).unwrap();
+    text.values = ["x".repeat(400)].into();
+    let (managed, _) = bring(provider, &left, &managed).await;
+    assert_eq!(there(provider, &left).await, left);
+
+    let (managed, _) = bring(provider, &[], &managed).await;
+    assert_eq!((managed.len(), there(provider, &left).await), (0, vec![]));
+    let other = there(provider, &[set(ttl, "www.example.com A 0.0.0.0")]).await;
+    assert_eq!(other[0].values, ["198.51.100.9".to_owned()].into(), "nobody touched it");
+}
+
+/// One change that the provider refuses keeps no other back.
+pub async fn tell_of_refusals(provider: &Provider, refused: RecordSet) {
+    let good = set(provider.ttl(), "good.example.com A 192.0.2.1");
+    let put = |set: &RecordSet| Change::Put { set: set.clone(), before: None };
+    let error = provider.apply(ZONE, &[put(&refused), put(&good)]).await.unwrap_err();
+    assert!(matches!(error, temps_providers::ProviderError::Refused { .. }), "{error}");
+    assert_eq!(there(provider, std::slice::from_ref(&good)).await, [good]);
+}

@@ -1,0 +1,62 @@
+//! An edge in front of one app, to be measured: `edge UPSTREAM [ROUTES]`, as `bench/edge.py` starts it.
+//!
+//! Prints the addresses of HTTP and HTTPS, and ends with its standard input. With `ACCESS_LOG=FILE`, the access log is
+//! written there. ROUTES is how many other apps have a route, too.
+
+#![expect(clippy::expect_used, reason = "what cannot be measured should end at once")]
+
+use std::fs::File;
+use std::net::SocketAddr;
+use std::sync::Mutex;
+
+use temps_state::{Command, Id, Project, ProjectId};
+use tokio::io::AsyncReadExt;
+
+#[path = "../tests/support/mod.rs"]
+mod support;
+
+use support::TestEdge;
+
+/// More than any measurement opens.
+const CONNECTIONS_MAX: usize = 100_000;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let upstream = arguments.next().expect("UPSTREAM is missing");
+    let upstream: SocketAddr = upstream.parse().expect("UPSTREAM is no address");
+    let routes = arguments.next().map_or(0, |routes| routes.parse().expect("ROUTES is no number"));
+    log_to_file();
+    let mut edge = TestEdge::start_with(|settings| {
+        settings.edge.connections_max = CONNECTIONS_MAX;
+        settings.edge.connections_per_client_max = CONNECTIONS_MAX;
+    })
+    .await;
+    edge.apply_all((0..routes).map(other).collect()).await;
+    edge.app("bench", &[upstream]).await;
+    println!("{} {}", edge.http, edge.https);
+    let _ = tokio::io::stdin().read_to_end(&mut Vec::new()).await;
+}
+
+fn log_to_file() {
+    let Some(path) = std::env::var_os("ACCESS_LOG") else { return };
+    let file = File::create(path).expect("the log's folder is there");
+    tracing_subscriber::fmt().with_ansi(false).with_writer(Mutex::new(file)).init();
+}
+
+/// A project with a route that leads to nothing yet.
+fn other(number: u64) -> Command {
+    let id = ProjectId::from_parts(1_600_000_000_000, u128::from(number));
+    let project = Project {
+        id,
+        name: format!("other-{number}").parse().expect("a name"),
+        created_at: jiff::Timestamp::UNIX_EPOCH,
+        disabled: false,
+        repository: None,
+        webhook_secret: support::cluster_key().seal([0; 12], "place", "value").expect("short"),
+        previews: true,
+        deployments_made: 0,
+    };
+    let production = Id::from_parts(1_600_000_000_000, u128::from(number));
+    Command::CreateProject { project, production }
+}

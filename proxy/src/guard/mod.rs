@@ -1,0 +1,302 @@
+//! What is checked before a request is forwarded: [`checks`] are made when the state changes, [`verdict`] judges, and
+//! [`Gate`] brings together what is known of a request. All of it is in memory; nothing here waits for anything but a
+//! password to be hashed.
+
+mod challenge;
+mod checks;
+mod cookie;
+mod countries;
+mod memory;
+mod pace;
+mod page;
+mod password;
+mod seal;
+mod suspicion;
+mod verdict;
+
+use std::net::IpAddr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use http::header::USER_AGENT;
+use http::{HeaderMap, Method};
+use pingora_http::RequestHeader;
+use temps_state::{AttackMode, ClusterKey, EnvironmentId, Rate, Trigger};
+
+pub(crate) use checks::{Checks, Guards};
+pub use countries::Countries;
+pub(crate) use verdict::Verdict;
+
+use crate::connection_count::network_of;
+use crate::error_page::{Fault, Page, wants_html};
+use crate::headers::text;
+use cookie::Pass;
+use memory::{Memory, ticks};
+use pace::Pace;
+use password::Passwords;
+use seal::Seal;
+use verdict::{Asked, Place, judge, kept_out, seconds};
+
+/// For how long a client that gave a reason for a challenge is asked for one.
+const SUSPECT_FOR: Duration = Duration::from_secs(600);
+/// For how long an address is known once somebody there has solved a challenge.
+const KNOWN_FOR: Duration = Duration::from_secs(24 * 3_600);
+/// How often one client may try passwords on one node.
+const PASSWORD_TRIES: Rate = Rate { requests: 10, seconds: 60, burst: 10 };
+/// What the checks of a node remember and know.
+pub(crate) struct Gate {
+    seal: Seal,
+    countries: Option<Countries>,
+    /// How often clients asked, and tried passwords.
+    asked: Memory,
+    /// Clients that gave reasons for a challenge, and addresses where one was solved.
+    known: Memory,
+    /// Tokens that were answered.
+    used: Memory,
+    passwords: Passwords,
+}
+
+/// A request, as far as it is looked at here.
+#[derive(Clone, Copy)]
+pub(crate) struct Caller<'a> {
+    /// Its head.
+    pub(crate) head: &'a RequestHeader,
+    /// The host that it names.
+    pub(crate) host: &'a str,
+    /// Who sent it.
+    pub(crate) client: IpAddr,
+    /// Whether it came over TLS.
+    pub(crate) https: bool,
+    /// Its id.
+    pub(crate) request_id: &'a str,
+}
+
+/// Where a client sends what a page asked it for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Door {
+    /// The answer to a challenge.
+    Challenge,
+    /// A password.
+    Password,
+}
+
+/// What is remembered of a client.
+#[derive(Hash)]
+enum Memo {
+    Requests(IpAddr),
+    AllRequests,
+    Passwords(IpAddr),
+    Suspect(IpAddr),
+    Solved(IpAddr),
+}
+
+impl Door {
+    /// The door at which a request knocks, where the environment has one. Passwords are for those who solved what there
+    /// is to solve.
+    pub(crate) fn of(checks: &Checks, verdict: &Verdict, head: &RequestHeader) -> Option<Self> {
+        match head.uri.path() {
+            _ if head.method != Method::POST => None,
+            challenge::PATH if checks.attack != AttackMode::Off => Some(Self::Challenge),
+            password::PATH if *verdict == Verdict::Challenge => None,
+            password::PATH if checks.password.is_some() => Some(Self::Password),
+            _ => None,
+        }
+    }
+}
+
+impl Gate {
+    /// A gate that remembers nothing yet.
+    pub(crate) fn new(key: Option<&ClusterKey>, countries: Option<Countries>) -> Self {
+        Self {
+            seal: Seal::new(key),
+            countries,
+            asked: Memory::default(),
+            known: Memory::default(),
+            used: Memory::default(),
+            passwords: Passwords::default(),
+        }
+    }
+
+    /// Judges a request, and counts it where requests are counted.
+    pub(crate) fn judge(&self, checks: &Checks, caller: &Caller<'_>) -> Verdict {
+        let mut asked = Asked::by(caller.client, self.place_of(checks, caller.client));
+        if kept_out(checks, &asked).is_none() {
+            self.count(checks, &mut asked);
+            self.recognise(checks, caller, &mut asked);
+        }
+        let verdict = judge(checks, &asked);
+        if verdict == Verdict::Challenge && (asked.suspicious || asked.client_wait.is_some()) {
+            let now = self.known.now();
+            let suspect = (checks.environment, Memo::Suspect(network_of(caller.client)));
+            self.known.keep(suspect, now, now + ticks(SUSPECT_FOR));
+        }
+        verdict
+    }
+
+    /// The page that asks for what a verdict says is missing.
+    pub(crate) fn page(&self, checks: &Checks, caller: &Caller<'_>, verdict: &Verdict) -> Page {
+        let accept = text(&caller.head.headers, http::header::ACCEPT);
+        let html = wants_html(accept);
+        match verdict {
+            Verdict::Challenge if html => {
+                let names = Names::of(checks, caller);
+                challenge::page(&self.seal, &names.of_client(), now(), caller.request_id)
+            }
+            Verdict::Challenge => Page::problem(&Fault::ChallengeRequired, caller.request_id),
+            _ if html => {
+                let next = caller.head.uri.path_and_query().map_or("/", |target| target.as_str());
+                let next = if caller.head.method == Method::GET { next } else { "/" };
+                password::page(&Fault::PasswordRequired, next, caller.request_id)
+            }
+            _ => Page::problem(&Fault::PasswordRequired, caller.request_id),
+        }
+    }
+
+    /// Takes what a client brings to a door.
+    pub(crate) async fn answer(
+        &self,
+        door: Door,
+        checks: &Checks,
+        caller: &Caller<'_>,
+        form: &[u8],
+    ) -> Page {
+        match door {
+            Door::Challenge => self.take_answer(checks, caller, form),
+            Door::Password => self.take_password(checks, caller, form).await,
+        }
+    }
+
+    fn take_answer(&self, checks: &Checks, caller: &Caller<'_>, form: &[u8]) -> Page {
+        let (names, time) = (Names::of(checks, caller), now());
+        let (token, number) = (field(form, "token"), field(form, "nonce"));
+        let answered = challenge::check(&self.seal, &names.of_client(), &token, &number, time);
+        let fresh = answered.is_some_and(|answered| {
+            let now = self.used.now();
+            let until = now + ticks(Duration::from_secs(answered.left));
+            self.used.keep_once(answered.challenge, now, until)
+        });
+        if !fresh {
+            return Page::problem(&Fault::WrongAnswer, caller.request_id);
+        }
+        let solved = (checks.environment, Memo::Solved(network_of(caller.client)));
+        let now = self.known.now();
+        self.known.keep(solved, now, now + ticks(KNOWN_FOR));
+        Page::passed(Pass::Solved.give(&self.seal, &names.of_solver(), time, caller.https))
+    }
+
+    async fn take_password(&self, checks: &Checks, caller: &Caller<'_>, form: &[u8]) -> Page {
+        let next = field(form, "next");
+        let refused = |fault: Fault| password::page(&fault, &next, caller.request_id);
+        let Some(hash) = &checks.password else { return refused(Fault::PasswordRequired) };
+        let tries = (checks.environment, Memo::Passwords(network_of(caller.client)));
+        if let Err(wait) = Pace::new(PASSWORD_TRIES, 1).count(&self.asked, tries, self.asked.now())
+        {
+            return refused(Fault::TooManyPasswords(seconds(wait)));
+        }
+        match self.passwords.check(field(form, "password"), hash.clone()).await {
+            None => refused(Fault::TooManyPasswords(1)),
+            Some(false) => refused(Fault::WrongPassword),
+            Some(true) => {
+                let names = Names::of(checks, caller);
+                let bound = names.of_knower(hash);
+                let pass = Pass::Unlocked.give(&self.seal, &bound, now(), caller.https);
+                Page::sends_on(password::local(&next), pass)
+            }
+        }
+    }
+
+    fn place_of(&self, checks: &Checks, client: IpAddr) -> Place {
+        match &self.countries {
+            Some(countries) if checks.walls.iter().any(|wall| wall.has_countries()) => {
+                countries.place_of(client)
+            }
+            _ => Place::NotAsked,
+        }
+    }
+
+    /// Counts the request for its client, and for all of them where the client's own count lets it through.
+    fn count(&self, checks: &Checks, asked: &mut Asked) {
+        let count = |counted: Option<(temps_state::Scope, Pace)>, memo: Memo| {
+            let (scope, pace) = counted?;
+            pace.count(&self.asked, (scope, memo), self.asked.now()).err()
+        };
+        asked.client_wait = count(checks.per_client, Memo::Requests(network_of(asked.client)));
+        if asked.client_wait.is_none() {
+            asked.common_wait = count(checks.in_all, Memo::AllRequests);
+        }
+    }
+
+    /// Looks who asks, as far as the checks ask for it.
+    fn recognise(&self, checks: &Checks, caller: &Caller<'_>, asked: &mut Asked) {
+        let headers = &caller.head.headers;
+        if checks.attack == AttackMode::Off && checks.password.is_none() {
+            return;
+        }
+        let names = Names::of(checks, caller);
+        if checks.attack != AttackMode::Off {
+            let bound = names.of_solver();
+            asked.passed = Pass::Solved.is_shown(headers, &self.seal, &bound, now());
+        }
+        if let Some(hash) = &checks.password {
+            let bound = names.of_knower(hash);
+            asked.unlocked = Pass::Unlocked.is_shown(headers, &self.seal, &bound, now());
+        }
+        if let AttackMode::Auto { triggers } = &checks.attack {
+            let has = |memo: Memo| self.known.has((checks.environment, memo), self.known.now());
+            let client = network_of(caller.client);
+            asked.suspect = has(Memo::Suspect(client));
+            asked.known = triggers.contains(&Trigger::FirstRequest) && has(Memo::Solved(client));
+            asked.suspicious = triggers.contains(&Trigger::SuspiciousPattern)
+                && is_suspicious(caller.head, headers);
+        }
+    }
+}
+
+fn is_suspicious(head: &RequestHeader, headers: &HeaderMap) -> bool {
+    let target = head.uri.path_and_query().map_or("", |target| target.as_str());
+    suspicion::is_suspicious(target, text(headers, USER_AGENT))
+}
+
+/// What challenges and passes hold for.
+struct Names<'a> {
+    environment: String,
+    host: &'a str,
+    client: String,
+}
+
+impl<'a> Names<'a> {
+    fn of(checks: &Checks, caller: &Caller<'a>) -> Self {
+        let Checks { environment, .. } = checks;
+        let environment: &EnvironmentId = environment;
+        Self {
+            environment: environment.to_string(),
+            host: caller.host,
+            client: network_of(caller.client).to_string(),
+        }
+    }
+
+    /// Who is to solve a challenge, and where.
+    fn of_client(&self) -> [&str; 3] {
+        [&self.environment, self.host, &self.client]
+    }
+
+    /// Who solved one.
+    fn of_solver(&self) -> [&str; 2] {
+        [&self.environment, &self.client]
+    }
+
+    /// Whoever knows a password.
+    fn of_knower<'b>(&'b self, hash: &'b str) -> [&'b str; 2] {
+        [&self.environment, hash]
+    }
+}
+
+/// A field of a form; empty where it is not there.
+fn field(form: &[u8], name: &str) -> String {
+    let mut fields = form_urlencoded::parse(form);
+    fields.find(|(known, _)| known == name).map(|(_, value)| value.into_owned()).unwrap_or_default()
+}
+
+/// Seconds since 1970.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}

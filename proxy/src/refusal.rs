@@ -1,0 +1,70 @@
+//! Why a request goes no further: by its head, by an error on its way.
+
+use http::Version;
+use http::header::CONTENT_LENGTH;
+use pingora_core::{Error, ErrorSource, ErrorType};
+use pingora_http::RequestHeader;
+
+use crate::error_page::Fault;
+use crate::headers::text;
+use crate::http2_head;
+use crate::request::Request;
+use crate::route::Target;
+
+/// Why a request goes no further, when its head is enough to tell.
+pub(crate) fn refusal(head: &RequestHeader, ctx: &Request) -> Option<Fault> {
+    let limits = &ctx.limits;
+    if head.version == Version::HTTP_2 && headers_too_large(head, ctx) {
+        return Some(Fault::HeadersTooLarge);
+    }
+    let Some(route) = &ctx.route else {
+        return Some(Fault::UnknownHost);
+    };
+    let length = text(&head.headers, CONTENT_LENGTH).parse::<u64>();
+    match &route.target {
+        _ if route.disabled => Some(Fault::Disabled),
+        Target::Nothing => Some(Fault::NothingDeployed),
+        _ if length.is_ok_and(|length| length > limits.body_bytes_max) => {
+            Some(Fault::BodyTooLarge(limits.body_bytes_max))
+        }
+        _ => None,
+    }
+}
+
+/// Why a head is refused that HTTP/2 brought; those of HTTP/1 are judged before Pingora reads them.
+pub(crate) fn malformed(head: &RequestHeader) -> Option<Fault> {
+    let http2 = head.version == Version::HTTP_2;
+    http2.then(|| http2_head::judge(head).err()).flatten()
+}
+
+/// HTTP/1 heads are judged before Pingora reads them.
+fn headers_too_large(head: &RequestHeader, ctx: &Request) -> bool {
+    let octets: usize =
+        head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    head.headers.len() > ctx.limits.headers_max
+        || octets + head.raw_path().len() > ctx.limits.header_bytes_max
+}
+
+/// What a client is told of an error; nothing when it is gone.
+pub(crate) fn fault_of(error: &Error) -> Option<Fault> {
+    use ErrorType::*;
+    match (error.esource(), error.etype()) {
+        (ErrorSource::Upstream, ReadTimedout | WriteTimedout) => Some(Fault::GatewayTimeout),
+        (ErrorSource::Upstream, _) => Some(Fault::BadGateway),
+        (ErrorSource::Downstream, ReadTimedout) => Some(Fault::RequestTimeout),
+        (ErrorSource::Downstream, ReadError) if is_malformed(error) => {
+            Some(Fault::BadRequest("its framing is broken"))
+        }
+        (ErrorSource::Downstream, WriteError | WriteTimedout | ReadError | ConnectionClosed) => {
+            None
+        }
+        (ErrorSource::Downstream, _) => Some(Fault::BadRequest("its framing is broken")),
+        _ => Some(Fault::Internal),
+    }
+}
+
+/// Whether reading ended because of what the client sent, and not because it is gone.
+fn is_malformed(error: &Error) -> bool {
+    let cause = error.cause.as_deref().and_then(|cause| cause.downcast_ref::<std::io::Error>());
+    cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::InvalidData)
+}
