@@ -85,8 +85,8 @@ async fn serve(
     applied: watch::Receiver<Arc<Applied>>,
 ) {
     let zones = ArcSwap::from_pointee(Zones::of(&applied.borrow()));
-    let rate = Mutex::new(Rate::new());
-    let window = Arc::new(Window { applied, zones, rate, began: Instant::now() });
+    let [datagrams, streams] = [Rate::new(), Rate::new()].map(Mutex::new);
+    let window = Arc::new(Window { applied, zones, datagrams, streams, began: Instant::now() });
     tokio::select! {
         () = serve_datagrams(&udp, &window) => {}
         () = tcp::serve(tcp, window.clone()) => {}
@@ -116,13 +116,15 @@ async fn serve_datagrams(socket: &tokio::net::UdpSocket, window: &Window) {
 struct Window {
     applied: watch::Receiver<Arc<Applied>>,
     zones: ArcSwap<Zones>,
-    rate: Mutex<Rate>,
+    datagrams: Mutex<Rate>,
+    /// Of its own: over TCP nobody can ask in another's name, so nobody uses up what others are allowed.
+    streams: Mutex<Rate>,
     began: Instant,
 }
 
 impl Window {
     fn reply_to_datagram(&self, query: &[u8], client: IpAddr) -> Option<Vec<u8>> {
-        match self.admit(client) {
+        match self.admit(&self.datagrams, client) {
             Admission::Answer => {
                 self.reply(query, |question| question.datagram_max().min(usize::from(PAYLOAD_MAX)))
             }
@@ -131,9 +133,9 @@ impl Window {
         }
     }
 
-    fn admit(&self, client: IpAddr) -> Admission {
+    fn admit(&self, rate: &Mutex<Rate>, client: IpAddr) -> Admission {
         let now = self.began.elapsed();
-        self.rate.lock().unwrap_or_else(PoisonError::into_inner).admit(client, now)
+        rate.lock().unwrap_or_else(PoisonError::into_inner).admit(client, now)
     }
 
     fn reply(&self, query: &[u8], octets_max: impl Fn(&Question) -> usize) -> Option<Vec<u8>> {
@@ -167,7 +169,7 @@ impl Clerk for Window {
     }
 
     async fn answer(&self, query: &[u8], client: IpAddr) -> Option<Vec<u8>> {
-        let admitted = self.admit(client) == Admission::Answer;
+        let admitted = self.admit(&self.streams, client) == Admission::Answer;
         admitted.then(|| self.reply(query, |_| usize::from(u16::MAX))).flatten()
     }
 }

@@ -159,4 +159,14 @@ fn whoever_asks_too_much_is_sent_to_tcp_or_not_answered() {
         }
     }
     assert!(whole >= 1_000, "{whole} of {asked}");
+    // Whoever asks in its name does not use up what it may ask over TCP.
+    let mut stream = TcpStream::connect(ground.at).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let length = u16::try_from(query.len()).unwrap().to_be_bytes();
+    stream.write_all(&[&length[..], &query].concat()).unwrap();
+    let mut length = [0; 2];
+    stream.read_exact(&mut length).unwrap();
+    let mut answer = vec![0; usize::from(u16::from_be_bytes(length))];
+    stream.read_exact(&mut answer).unwrap();
+    assert!(!Message::from_vec(&answer).unwrap().answers.is_empty());
 }

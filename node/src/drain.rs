@@ -73,6 +73,11 @@ fn left(node: &Node) -> CliError {
     )
 }
 
+/// Takes a node back into service.
+pub async fn end(client: &Client, node: &str) -> Result<Value, CliError> {
+    Ok(client.post(&path(&["nodes", node, "undrain"]), &json!({})).await?.value)
+}
+
 /// Removes a node.
 pub async fn remove(client: &Client, node: &str, force: bool) -> Result<Value, CliError> {
     let query = if force { "?force=true" } else { "" };

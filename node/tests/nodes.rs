@@ -28,6 +28,7 @@ fn a_token_is_printed_as_the_line_to_run() {
     let ended = server.run(&user, &["nodes", "token", "--json"]).expect(0);
     assert_eq!(ended.json(), made);
     server.run(&user, &["nodes", "token", "--ttl", "soon"]).expect_error(2, "no span of time");
+    server.run(&user, &["nodes", "token", "--ttl", "0s"]).expect_error(2, "from 10s to 30d");
 }
 
 #[test]
@@ -92,6 +93,16 @@ fn leaving_drains_and_then_removes_the_node_that_is_talked_to() {
     let user = User::new();
     let ended = server.run(&user, &["leave", "--yes"]).expect(0);
     assert!(ended.stdout.contains("node 7 (n3) has left"), "{ended:?}");
+    let refused = problem(409, "would_lose_quorum", "only 1 of 3 voting nodes would be left");
+    let needed = Canned::serve(vec![
+        ("GET /api/status ", 200, status(json!([{"id": 7}, {"id": 1}]))),
+        ("POST /api/nodes/7/drain ", 200, shown_node(true, &[])),
+        ("DELETE /api/nodes/7 ", 409, refused),
+        ("POST /api/nodes/7/undrain ", 200, shown_node(false, &[])),
+    ]);
+    let ended = needed.run(&user, &["leave", "--yes"]);
+    let ended = ended.expect_error(1, "only 1 of 3 voting nodes would be left");
+    assert!(ended.stderr.contains("takes replicas again"), "{ended:?}");
     let alone = Canned::serve(vec![("GET /api/status ", 200, status(json!([{"id": 7}])))]);
     alone.run(&user, &["leave", "--yes"]).expect_error(1, "the only node");
 }

@@ -47,6 +47,16 @@ impl KeepError {
     fn is_of_all(&self) -> bool {
         !matches!(self, Self::Provider(error) if !error.ends_round())
     }
+
+    /// Whether it is the cluster that was busy, and nobody need hear of it.
+    fn passes(&self) -> bool {
+        use ProposeError::{Rejected, TooLarge};
+        match self {
+            Self::Overtaken => true,
+            Self::Propose(error) => !matches!(error, Rejected(_) | TooLarge { .. }),
+            _ => false,
+        }
+    }
 }
 
 /// Keeps the records at every account that the state has in step with it, for as long as the node runs; works only while
@@ -224,7 +234,7 @@ impl Keeper {
     /// Tells the cluster, and the log, what keeps the records from being as they should.
     async fn tell(&self, account: &DnsProvider, error: &KeepError, wait: Duration) {
         warn!(provider = %account.name, %error, ?wait, "records at a DNS provider are not in step");
-        if matches!(error, KeepError::Overtaken | KeepError::Propose(_)) {
+        if error.passes() {
             return;
         }
         let state = self.cluster.state();

@@ -51,7 +51,8 @@ pub(crate) struct Inside {
 impl Inside {
     /// Whether an address is the door of the containers.
     pub(crate) fn is_door(&self, address: SocketAddr) -> bool {
-        self.door == Some(address)
+        // A socket that takes both families gives IPv4 addresses in IPv6.
+        self.door == Some(SocketAddr::new(address.ip().to_canonical(), address.port()))
     }
 
     /// Whether a request that came in `at` this address may go on to an app `of` this project: only through the door of
@@ -97,6 +98,21 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(label_of(host), label, "{host}");
+        }
+    }
+
+    #[test]
+    fn the_door_is_known_by_a_socket_of_either_family() {
+        let door: SocketAddr = "172.19.0.1:80".parse().unwrap();
+        let inside = Inside { door: Some(door), ..Inside::default() };
+        for (address, is_door) in [
+            ("172.19.0.1:80", true),
+            ("[::ffff:172.19.0.1]:80", true),
+            ("172.19.0.1:81", false),
+            ("[::ffff:172.19.0.2]:80", false),
+            ("[::1]:80", false),
+        ] {
+            assert_eq!(inside.is_door(address.parse().unwrap()), is_door, "{address}");
         }
     }
 

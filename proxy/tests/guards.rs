@@ -185,6 +185,22 @@ async fn whoever_asks_too_often_waits() {
 }
 
 #[tokio::test]
+async fn whoever_is_only_shown_a_page_uses_up_nobodys_rate() {
+    let mut guarded = Guarded::start().await;
+    let guard = Guard { rate_in_all: limit("2/1h"), ..attack(AttackMode::On) };
+    guarded.guard(guarded.project(), guard).await;
+    let page = guarded.get("/", "192.0.2.1", BROWSER).await;
+    for _ in 0..5 {
+        assert_eq!(status(&guarded.get("/", "192.0.2.2", BROWSER).await), 403);
+    }
+    let solved = guarded.form(CAPTCHA, "192.0.2.1", &solve(body(&page))).await;
+    let cookie = cookie(&solved);
+    for code in [200, 200, 429] {
+        assert_eq!(status(&guarded.get("/", "192.0.2.1", &cookie).await), code);
+    }
+}
+
+#[tokio::test]
 async fn a_challenge_is_solved_once_by_whom_it_was_given() {
     let mut guarded = Guarded::start().await;
     guarded.guard(guarded.project(), attack(AttackMode::On)).await;

@@ -39,7 +39,7 @@ impl Needs {
     }
 
     /// Whether a node could ever run it, however much else it runs.
-    fn suits(&self, node: &Node) -> bool {
+    pub(crate) fn suits(&self, node: &Node) -> bool {
         let is_alike = |name: &String| node.architecture.is_empty() || *name == node.architecture;
         self.architecture.as_ref().is_none_or(is_alike)
             && self.labels.iter().all(|(name, value)| node.labels.get(name) == Some(value))

@@ -156,7 +156,10 @@ impl Situation<'_> {
         let missing = self.missing();
         let placed = self.placed(missing, ledger, fresh);
         if placed.len() < missing && self.image_can_be_had() {
-            return vec![self.fail(no_room(&Needs::of(self.deployment), missing))];
+            let needs = Needs::of(self.deployment);
+            let fits = self.state.nodes.values().any(|node| needs.suits(node));
+            let failure = if fits { no_room(&needs, missing) } else { nowhere(&needs) };
+            return vec![self.fail(failure)];
         }
         if !placed.is_empty() {
             return placed.into_commands(self.deployment.id);
@@ -231,6 +234,30 @@ fn nobody_left() -> Failure {
         code: FailureCode::NodeLost,
         message: "the node that built is gone, and no other node may build".into(),
         hint: "start a node without --no-build, then deploy again".into(),
+        log_tail: vec![],
+    }
+}
+
+fn nowhere(needs: &Needs) -> Failure {
+    let labels: Vec<String> =
+        needs.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let (labels, processor) = (labels.join(" "), needs.architecture.as_deref().unwrap_or("any"));
+    Failure {
+        code: FailureCode::StartFailed,
+        message: match labels.is_empty() {
+            true => format!("no node has a processor of the image's kind, {processor}"),
+            false => format!(
+                "no node with a processor of the image's kind, {processor}, has the labels {labels}"
+            ),
+        },
+        hint: match labels.is_empty() {
+            true => {
+                "add a node of that kind, or deploy an image for the ones that there are".into()
+            }
+            false => format!(
+                "`temps nodes label NODE {labels}` on a node, or change `nodeLabels` in temps.json"
+            ),
+        },
         log_tail: vec![],
     }
 }

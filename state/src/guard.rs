@@ -21,6 +21,8 @@ pub const GUARD_NETWORKS_MAX: usize = 1_000;
 pub const RATE_REQUESTS_MAX: u32 = 1_000_000;
 /// The longest time that a rate counts over, in seconds: a day.
 pub const RATE_SECONDS_MAX: u32 = 86_400;
+/// The most requests of a rate for each of its seconds.
+pub const RATE_PER_SECOND_MAX: u32 = 10_000;
 /// Units of a rate's time, with their seconds, the shortest first.
 const UNITS: [(&str, u32); 4] = [("s", 1), ("m", 60), ("h", 3_600), ("d", 86_400)];
 /// What switches a rate off.
@@ -221,13 +223,14 @@ impl RateLimit {
         let Self::At(Rate { requests, seconds, burst }) = self else { return Ok(()) };
         let right = (1..=RATE_REQUESTS_MAX).contains(&requests)
             && (1..=RATE_SECONDS_MAX).contains(&seconds)
+            && requests / seconds <= RATE_PER_SECOND_MAX
             && (1..=RATE_REQUESTS_MAX).contains(&burst);
         if right {
             return Ok(());
         }
         let why = format!(
             "it lets 1 to {RATE_REQUESTS_MAX} requests through, some of them at once, in 1 to \
-             {RATE_SECONDS_MAX} seconds"
+             {RATE_SECONDS_MAX} seconds, and {RATE_PER_SECOND_MAX} in a second at most"
         );
         Err(Rejected::Invalid { what: "rate".into(), why })
     }
@@ -384,6 +387,8 @@ mod tests {
             (at(1, 0, 1), false),
             (at(1, 1, 0), false),
             (at(1, RATE_SECONDS_MAX + 1, 1), false),
+            (at(RATE_PER_SECOND_MAX, 1, 1), true),
+            (at(RATE_PER_SECOND_MAX * 2, 1, 1), false),
             (at(RATE_REQUESTS_MAX + 1, 1, 1), false),
         ] {
             assert_eq!(set(guard.clone()).is_ok(), right, "{guard:?}");

@@ -67,8 +67,8 @@ pub use environment::{
 };
 pub use format::{Behind, FORMAT, TooNew, admits};
 pub use guard::{
-    AttackMode, GUARD_NETWORKS_MAX, Guard, PasswordRule, RATE_REQUESTS_MAX, RATE_SECONDS_MAX, Rate,
-    RateLimit, RateLimitError, Trigger, nearest,
+    AttackMode, GUARD_NETWORKS_MAX, Guard, PasswordRule, RATE_PER_SECOND_MAX, RATE_REQUESTS_MAX,
+    RATE_SECONDS_MAX, Rate, RateLimit, RateLimitError, Trigger, nearest,
 };
 pub use header_policy::{HeaderPolicy, POLICY_HEADER_BYTES_MAX, POLICY_HEADERS_MAX, Scope};
 pub use id::{

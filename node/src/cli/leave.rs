@@ -1,7 +1,7 @@
 //! `temps leave`: takes the node that is talked to out of its cluster.
 
 use super::context::Context;
-use crate::client::path;
+use crate::client::{Client, path};
 use crate::drain;
 use crate::error::CliError;
 use crate::terminal;
@@ -31,12 +31,24 @@ pub async fn run(context: &Context, args: Args) -> Result<(), CliError> {
     confirm(context, &label, client.url(), args.yes)?;
     let begun = drain::begin(&client, &id).await?;
     drain::wait(&context.output, &client, &begun).await?;
-    let value = drain::remove(&client, &id, false).await?;
+    let value = match drain::remove(&client, &id, false).await {
+        Ok(value) => value,
+        Err(refused) => return Err(stay(context, &client, &id, refused).await),
+    };
     context.output.answer(&value, || {
         format!(
             "{label} has left the cluster, and its process ends. Its data folder is of no more use."
         )
     })
+}
+
+/// A node that may not go takes replicas again.
+async fn stay(context: &Context, client: &Client, id: &str, refused: CliError) -> CliError {
+    match drain::end(client, id).await {
+        Ok(_) => context.output.warn("it stays, and takes replicas again"),
+        Err(_) => context.output.warn(&format!("it stays, and drains: temps nodes undrain {id}")),
+    }
+    refused
 }
 
 /// The address may be another machine's than one thinks, so that people at a terminal are asked.

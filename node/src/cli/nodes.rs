@@ -1,6 +1,7 @@
 //! `temps nodes`: the machines of the cluster.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use clap::Subcommand;
 use serde_json::{Value, json};
@@ -19,6 +20,9 @@ const LIST_MAX: usize = 1_000;
 const REMOVE_HELP: &str = "\
 A machine that is removed while it is away keeps its containers. Should it come back, take them away there:
 docker rm -f $(docker ps -aq --filter label=sh.temps.data-dir=FOLDER), with its data folder.";
+
+/// For how many seconds a token may be good.
+const TTL_SECONDS: RangeInclusive<u64> = 10..=30 * 86_400;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -179,10 +183,10 @@ fn about(node: &Node) -> String {
 }
 
 async fn token(context: &Context, args: &TokenArgs) -> Result<(), CliError> {
-    let Some(ttl) = read_span(&args.ttl) else {
+    let Some(ttl) = read_span(&args.ttl).filter(|ttl| TTL_SECONDS.contains(ttl)) else {
         return Err(CliError::usage(
-            format!("--ttl {} is no span of time", args.ttl),
-            "a span is a number with s, m, h or d",
+            format!("--ttl {} is no span of time that a token may have", args.ttl),
+            "it is a number with s, m, h or d, from 10s to 30d",
             "temps nodes token --ttl 1h",
         ));
     };
@@ -248,8 +252,7 @@ fn drained(node: &Node, status: &Status) -> String {
 }
 
 async fn undrain(context: &Context, node: &str) -> Result<(), CliError> {
-    let path = path(&["nodes", node, "undrain"]);
-    let value = context.client()?.post(&path, &json!({})).await?.value;
+    let value = drain::end(&context.client()?, node).await?;
     context.output.answer(&value, || format!("Node {node} takes replicas again."))
 }
 

@@ -120,8 +120,13 @@ impl Gate {
     pub(crate) fn judge(&self, checks: &Checks, caller: &Caller<'_>) -> Verdict {
         let mut asked = Asked::by(caller.client, self.place_of(checks, caller.client));
         if kept_out(checks, &asked).is_none() {
-            self.count(checks, &mut asked);
             self.recognise(checks, caller, &mut asked);
+            asked.client_wait =
+                self.count(checks.per_client, Memo::Requests(network_of(asked.client)));
+            // What gets a page of the edge's own costs the app nothing.
+            if judge(checks, &asked) == Verdict::Pass {
+                asked.common_wait = self.count(checks.in_all, Memo::AllRequests);
+            }
         }
         let verdict = judge(checks, &asked);
         if verdict == Verdict::Challenge && (asked.suspicious || asked.client_wait.is_some()) {
@@ -213,16 +218,10 @@ impl Gate {
         }
     }
 
-    /// Counts the request for its client, and for all of them where the client's own count lets it through.
-    fn count(&self, checks: &Checks, asked: &mut Asked) {
-        let count = |counted: Option<(temps_state::Scope, Pace)>, memo: Memo| {
-            let (scope, pace) = counted?;
-            pace.count(&self.asked, (scope, memo), self.asked.now()).err()
-        };
-        asked.client_wait = count(checks.per_client, Memo::Requests(network_of(asked.client)));
-        if asked.client_wait.is_none() {
-            asked.common_wait = count(checks.in_all, Memo::AllRequests);
-        }
+    /// Counts a request; tells how long to wait where there were too many.
+    fn count(&self, counted: Option<(temps_state::Scope, Pace)>, memo: Memo) -> Option<Duration> {
+        let (scope, pace) = counted?;
+        pace.count(&self.asked, (scope, memo), self.asked.now()).err()
     }
 
     /// Looks who asks, as far as the checks ask for it.

@@ -57,7 +57,7 @@ pub fn settled(
 /// What the cluster will know of the new node, except its id.
 pub fn node(request: JoinRequest, key: String, from: IpAddr, now: Timestamp) -> Result<Node, Why> {
     let address = address(&request, from)?;
-    let port = |port: Option<u32>| port.map(to_port).transpose();
+    let port = |port: Option<u32>, flag: &str| port.map(|port| to_port(port, flag)).transpose();
     Ok(Node {
         architecture: request.architecture,
         capacity: Capacity { cpu_millis: request.cpu_millis, memory_mib: request.memory_mib },
@@ -67,8 +67,8 @@ pub fn node(request: JoinRequest, key: String, from: IpAddr, now: Timestamp) -> 
         address: Some(address),
         version: request.version,
         format: request.format,
-        http_port: port(request.http_port)?,
-        https_port: port(request.https_port)?,
+        http_port: port(request.http_port, "--http")?,
+        https_port: port(request.https_port, "--https")?,
         ..Node::new(NodeId::default(), request.name, now)
     })
 }
@@ -76,13 +76,15 @@ pub fn node(request: JoinRequest, key: String, from: IpAddr, now: Timestamp) -> 
 fn address(request: &JoinRequest, from: IpAddr) -> Result<SocketAddr, Why> {
     match &request.advertise {
         Some(text) => text.parse().map_err(|_| invalid(format!("`{text}` is no address"))),
-        None => Ok(SocketAddr::new(from.to_canonical(), to_port(request.peer_port)?)),
+        None => Ok(SocketAddr::new(from.to_canonical(), to_port(request.peer_port, "--peer")?)),
     }
 }
 
-fn to_port(port: u32) -> Result<u16, Why> {
-    let port = u16::try_from(port).ok().filter(|port| *port != 0);
-    port.ok_or_else(|| invalid("a port number is between 1 and 65535".into()))
+fn to_port(port: u32, flag: &str) -> Result<u16, Why> {
+    let named = u16::try_from(port).ok().filter(|port| *port != 0);
+    let why =
+        || format!("{flag} needs a port from 1 to 65535 that others can be told of, not {port}");
+    named.ok_or_else(|| invalid(why()))
 }
 
 /// What the answering node learns of its own address from a call that reached it, if it did not know better.

@@ -166,6 +166,23 @@ fn a_version_that_fits_nowhere_fails_at_once() {
 }
 
 #[test]
+fn labels_that_no_node_has_are_named() {
+    let mut world = World::new(1);
+    let production = world.production();
+    let id = world.deploy(production, upload());
+    world.lead();
+    let node_labels = [("disk".to_owned(), "ssd".to_owned())].into();
+    let config = RunConfig { node_labels, ..config() };
+    let built = Built { artifact: image(), config, revision: None };
+    world.apply(Command::FinishBuild { id, built });
+    world.lead();
+    let phase = &world.state.deployments[&id].phase;
+    let Phase::Failed { failure } = phase else { panic!("{phase:?}") };
+    assert!(failure.message.contains("has the labels disk=ssd"), "{failure:?}");
+    assert!(failure.hint.contains("temps nodes label NODE disk=ssd"), "{failure:?}");
+}
+
+#[test]
 fn a_deployment_that_nobody_can_build_any_more_fails() {
     let mut world = World::new(1);
     let production = world.production();

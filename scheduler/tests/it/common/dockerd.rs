@@ -30,9 +30,13 @@ impl Drop for Dockerd {
 /// A network of its own, which this process reaches: an engine that starts beside the machine's takes its `docker0` away.
 struct Network(String);
 
+/// What the names of these networks begin with; the id of the test's process follows.
+const PREFIX: &str = "temps-t";
+
 impl Network {
     fn make() -> Self {
-        let network = Self(format!("temps-t{}", std::process::id()));
+        remove_leftovers();
+        let network = Self(format!("{PREFIX}{}", std::process::id()));
         let name = &*network.0;
         ip(&["netns", "add", name]);
         ip(&["link", "add", name, "type", "veth", "peer", "name", "up0", "netns", name]);
@@ -50,6 +54,19 @@ impl Drop for Network {
     fn drop(&mut self) {
         ip(&["link", "del", &self.0]);
         ip(&["netns", "del", &self.0]);
+    }
+}
+
+/// What tests left behind that were killed: their processes are gone.
+fn remove_leftovers() {
+    let links = std::fs::read_dir("/sys/class/net").into_iter().flatten().flatten();
+    let names = links.filter_map(|link| link.file_name().into_string().ok());
+    for name in names {
+        let owner = name.strip_prefix(PREFIX).map(|process| Path::new("/proc").join(process));
+        if owner.is_some_and(|owner| !owner.exists()) {
+            let _ = Process::new("ip").args(["link", "del", &name]).status();
+            let _ = Process::new("ip").args(["netns", "del", &name]).status();
+        }
     }
 }
 
