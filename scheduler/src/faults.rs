@@ -83,7 +83,7 @@ impl Faults {
     /// Who takes replicas, and where they failed.
     fn settle(&mut self, state: &State, now: Timestamp) {
         let takes = |node: &Node| node.takes_replicas() && !self.is_faulty(node.id);
-        let taking: Vec<NodeId> =
+        let taking: BTreeSet<NodeId> =
             state.nodes.values().filter(|node| takes(node)).map(|node| node.id).collect();
         self.takes_since.retain(|id, _| taking.contains(id));
         for id in taking {

@@ -116,7 +116,8 @@ impl<'a> Ledger<'a> {
         self.spreads > 0
     }
 
-    /// A node for one more replica of a deployment, to spread them better, among those that have at most so many of it and that `fits`.
+    /// A node for one more replica of a deployment, to spread them better, among those that have at most so many of it
+    /// and that `fits`.
     pub fn place_apart(
         &mut self,
         deployment: DeploymentId,
@@ -144,8 +145,10 @@ impl<'a> Ledger<'a> {
         let faults = self.faults;
         let shunned = |node| faults.is_some_and(|faults| faults.shuns(node, deployment));
         let well = |account: &Account| !shunned(account.node.id);
-        self.promise_best(deployment, needs, well)
-            .or_else(|| self.promise_best(deployment, needs, |_| even_shunned))
+        match self.promise_best(deployment, needs, well) {
+            None if even_shunned => self.promise_best(deployment, needs, |_| true),
+            best => best,
+        }
     }
 
     /// The least crowded of the nodes that have room and that `fits`.

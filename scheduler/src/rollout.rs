@@ -238,10 +238,14 @@ fn nobody_left() -> Failure {
     }
 }
 
+/// The labels as people write them.
+fn labels_of(needs: &Needs) -> Vec<String> {
+    needs.labels.iter().map(|(name, value)| format!("{name}={value}")).collect()
+}
+
 fn nowhere(needs: &Needs) -> Failure {
-    let labels: Vec<String> =
-        needs.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    let (labels, processor) = (labels.join(" "), needs.architecture.as_deref().unwrap_or("any"));
+    let (labels, processor) =
+        (labels_of(needs).join(" "), needs.architecture.as_deref().unwrap_or("any"));
     Failure {
         code: FailureCode::StartFailed,
         message: match labels.is_empty() {
@@ -264,8 +268,7 @@ fn nowhere(needs: &Needs) -> Failure {
 
 fn no_room(needs: &Needs, missing: usize) -> Failure {
     let memory = needs.resources.memory_mib;
-    let labels: Vec<String> =
-        needs.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let labels = labels_of(needs);
     let labelled = match labels.is_empty() {
         true => String::new(),
         false => format!(" with the labels {}", labels.join(", ")),

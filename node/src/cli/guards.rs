@@ -6,6 +6,7 @@ use clap::{Subcommand, ValueEnum};
 use serde_json::{Map, Value, json};
 
 use super::context::Context;
+use super::scope::{Named, Scope};
 use crate::client::path;
 use crate::error::CliError;
 use crate::table::pairs;
@@ -35,31 +36,15 @@ pub struct Args {
     act: Option<Act>,
 }
 
-#[derive(clap::Args)]
-struct Scope {
-    /// The project; the whole cluster when not given.
-    #[arg(short, long, global = true, value_name = "NAME")]
-    project: Option<String>,
-    /// The environment; the whole project when not given.
-    #[arg(short, long, global = true, value_name = "NAME")]
-    environment: Option<String>,
-}
-
-impl Scope {
-    fn path(&self) -> Result<String, CliError> {
-        match (&self.project, &self.environment) {
-            (None, None) => Ok(path(&["guards"])),
-            (Some(project), None) => Ok(path(&["projects", project, "guard"])),
-            (Some(project), Some(environment)) => {
-                Ok(path(&["projects", project, "environments", environment, "guard"]))
-            }
-            (None, Some(environment)) => Err(CliError::usage(
-                format!("it is not clear whose environment {environment} is meant"),
-                "--project does not name its project",
-                format!("temps guards show --project NAME --environment {environment}"),
-            )),
+/// Where the scope's guard is.
+fn path_of(scope: &Scope) -> Result<String, CliError> {
+    Ok(match scope.read("guards")? {
+        Named::Cluster => path(&["guards"]),
+        Named::Project(project) => path(&["projects", project, "guard"]),
+        Named::Environment(project, environment) => {
+            path(&["projects", project, "environments", environment, "guard"])
         }
-    }
+    })
 }
 
 #[derive(Subcommand)]
@@ -143,7 +128,7 @@ struct Change {
 }
 
 pub async fn run(context: &Context, args: Args) -> Result<(), CliError> {
-    let path = args.scope.path()?;
+    let path = path_of(&args.scope)?;
     let value = match args.act.unwrap_or(Act::Show) {
         Act::Show => context.client()?.get(&path).await?.value,
         Act::Set(change) => {

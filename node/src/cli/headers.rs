@@ -4,6 +4,7 @@ use clap::{Subcommand, ValueEnum};
 use serde_json::{Map, Value, json};
 
 use super::context::Context;
+use super::scope::{Named, Scope};
 use crate::client::path;
 use crate::error::CliError;
 use crate::table::pairs;
@@ -22,30 +23,14 @@ pub struct Args {
     act: Option<Act>,
 }
 
-#[derive(clap::Args)]
-struct Scope {
-    /// The project; the whole cluster when not given.
-    #[arg(short, long, global = true, value_name = "NAME")]
-    project: Option<String>,
-    /// The environment; the whole project when not given.
-    #[arg(short, long, global = true, value_name = "NAME")]
-    environment: Option<String>,
-}
-
-impl Scope {
-    fn path(&self) -> Result<String, CliError> {
-        let policies = |scope: &[&str]| path(&[&["header-policies"], scope].concat());
-        match (&self.project, &self.environment) {
-            (None, None) => Ok(policies(&["cluster"])),
-            (Some(project), None) => Ok(policies(&[project])),
-            (Some(project), Some(environment)) => Ok(policies(&[project, environment])),
-            (None, Some(environment)) => Err(CliError::usage(
-                format!("it is not clear whose environment {environment} is meant"),
-                "--project does not name its project",
-                format!("temps headers show --project NAME --environment {environment}"),
-            )),
-        }
-    }
+/// Where the scope's policy is.
+fn path_of(scope: &Scope) -> Result<String, CliError> {
+    let policies = |scope: &[&str]| path(&[&["header-policies"], scope].concat());
+    Ok(match scope.read("headers")? {
+        Named::Cluster => policies(&["cluster"]),
+        Named::Project(project) => policies(&[project]),
+        Named::Environment(project, environment) => policies(&[project, environment]),
+    })
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -80,7 +65,7 @@ enum Act {
 }
 
 pub async fn run(context: &Context, args: Args) -> Result<(), CliError> {
-    let path = args.scope.path()?;
+    let path = path_of(&args.scope)?;
     match args.act.unwrap_or(Act::Show) {
         Act::Show => {
             let value = context.client()?.get(&path).await?.value;

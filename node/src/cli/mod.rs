@@ -25,6 +25,7 @@ mod open;
 mod project_change;
 mod projects;
 mod scale;
+mod scope;
 mod serve;
 mod settings;
 mod status;

@@ -175,14 +175,16 @@ impl Situation<'_> {
 
     /// Whether a replica that is to spread the others better is on its way.
     fn is_spreading(&self) -> bool {
+        if self.steady().count() != self.wanted() + 1 {
+            return false;
+        }
         let crowds = self.crowds();
-        let beyond = self.steady().count().saturating_sub(self.wanted());
         let most = crowds.values().copied().max().unwrap_or(0);
         let spreads = |replica: &Replica| {
             matches!(replica.observed, Observed::Pending | Observed::Starting)
                 && crowds.get(&replica.node).is_some_and(|there| there < &most)
         };
-        beyond == 1 && self.steady().any(spreads)
+        self.steady().any(spreads)
     }
 
     /// What is there beyond what is wanted: leaving ones as far as healthy others take their place, then the worst.
