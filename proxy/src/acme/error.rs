@@ -54,6 +54,12 @@ pub(crate) enum AcmeError {
         /// Its words.
         why: String,
     },
+    /// It gave the order up without a word.
+    #[error("the certificate authority gave up the order {url} and does not say why")]
+    GivenUp {
+        /// The order there.
+        url: String,
+    },
     /// Whoever asks the DNS where an authority would look does not find the cluster.
     #[error(
         "an authority would look for {at} in the DNS, and nobody finds the cluster there: {next}"
@@ -130,6 +136,7 @@ impl AcmeError {
             Self::Refused(_)
                 | Self::AccountGone
                 | Self::NotFound { .. }
+                | Self::GivenUp { .. }
                 | Self::NoChallenge
                 | Self::Unusable(_)
                 | Self::Kept(_)

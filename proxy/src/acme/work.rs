@@ -257,7 +257,7 @@ impl Job<'_> {
 
     /// Lets every edge show what the authority will look for, and has it look.
     async fn prove(&self, order: &mut CaOrder, attempt: &mut Attempt) -> Result<(), AcmeError> {
-        let kind = self.kind();
+        let kind = self.kind(attempt);
         attempt.challenges = self.challenges(order, kind).await?;
         let index = self.keep(attempt, vec![]).await?;
         self.worker.cluster.wait_edges(index, EDGES_WITHIN).await.map_err(|behind| {
@@ -276,16 +276,22 @@ impl Job<'_> {
                 authorization.challenge(asked_as(kind)).ok_or(AcmeError::NoChallenge)?;
             self.asked(challenge.set_ready().await)?;
         }
-        match order.poll_ready(&POLL).await {
-            Ok(OrderStatus::Invalid) | Err(CaError::Api(_)) => Err(self.refusal(order).await),
-            polled => self.asked(polled).map(drop),
+        let polled = order.poll_ready(&POLL).await;
+        // Of an order that came to nothing the library makes an error, too.
+        if order.state().status == OrderStatus::Invalid {
+            return Err(self.refusal(order).await);
         }
+        self.asked(polled).map(drop)
     }
 
-    /// Port 80 first; after a failure port 443, and so on in turn. A wildcard is shown in the DNS alone.
-    fn kind(&self) -> ChallengeKind {
+    /// Port 80 first; after a failure port 443, and so on in turn. A wildcard is shown in the DNS alone. What an attempt
+    /// began with it goes on with: the authority may be looking already.
+    fn kind(&self, attempt: &Attempt) -> ChallengeKind {
         if self.name.is_wildcard() {
             return ChallengeKind::Dns01;
+        }
+        if let Some(shown) = attempt.challenges.first() {
+            return shown.kind;
         }
         let failures = self.state().orders.get(self.name).map_or(0, |order| order.failures);
         if failures.is_multiple_of(2) { ChallengeKind::Http01 } else { ChallengeKind::TlsAlpn01 }
@@ -330,7 +336,7 @@ impl Job<'_> {
         }
         match whole {
             Some(problem) => AcmeError::Refused(problem),
-            None => AcmeError::Kept(format!("the order {url} is invalid")),
+            None => AcmeError::GivenUp { url },
         }
     }
 
