@@ -193,6 +193,7 @@ pub(crate) async fn create(
         issuer: facts.issuer,
         source: CertificateSource::Uploaded,
         created_at: now,
+        renewal: None,
         chain,
     };
     let chain = certificate.chain.clone();

@@ -36,10 +36,16 @@ pub fn keep(
     cluster: &Cluster,
     names: Arc<dyn Names>,
     probe: &DomainProbe,
+    edge: &EdgeView,
     stop: &CancellationToken,
 ) {
     tokio::spawn(temps_proxy::keep_verifying(cluster.clone(), probe.clone(), stop.clone()));
     tokio::spawn(temps_proxy::keep_certificates(cluster.clone(), names, stop.clone()));
+    tokio::spawn(temps_proxy::keep_renewal_advice(cluster.clone(), stop.clone()));
+    if let Some(wishes) = edge.wishes() {
+        let (cluster, probe) = (cluster.clone(), probe.clone());
+        tokio::spawn(temps_proxy::keep_previews(cluster, probe, wishes, stop.clone()));
+    }
     tokio::spawn(temps_providers::keep_records(cluster.clone(), stop.clone()));
     tokio::spawn(temps_proxy::keep_ticket_keys(cluster.clone(), stop.clone()));
 }

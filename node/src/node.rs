@@ -168,7 +168,7 @@ async fn start(
 
     let names = domains::names();
     let probe = domains::probe(names.clone())?;
-    domains::keep(&cluster, names, &probe, &stop);
+    domains::keep(&cluster, names, &probe, &edge.view(), &stop);
 
     let installed =
         installed.map_or_else(std::env::current_exe, Ok).map_err(ServeError::TakeOver)?;

@@ -87,6 +87,13 @@ impl DomainProbe {
         Sight { addresses, texts, error, proven }
     }
 
+    /// Whether an edge of this cluster, which shows this proof, answers where a name leads.
+    pub(crate) async fn leads_here(&self, name: &DomainName, proof: &str) -> bool {
+        let addresses = self.addresses(name).await.unwrap_or_default();
+        let asked = addresses.into_iter().map(|address| self.ask(address, name, proof));
+        join_all(asked).await.iter().any(Result::is_ok)
+    }
+
     async fn addresses(&self, name: &DomainName) -> io::Result<Vec<IpAddr>> {
         let mut found = in_time(self.names.addresses(name.as_str().into())).await?;
         found.truncate(ADDRESSES_MAX);
@@ -94,14 +101,14 @@ impl DomainProbe {
     }
 
     async fn look_at(&self, address: IpAddr, domain: &Domain) -> SeenAddress {
-        let why = self.ask(address, domain).await.err();
+        let why = self.ask(address, &domain.name, &domain.proof).await.err();
         SeenAddress { address, leads_here: why.is_none(), why }
     }
 
-    async fn ask(&self, address: IpAddr, domain: &Domain) -> Result<(), String> {
+    async fn ask(&self, address: IpAddr, name: &DomainName, proof: &str) -> Result<(), String> {
         let at = SocketAddr::new(address, self.port);
         let asked = self.client.get(format!("http://{at}{PROOF_PATH}"));
-        let asked = asked.header(http::header::HOST, domain.name.as_str()).send().await;
+        let asked = asked.header(http::header::HOST, name.as_str()).send().await;
         let mut answer = asked.map_err(|error| silence(at, &error))?;
         let mut said = Vec::new();
         while let Ok(Some(chunk)) = answer.chunk().await {
@@ -110,7 +117,7 @@ impl DomainProbe {
                 break;
             }
         }
-        match said == domain.proof.as_bytes() {
+        match said == proof.as_bytes() {
             true => Ok(()),
             false => Err(format!("{at} is not of this cluster: it answers {}", answer.status())),
         }

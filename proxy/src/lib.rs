@@ -65,7 +65,7 @@ mod upstream;
 mod vicinity;
 mod view;
 
-pub use acme::keep_certificates;
+pub use acme::{keep_certificates, keep_previews, keep_renewal_advice};
 pub use domain_probe::{DomainProbe, Names, SeenAddress, Sight};
 pub use edge::{Edge, EdgeConfig, EdgeSockets};
 pub use error::EdgeError;

@@ -32,6 +32,8 @@ pub(crate) struct RouteTable {
     labels: HashMap<String, Arc<Route>>,
     /// Names of teams' own, which lead to the same.
     domains: Arc<Domains>,
+    /// What shows that a host of the preview domain leads to the cluster.
+    mark: String,
     /// What is checked before environments are asked.
     guards: Arc<Guards>,
     /// Those that take requests, and those that took some and may still be ending them.
@@ -91,6 +93,7 @@ impl RouteTable {
             previews,
             labels,
             domains: previous.domains.next(&state.domains),
+            mark: state.zone_mark(),
             guards,
             endpoints,
             inside: vicinity.inside(),
@@ -129,9 +132,12 @@ impl RouteTable {
         self.routes.get(&environment)
     }
 
-    /// What shows that a host leads to the cluster that its domain belongs to.
+    /// What shows that a host leads to the cluster that it belongs to.
     pub(crate) fn proof(&self, host: &str) -> Option<&str> {
-        self.domains.find(host).map(|leads| leads.proof.as_str())
+        match self.domains.find(host) {
+            Some(leads) => Some(&leads.proof),
+            None => self.previews.contains_key(host).then_some(&self.mark),
+        }
     }
 
     fn way<'a>(&'a self, leads: &'a Leads, path: &str) -> Option<Way<'a>> {

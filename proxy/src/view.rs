@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use temps_state::DomainName;
+use tokio::sync::mpsc;
 
 use crate::tls::{Certificates, Refused, ShownCertificate};
 
@@ -22,6 +23,12 @@ impl EdgeView {
     /// certificate; `None` where that did not happen since the domain was added or the node was started.
     pub fn refused(&self, domain: &DomainName) -> Option<Refused> {
         self.certificates.refused(domain)
+    }
+
+    /// Names of the preview domain that clients asked for and that only a self-signed certificate is shown for; each at
+    /// most once a minute, and for the first who asks.
+    pub fn wishes(&self) -> Option<mpsc::Receiver<String>> {
+        self.certificates.wishes()
     }
 
     /// The certificate of the state that is shown for a name now; it may be out of date where there is no better one.

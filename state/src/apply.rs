@@ -62,7 +62,7 @@ impl State {
             return answer;
         }
         if let Some(condition) = &entry.condition
-            && self.tag(&condition.row).as_ref() != Some(&condition.tag)
+            && self.tag(&condition.row).unwrap_or_default() != condition.tag
         {
             return Err(Rejected::Changed { row: condition.row.clone() });
         }
@@ -152,6 +152,8 @@ impl State {
             DeleteDomain { name } => self.delete_domain(&name),
             AddCertificate { certificate } => self.add_certificate(certificate),
             DeleteCertificate { id } => self.delete_certificate(id),
+            AdviseRenewal { id, advice } => self.advise_renewal(id, advice),
+            WantCertificate { name } => self.want_certificate(&name),
             KeepAccount { account } => self.keep_account(account),
             LeaseOrder { name, node, until } => self.lease_order(index, &name, node, until, at),
             KeepAttempt { name, fence, attempt, spent } => {

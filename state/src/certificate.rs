@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::format::{SECOND, THIRD};
+use crate::row::Value;
 use crate::table::retain;
 use crate::{CertificateId, DomainName, Rejected, Reply, Sealed, State};
 
@@ -12,6 +14,8 @@ pub const CERTIFICATES_MAX: usize = 50_000;
 pub const CERTIFICATE_NAMES_MAX: usize = 100;
 /// The longest chain, in octets of PEM.
 pub const CHAIN_BYTES_MAX: usize = 64 << 10;
+/// The longest address of a page that explains a renewal, in octets.
+pub const EXPLANATION_BYTES_MAX: usize = 1 << 10;
 
 /// A certificate with its key. What is in it was checked by whoever proposed it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +38,20 @@ pub struct Certificate {
     pub source: CertificateSource,
     /// When it came.
     pub created_at: Timestamp,
+    /// When the authority advises to renew it, once it was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renewal: Option<RenewalAdvice>,
+}
+
+/// When an authority advises to renew a certificate (RFC 9773 §4.2): at any time of a window, and at once after it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RenewalAdvice {
+    /// When the window begins.
+    pub start: Timestamp,
+    /// When it ends.
+    pub end: Timestamp,
+    /// A page that says why, if the authority names one.
+    pub explanation: Option<String>,
 }
 
 /// Where a certificate comes from.
@@ -117,9 +135,35 @@ impl State {
         gone.map(|_| Reply::Done).ok_or_else(|| Rejected::not_found("certificate", id))
     }
 
+    /// Keeps what the authority advises about a certificate's renewal.
+    pub(crate) fn advise_renewal(
+        &mut self,
+        id: CertificateId,
+        advice: Option<RenewalAdvice>,
+    ) -> Result<Reply, Rejected> {
+        let wrong = |why: &str| Rejected::Invalid { what: "renewal".into(), why: why.into() };
+        if advice.as_ref().is_some_and(|advice| advice.end <= advice.start) {
+            return Err(wrong("its window ends before it begins"));
+        }
+        let page = advice.as_ref().and_then(|advice| advice.explanation.as_ref());
+        if page.is_some_and(|page| page.len() > EXPLANATION_BYTES_MAX) {
+            return Err(wrong("the address of its explanation is too long"));
+        }
+        let known = self.certificates.get(&id).cloned();
+        let known = known.ok_or_else(|| Rejected::not_found("certificate", id))?;
+        self.certificates.insert(id, Certificate { renewal: advice, ..known });
+        Ok(Reply::Done)
+    }
+
     /// Drops what the cluster got for a domain.
     pub(crate) fn drop_issued(&mut self, name: &DomainName) {
         retain(&mut self.certificates, |_, certificate| !certificate.is_issued_for(name));
+    }
+}
+
+impl Value for Certificate {
+    fn since(&self) -> u8 {
+        if self.renewal.is_some() { THIRD } else { SECOND }
     }
 }
 

@@ -12,8 +12,8 @@ use crate::{
     Deployment, DeploymentId, DnsProvider, DnsProviderId, Domain, DomainName, DomainTarget,
     EnvironmentId, Failure, Guard, HeaderPolicy, JoinToken, JoinTokenId, ManagedRecord, Name,
     NewDeployment, Node, NodeId, Observed, OrderFailure, Project, ProjectChange, ProjectId,
-    ReplicaId, Role, Scope, Session, SessionId, Settings, Spent, TagName, TicketKey, User, UserId,
-    Variable, VariableName,
+    RenewalAdvice, ReplicaId, Role, Scope, Session, SessionId, Settings, Spent, TagName, TicketKey,
+    User, UserId, Variable, VariableName,
 };
 
 /// One entry of the replicated log: a command with everything that apply may not find out by itself.
@@ -39,7 +39,8 @@ pub struct Entry {
 pub struct Condition {
     /// The key of a row of the state, such as `projects/prj_…`.
     pub row: String,
-    /// The row's tag, see [`State::tag`](crate::State::tag).
+    /// The row's tag, see [`State::tag`](crate::State::tag); empty where there must be no such row, which formats before
+    /// the third do not know.
     pub tag: String,
 }
 
@@ -156,6 +157,10 @@ pub enum Command {
     AddCertificate { certificate: Certificate },
     /// Deletes a certificate.
     DeleteCertificate { id: CertificateId },
+    /// Keeps what the authority advises about a certificate's renewal.
+    AdviseRenewal { id: CertificateId, advice: Option<RenewalAdvice> },
+    /// Has a certificate asked for that is for a name of the preview domain.
+    WantCertificate { name: DomainName },
     /// Keeps the cluster's account with an authority.
     KeepAccount { account: AcmeAccount },
     /// Gives a node the right to work on a domain's certificate.
@@ -230,6 +235,8 @@ impl Command {
             Self::RemoveNode { id } => ("node.remove", id.to_string()),
             Self::RecordNode { .. }
             | Self::VerifyDomain { .. }
+            | Self::AdviseRenewal { .. }
+            | Self::WantCertificate { .. }
             | Self::KeepAccount { .. }
             | Self::LeaseOrder { .. }
             | Self::KeepAttempt { .. }

@@ -9,9 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::format::THIRD;
 use crate::row::Value;
 use crate::settings::is_under;
-use crate::{
-    DnsProviderId, DomainName, Name, PREVIEW_DOMAIN_DEFAULT, Rejected, Reply, Sealed, State,
-};
+use crate::{DnsProviderId, DomainName, Name, Rejected, Reply, Sealed, State};
 
 /// The most accounts with DNS providers.
 pub const DNS_PROVIDERS_MAX: usize = 16;
@@ -139,17 +137,6 @@ impl State {
         holding.max_by_key(|(_, zone)| zone.as_str().len())
     }
 
-    /// The wildcard of the preview domain, where that is in a zone of the cluster's own or of a provider: it gets a
-    /// certificate.
-    pub fn preview_wildcard(&self) -> Option<DomainName> {
-        let settings = self.settings();
-        settings.preview_wildcard().or_else(|| {
-            let domain = settings.preview_domain.as_str();
-            let kept = domain != PREVIEW_DOMAIN_DEFAULT && self.dns_zone_of(domain).is_some();
-            format!("*.{domain}").parse().ok().filter(|_| kept)
-        })
-    }
-
     pub(crate) fn add_dns_provider(&mut self, provider: DnsProvider) -> Result<Reply, Rejected> {
         provider.check()?;
         if self.dns_providers.len() >= DNS_PROVIDERS_MAX {
@@ -167,16 +154,16 @@ impl State {
         self.dns_providers.insert(provider.id, provider);
         // What a certificate was missing may be there now.
         self.retry_orders();
+        self.forget_previews();
         Ok(Reply::Done)
     }
 
     /// The records stay as they are: somebody may be on their way to them.
     pub(crate) fn delete_dns_provider(&mut self, id: DnsProviderId) -> Result<Reply, Rejected> {
-        let before = self.preview_wildcard();
         if self.dns_providers.remove(&id).is_none() {
             return Err(Rejected::not_found("DNS provider", id));
         }
-        self.follow_preview(before);
+        self.forget_previews();
         Ok(Reply::Done)
     }
 
@@ -202,14 +189,6 @@ impl State {
         });
         Ok(Reply::Done)
     }
-
-    /// Drops what belongs to the preview domain's certificate before a change, where it does no more.
-    pub(crate) fn follow_preview(&mut self, before: Option<DomainName>) {
-        let kept = self.preview_wildcard();
-        if let Some(gone) = before.filter(|one| kept.as_ref() != Some(one)) {
-            self.drop_preview(&gone);
-        }
-    }
 }
 
 impl Value for DnsProvider {
@@ -221,7 +200,7 @@ impl Value for DnsProvider {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ClusterKey, DnsSettings, Id, Settings};
+    use crate::{ClusterKey, DnsSettings, Id, PREVIEW_DOMAIN_DEFAULT, Settings};
 
     fn provider(n: u128, name: &str, zones: &[&str]) -> DnsProvider {
         DnsProvider {

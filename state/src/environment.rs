@@ -193,6 +193,7 @@ impl State {
         self.forget_guards();
         retain(&mut self.hosts, |_, of| *of != id);
         self.forget_environment(id);
+        self.forget_previews();
         retain(&mut self.variables, |(of, _), _| *of != id);
         retain(&mut self.deployments, |_, deployment| deployment.environment != id);
         retain(&mut self.replicas, |_, replica| replica.environment != id);

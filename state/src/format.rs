@@ -93,7 +93,9 @@ impl Command {
             Self::SetGuard { .. }
             | Self::AddDnsProvider { .. }
             | Self::DeleteDnsProvider { .. }
-            | Self::KeepDnsRecords { .. } => THIRD,
+            | Self::KeepDnsRecords { .. }
+            | Self::AdviseRenewal { .. }
+            | Self::WantCertificate { .. } => THIRD,
             Self::ChangeSettings { settings } => settings.since(),
             Self::ChangeProject { change, .. } if change.no_repository => SECOND,
             Self::RecordNode { node } | Self::AdmitNode { node, .. } => node.since(),

@@ -27,6 +27,7 @@ mod name;
 mod network;
 mod node;
 mod order;
+mod preview;
 mod project;
 mod replica;
 mod row;
@@ -45,6 +46,7 @@ pub use audit::{AUDIT_RECORDS_MAX, Actor, AuditRecord};
 pub use authority::Authority;
 pub use certificate::{
     CERTIFICATE_NAMES_MAX, CERTIFICATES_MAX, CHAIN_BYTES_MAX, Certificate, CertificateSource,
+    EXPLANATION_BYTES_MAX, RenewalAdvice,
 };
 pub use command::{Command, Condition, Entry, Rejected, Reply};
 pub use deployment::{

@@ -40,7 +40,7 @@ impl AcmeAccount {
 /// A certificate that is wanted for a domain, and how far it has come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
-    /// The domain, or the wildcard of the preview domain.
+    /// The domain, or a name of the preview domain.
     pub name: DomainName,
     /// Who works on it.
     pub lease: Option<Lease>,
@@ -169,8 +169,8 @@ impl State {
         until: Timestamp,
         at: Timestamp,
     ) -> Result<Reply, Rejected> {
-        if self.preview_wildcard().as_ref() != Some(name) {
-            self.domain(name)?;
+        if !self.may_be_certified(name) {
+            return Err(Rejected::not_found("domain", name));
         }
         let mut order = self.orders.get(name).cloned().unwrap_or_else(|| Order::new(name.clone()));
         if let Some(lease) = order.lease.filter(|lease| lease.node != node && at < lease.until) {
@@ -233,6 +233,7 @@ impl State {
             });
         }
         self.drop_issued(name);
+        self.replace_previews(name);
         self.orders.remove(name);
         self.spend(fence, spent);
         self.add_certificate(certificate)

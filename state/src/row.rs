@@ -57,7 +57,6 @@ macro_rules! of_the_second_format {
 
 of_the_second_format!(
     crate::AcmeAccount,
-    crate::Certificate,
     crate::Domain,
     crate::HeaderPolicy,
     crate::Order,

@@ -225,9 +225,12 @@ impl State {
         if settings.acme != before.acme || settings.dns != before.dns {
             self.retry_orders();
         }
-        let preview = self.preview_wildcard();
+        let previews =
+            settings.preview_domain != before.preview_domain || settings.dns != before.dns;
         self.settings.insert(0, settings);
-        self.follow_preview(preview);
+        if previews {
+            self.forget_previews();
+        }
         Ok(Reply::Done)
     }
 }

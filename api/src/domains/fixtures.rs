@@ -37,6 +37,7 @@ pub(crate) fn certificate(id: u128, names: &[&str], not_after: Timestamp) -> Cer
         issuer: "ca".into(),
         source: CertificateSource::Uploaded,
         created_at: Timestamp::UNIX_EPOCH,
+        renewal: None,
     }
 }
 

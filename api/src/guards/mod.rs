@@ -177,9 +177,9 @@ async fn set(
     let row = row(scope);
     let guard = body.apply(state.guards.get(&scope).cloned().unwrap_or_default(), hash)?;
     // What is left out stays as it was read, unless somebody changes it meanwhile.
-    let unchanged = state.tag(&row).map(|tag| Condition { row: row.clone(), tag });
+    let unchanged = Condition { row: row.clone(), tag: state.tag(&row).unwrap_or_default() };
     let mut proposal = caller.asks(Command::SetGuard { scope, guard: Some(guard) });
-    proposal.condition = if_match.on(row).or(unchanged);
+    proposal.condition = if_match.on(row).or(Some(unchanged));
     let (_, state) = context.change(proposal).await?;
     Ok(shown(context, &state, scope))
 }

@@ -1,17 +1,25 @@
 //! Which domains need a certificate now. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use temps_state::{Certificate, CertificateSource, DomainName, NodeId, Order, Settings, State};
+use temps_state::{
+    Certificate, CertificateSource, DomainName, NodeId, Order, RenewalAdvice, Settings, Spending,
+    Spent, State,
+};
 
 /// How long the first failure waits, and the longest wait.
 const BACKOFF_FIRST: Duration = Duration::from_secs(60);
 const BACKOFF_MAX: Duration = Duration::from_secs(12 * 60 * 60);
 /// The parts of a lifetime that a renewal is earlier by at most, so that not all come at once.
 const JITTER_PARTS: i32 = 30;
+/// The part of a lifetime that is left at the latest when an authority's advice is followed.
+const LATEST_PART: i32 = 20;
+/// How many certificates for a name within a day end the following of advice, which would come for each of them.
+const ADVISED_RENEWALS_A_DAY_MAX: usize = 3;
+const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// The domains whose certificate is to be worked on by a node now, the most urgent first.
 pub(crate) fn due(state: &State, me: NodeId, now: Timestamp) -> Vec<DomainName> {
@@ -22,10 +30,11 @@ pub(crate) fn due(state: &State, me: NodeId, now: Timestamp) -> Vec<DomainName> 
     let certificates = Certificates::of(state, now);
     let preview = state.preview_wildcard();
     let mut due: Vec<(Timestamp, &DomainName)> = Vec::new();
-    for (name, since) in wanted(state, &settings, preview.as_ref()) {
+    let domains = wanted(state, &settings, preview.as_ref());
+    for (name, since) in domains.chain(wished(state, &certificates)) {
         let order = state.orders.get(name);
         if order.is_none_or(|order| may_work(order, me, now)) {
-            let needed = needed_at(name, since, order, &certificates, &settings);
+            let needed = needed_at(name, since, order, &certificates, state, &settings);
             due.extend(needed.filter(|at| *at <= now).map(|at| (at, name)));
         }
     }
@@ -49,6 +58,22 @@ fn wanted<'a>(
     preview.map(|name| (name, Timestamp::UNIX_EPOCH)).into_iter().chain(domains)
 }
 
+/// Single names of the preview domain that somebody came for; they come after what teams added themselves.
+fn wished<'a>(
+    state: &'a State,
+    certificates: &Certificates<'a>,
+) -> impl Iterator<Item = (&'a DomainName, Timestamp)> {
+    let now = certificates.now;
+    let asked: BTreeSet<&DomainName> = match state.preview_wildcard() {
+        Some(_) => BTreeSet::new(),
+        None => state.orders.keys().chain(certificates.issued.keys().copied()).collect(),
+    };
+    let single = |name: &&DomainName| {
+        !state.domains.contains_key(*name) && state.preview_environment(name).is_some()
+    };
+    asked.into_iter().filter(single).map(move |name| (name, now))
+}
+
 /// When the next order may be worked on that waits now, if one does: for its time, or for its worker to come back.
 pub(crate) fn next_try(state: &State, now: Timestamp) -> Option<Timestamp> {
     let leased = |order: &Order| order.lease.map(|lease| lease.until);
@@ -67,6 +92,7 @@ fn needed_at(
     since: Timestamp,
     order: Option<&Order>,
     certificates: &Certificates<'_>,
+    state: &State,
     settings: &Settings,
 ) -> Option<Timestamp> {
     if order.is_some_and(|order| order.attempt.is_some()) {
@@ -80,7 +106,23 @@ fn needed_at(
     };
     let same = matches!(&issued.source, CertificateSource::Issued { directory, .. }
         if *directory == settings.acme.directory);
-    Some(if same { renewal_of(issued) } else { since })
+    if !same {
+        return Some(since);
+    }
+    let asked = asked_lately(state, name, &settings.acme.directory, certificates.now);
+    let advised = issued.renewal.as_ref().filter(|_| asked < ADVISED_RENEWALS_A_DAY_MAX);
+    Some(advised.map_or_else(|| renewal_of(issued), |advice| advised_of(issued, advice)))
+}
+
+/// How many certificates an authority gave for a name within a day.
+fn asked_lately(state: &State, name: &DomainName, directory: &str, now: Timestamp) -> usize {
+    let lately = |spent: &&Spent| {
+        spent.what == Spending::Certificate
+            && spent.name == *name
+            && spent.directory == directory
+            && now.duration_since(spent.at) < DAY
+    };
+    state.spending.values().filter(lately).count()
 }
 
 /// The certificates by what they are for.
@@ -128,6 +170,17 @@ pub(crate) fn renewal_of(certificate: &Certificate) -> Timestamp {
     certificate.not_after.checked_sub(early).unwrap_or(certificate.not_before)
 }
 
+/// When an authority has it renewed (RFC 9773 §4.2): at some time of the window that it names, by the name; never so late
+/// that there is no time left for other tries.
+fn advised_of(certificate: &Certificate, advice: &RenewalAdvice) -> Timestamp {
+    let window = advice.end.duration_since(advice.start).as_secs_f64();
+    let into = SignedDuration::from_secs_f64(window * share(certificate));
+    let life = certificate.not_after.duration_since(certificate.not_before);
+    let at = advice.start.checked_add(into).unwrap_or(advice.end);
+    let last = certificate.not_after.checked_sub(life / LATEST_PART);
+    at.min(last.unwrap_or(certificate.not_before))
+}
+
 /// A number from 0 to 1 that is always the same for a name.
 fn share(certificate: &Certificate) -> f64 {
     let mut hasher = DefaultHasher::new();
@@ -144,7 +197,8 @@ pub(crate) fn wait_after(failures: u32, asked: Option<Duration>) -> Duration {
 #[cfg(test)]
 mod tests {
     use temps_state::{
-        AcmeSettings, Attempt, ClusterKey, DnsSettings, Domain, EnvironmentId, Id, Lease,
+        AcmeSettings, Attempt, CertificateId, ClusterKey, DnsSettings, Domain, EnvironmentId, Id,
+        Lease,
     };
 
     use super::*;
@@ -196,6 +250,7 @@ mod tests {
             issuer: String::new(),
             source,
             created_at: at(0),
+            renewal: None,
         };
         state.certificates.insert(certificate.id, certificate);
     }
@@ -249,6 +304,62 @@ mod tests {
         assert_eq!(names(&state, 60), ["a.example.com"]);
         certify(&mut state, 1, "a.example.com", Some("https://ca.example/elsewhere"), 90);
         assert_eq!(names(&state, 1), ["a.example.com"], "from another authority");
+    }
+
+    #[test]
+    fn an_authority_may_advise_another_time() {
+        let mut state = state();
+        add(&mut state, "a.example.com", true);
+        let mut advise = |start, end| {
+            certify(&mut state, 1, "a.example.com", Some(HERE), 90);
+            let id = CertificateId::from_parts(0, 1);
+            let advice = RenewalAdvice { start: at(start), end: at(end), explanation: None };
+            state.certificates[&id].renewal = Some(advice);
+            (1..=90).find(|day| !names(&state, *day).is_empty()).unwrap()
+        };
+        assert!((20..=30).contains(&advise(20, 30)));
+        assert!((70..=80).contains(&advise(70, 80)), "later than otherwise");
+        assert_eq!(advise(-9, -8), 1, "at once");
+        assert!((85..87).contains(&advise(200, 300)), "never too late");
+    }
+
+    #[test]
+    fn advice_that_comes_again_and_again_is_not_followed() {
+        let mut state = state();
+        add(&mut state, "a.example.com", true);
+        certify(&mut state, 1, "a.example.com", Some(HERE), 90);
+        let advice = RenewalAdvice { start: at(-9), end: at(-8), explanation: None };
+        state.certificates[&CertificateId::from_parts(0, 1)].renewal = Some(advice);
+        for given in 0..4 {
+            assert_eq!(names(&state, 2).len(), usize::from(given < 3), "after {given}");
+            let spent = Spent {
+                at: at(2),
+                directory: HERE.into(),
+                name: name("a.example.com"),
+                registered: "example.com".into(),
+                what: Spending::Certificate,
+            };
+            state.spending.insert(given, spent);
+        }
+        assert_eq!(names(&state, 3), ["a.example.com"], "after a day");
+    }
+
+    #[test]
+    fn single_names_of_the_preview_domain_need_one_when_somebody_came() {
+        let mut state = state();
+        let settings = Settings { preview_domain: "apps.example.com".into(), ..state.settings() };
+        state.settings.insert(0, settings);
+        state.hosts.insert("shop-production".into(), EnvironmentId::from_parts(0, 1));
+        let ours = name("shop-production.apps.example.com");
+        assert!(names(&state, 1).is_empty());
+        state.orders.insert(ours.clone(), Order::new(ours.clone()));
+        assert_eq!(names(&state, 1), [ours.as_str()]);
+        state.orders.remove(&ours);
+        certify(&mut state, 1, ours.as_str(), Some(HERE), 90);
+        assert!(names(&state, 1).is_empty());
+        assert_eq!(names(&state, 60), [ours.as_str()], "it is renewed");
+        state.hosts.clear();
+        assert!(names(&state, 60).is_empty());
     }
 
     #[test]

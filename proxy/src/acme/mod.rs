@@ -1,10 +1,13 @@
 //! Certificates for domains, from an authority by ACME (RFC 8555). The node that leads works for all; whatever is asked
 //! of the authority, and what edges must show it, is in the state first.
 
+mod account;
 mod authority;
 mod due;
 mod error;
 mod ledger;
+mod on_demand;
+mod renewal_advice;
 mod way;
 mod work;
 
@@ -21,6 +24,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain_probe::Names;
 use work::Worker;
+
+pub use on_demand::keep_previews;
+pub use renewal_advice::keep_renewal_advice;
 
 /// How often it is looked whether a certificate is due when nothing else happens.
 const TICK: Duration = Duration::from_secs(10);

@@ -6,8 +6,8 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use instant_acme::{
-    Account, AccountBuilder, AuthorizationStatus, ChallengeType, Error as CaError, Identifier,
-    NewAccount, NewOrder, Order as CaOrder, OrderStatus, RetryPolicy,
+    Account, AuthorizationStatus, CertificateIdentifier, ChallengeType, Error as CaError,
+    Identifier, NewAccount, NewOrder, Order as CaOrder, OrderStatus, RetryPolicy,
 };
 use jiff::Timestamp;
 use temps_certificates::draw_request;
@@ -20,9 +20,11 @@ use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
+use super::account;
 use super::authority::Authority;
 use super::error::{AcmeError, of_authority};
 use super::ledger::{self, Wish};
+use super::renewal_advice::identifier;
 use super::way;
 use crate::domain_probe::Names;
 
@@ -176,16 +178,10 @@ impl Job<'_> {
     /// The cluster's account with the authority, opened if there is none.
     async fn account(&self) -> Result<Account, AcmeError> {
         let _turn = self.worker.opening.lock().await;
-        let directory = &self.settings.directory;
-        let state = self.state();
-        let Some(kept) = state.acme_accounts.get(directory) else {
-            return self.open_account().await;
-        };
-        let place = AcmeAccount::place(directory);
-        let text = self.worker.cluster.open(&place, &kept.credentials)?;
-        let credentials = serde_json::from_str(&text);
-        let credentials = credentials.map_err(|error| AcmeError::Kept(error.to_string()))?;
-        self.asked(self.accounts().from_credentials(credentials).await)
+        match account::kept(&self.worker.cluster, &self.settings, &self.authority).await? {
+            Some(account) => Ok(account),
+            None => self.open_account().await,
+        }
     }
 
     /// Opens an account and keeps it, in the place of any before.
@@ -198,7 +194,8 @@ impl Job<'_> {
             terms_of_service_agreed: true,
             only_return_existing: false,
         };
-        let opened = self.accounts().create(&new, directory.clone(), None).await;
+        let accounts = account::accounts(&self.authority);
+        let opened = accounts.create(&new, directory.clone(), None).await;
         let (account, credentials) = self.asked(opened)?;
         let text = serde_json::to_string(&credentials);
         let text = text.map_err(|error| AcmeError::Kept(error.to_string()))?;
@@ -206,10 +203,6 @@ impl Job<'_> {
         let kept = AcmeAccount { directory, credentials, created_at: Timestamp::now() };
         self.worker.propose(Command::KeepAccount { account: kept }).await?;
         Ok(account)
-    }
-
-    fn accounts(&self) -> AccountBuilder {
-        Account::builder_with_http(Box::new(self.authority.clone()))
     }
 
     /// What was kept of the last try with this authority; else a new key and request, kept before anybody sees them.
@@ -249,10 +242,27 @@ impl Job<'_> {
             return self.asked(account.order(url.clone()).await);
         }
         let identifiers = [Identifier::Dns(self.name.as_str().into())];
-        let order = self.asked(account.new_order(&NewOrder::new(&identifiers)).await)?;
+        let new = || NewOrder::new(&identifiers);
+        let ordered = match self.replaced() {
+            Some(replaced) => match account.new_order(&new().replaces(replaced)).await {
+                Err(error) if is_about_replacing(&error) => account.new_order(&new()).await,
+                ordered => ordered,
+            },
+            None => account.new_order(&new()).await,
+        };
+        let order = self.asked(ordered)?;
         attempt.url = Some(order.url().into());
         self.keep(attempt, vec![self.spent(Spending::Order)]).await?;
         Ok(order)
+    }
+
+    /// What an authority that gives advice on renewals is told that the new certificate replaces (RFC 9773 §5).
+    fn replaced(&self) -> Option<CertificateIdentifier<'static>> {
+        let state = self.state();
+        let issued = state.issued_for(self.name).filter(|issued| issued.renewal.is_some())?;
+        let same = matches!(&issued.source, CertificateSource::Issued { directory, .. }
+            if *directory == self.settings.directory);
+        identifier(issued).filter(|_| same)
     }
 
     /// Lets every edge show what the authority will look for, and has it look.
@@ -359,6 +369,7 @@ impl Job<'_> {
                 directory: attempt.directory.clone(),
             },
             created_at: now,
+            renewal: None,
         };
         let spent = vec![self.spent(Spending::Certificate)];
         let (name, fence) = (self.name.clone(), self.fence.lock().await);
@@ -397,6 +408,18 @@ fn spent(directory: &str, name: &DomainName, what: Spending) -> Spent {
         name: name.clone(),
         registered: ledger::registered(name),
         what,
+    }
+}
+
+/// Whether an authority takes the same order where it replaces nothing: another one does already, which came to nothing,
+/// or the answer does not say that it does, as it must.
+fn is_about_replacing(error: &CaError) -> bool {
+    match error {
+        CaError::Api(problem) => {
+            problem.r#type.as_deref().is_some_and(|kind| kind.ends_with(":alreadyReplaced"))
+        }
+        CaError::Other(why) => why.to_string().starts_with("replaces field mismatch"),
+        _ => false,
     }
 }
 

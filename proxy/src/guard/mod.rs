@@ -20,7 +20,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use http::header::USER_AGENT;
 use http::{HeaderMap, Method};
 use pingora_http::RequestHeader;
-use temps_state::{AttackMode, ClusterKey, EnvironmentId, Rate, Trigger};
+use temps_state::{AttackMode, ClusterKey, EnvironmentId, Rate, Scope, Trigger};
 
 pub(crate) use checks::{Checks, Guards};
 pub use countries::Countries;
@@ -42,12 +42,19 @@ const SUSPECT_FOR: Duration = Duration::from_secs(600);
 const KNOWN_FOR: Duration = Duration::from_secs(24 * 3_600);
 /// How often one client may try passwords on one node.
 const PASSWORD_TRIES: Rate = Rate { requests: 10, seconds: 60, burst: 10 };
+/// How often somebody at one address may bring right answers to challenges to one node; each takes a place among those
+/// that were answered.
+const ANSWERS: Rate = Rate { requests: 60, seconds: 60, burst: 60 };
 /// What the checks of a node remember and know.
 pub(crate) struct Gate {
     seal: Seal,
     countries: Option<Countries>,
-    /// How often clients asked, and tried passwords.
+    /// How often clients asked.
     asked: Memory,
+    /// How often all clients of an app asked. Apart, so that no crowd of clients has it forgotten.
+    common: Memory,
+    /// How often clients tried passwords and answered challenges. Apart for the same reason.
+    tries: Memory,
     /// Clients that gave reasons for a challenge, and addresses where one was solved.
     known: Memory,
     /// Tokens that were answered.
@@ -85,6 +92,7 @@ enum Memo {
     Requests(IpAddr),
     AllRequests,
     Passwords(IpAddr),
+    Answers(IpAddr),
     Suspect(IpAddr),
     Solved(IpAddr),
 }
@@ -110,6 +118,8 @@ impl Gate {
             seal: Seal::new(key),
             countries,
             asked: Memory::default(),
+            common: Memory::default(),
+            tries: Memory::default(),
             known: Memory::default(),
             used: Memory::default(),
             passwords: Passwords::default(),
@@ -121,11 +131,11 @@ impl Gate {
         let mut asked = Asked::by(caller.client, self.place_of(checks, caller.client));
         if kept_out(checks, &asked).is_none() {
             self.recognise(checks, caller, &mut asked);
-            asked.client_wait =
-                self.count(checks.per_client, Memo::Requests(network_of(asked.client)));
+            let client = Memo::Requests(network_of(asked.client));
+            asked.client_wait = count(&self.asked, checks.per_client, client);
             // What gets a page of the edge's own costs the app nothing.
             if judge(checks, &asked) == Verdict::Pass {
-                asked.common_wait = self.count(checks.in_all, Memo::AllRequests);
+                asked.common_wait = count(&self.common, checks.in_all, Memo::AllRequests);
             }
         }
         let verdict = judge(checks, &asked);
@@ -174,6 +184,12 @@ impl Gate {
         let (names, time) = (Names::of(checks, caller), now());
         let (token, number) = (field(form, "token"), field(form, "nonce"));
         let answered = challenge::check(&self.seal, &names.of_client(), &token, &number, time);
+        if answered.is_some()
+            && let Err(wait) =
+                self.tries(ANSWERS, checks.environment, Memo::Answers(network_of(caller.client)))
+        {
+            return Page::problem(&Fault::TooManyRequests(seconds(wait)), caller.request_id);
+        }
         let fresh = answered.is_some_and(|answered| {
             let now = self.used.now();
             let until = now + ticks(Duration::from_secs(answered.left));
@@ -192,9 +208,8 @@ impl Gate {
         let next = field(form, "next");
         let refused = |fault: Fault| password::page(&fault, &next, caller.request_id);
         let Some(hash) = &checks.password else { return refused(Fault::PasswordRequired) };
-        let tries = (checks.environment, Memo::Passwords(network_of(caller.client)));
-        if let Err(wait) = Pace::new(PASSWORD_TRIES, 1).count(&self.asked, tries, self.asked.now())
-        {
+        let client = Memo::Passwords(network_of(caller.client));
+        if let Err(wait) = self.tries(PASSWORD_TRIES, checks.environment, client) {
             return refused(Fault::TooManyPasswords(seconds(wait)));
         }
         match self.passwords.check(field(form, "password"), hash.clone()).await {
@@ -218,10 +233,10 @@ impl Gate {
         }
     }
 
-    /// Counts a request; tells how long to wait where there were too many.
-    fn count(&self, counted: Option<(temps_state::Scope, Pace)>, memo: Memo) -> Option<Duration> {
-        let (scope, pace) = counted?;
-        pace.count(&self.asked, (scope, memo), self.asked.now()).err()
+    /// Counts what a client tries at one of the doors; else tells when it may again.
+    fn tries(&self, rate: Rate, at: EnvironmentId, memo: Memo) -> Result<(), Duration> {
+        let (pace, key) = (Pace::new(rate, 1), (at, memo));
+        pace.count(&self.tries, key, self.tries.now())
     }
 
     /// Looks who asks, as far as the checks ask for it.
@@ -248,6 +263,12 @@ impl Gate {
                 && is_suspicious(caller.head, headers);
         }
     }
+}
+
+/// Counts a request; tells how long to wait where there were too many.
+fn count(memory: &Memory, counted: Option<(Scope, Pace)>, memo: Memo) -> Option<Duration> {
+    let (scope, pace) = counted?;
+    pace.count(memory, (scope, memo), memory.now()).err()
 }
 
 fn is_suspicious(head: &RequestHeader, headers: &HeaderMap) -> bool {
@@ -298,4 +319,35 @@ fn field(form: &[u8], name: &str) -> String {
 /// Seconds since 1970.
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+#[cfg(test)]
+mod tests {
+    use temps_state::Id;
+
+    use super::*;
+
+    #[test]
+    fn one_address_takes_few_places_of_those_that_answered() {
+        let gate = Gate::new(None, None);
+        let environment = EnvironmentId::from_parts(0, 1);
+        let answer =
+            |client: &str| gate.tries(ANSWERS, environment, Memo::Answers(client.parse().unwrap()));
+        let taken = (0..1_000).filter(|_| answer("192.0.2.1").is_ok()).count();
+        assert!((60..70).contains(&taken), "{taken}");
+        assert!(answer("192.0.2.2").is_ok(), "somebody else");
+    }
+
+    #[test]
+    fn a_crowd_of_clients_does_not_have_the_common_rate_forgotten() {
+        let gate = Gate::new(None, None);
+        let pace = Pace::new(Rate { requests: 1, seconds: 86_400, burst: 1 }, 1);
+        let counted = Some((Scope::Cluster, pace));
+        assert_eq!(count(&gate.common, counted, Memo::AllRequests), None);
+        for n in 0..memory::REMEMBERED_MAX * 4 {
+            let client = Memo::Requests(IpAddr::from(u32::try_from(n).unwrap().to_be_bytes()));
+            count(&gate.asked, counted, client);
+        }
+        assert!(count(&gate.common, counted, Memo::AllRequests).is_some());
+    }
 }

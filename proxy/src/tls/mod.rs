@@ -2,11 +2,13 @@
 
 mod challenges;
 mod config;
+mod minutes;
 mod named;
 mod pem;
 mod preview;
 mod refusals;
 mod tickets;
+mod wishes;
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -18,6 +20,7 @@ use prometheus_client::metrics::counter::Counter;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use temps_state::{ClusterKey, DomainName, State};
+use tokio::sync::mpsc;
 use tracing::error;
 
 use crate::EdgeError;
@@ -26,6 +29,7 @@ use crate::tls::named::Named;
 use crate::tls::preview::Preview;
 use crate::tls::refusals::Refusals;
 use crate::tls::tickets::Tickets;
+use crate::tls::wishes::Wishes;
 
 pub(crate) use config::{CHALLENGE_PROTOCOL, server_config};
 pub use named::ShownCertificate;
@@ -42,6 +46,7 @@ pub(crate) struct Certificates {
     challenges: ArcSwap<Challenges>,
     tickets: Arc<Tickets>,
     refusals: Refusals,
+    wishes: Wishes,
 }
 
 impl Certificates {
@@ -54,6 +59,7 @@ impl Certificates {
             challenges: ArcSwap::default(),
             tickets: Arc::new(Tickets::new().map_err(EdgeError::DrawTicketKey)?),
             refusals: Refusals::new(refused),
+            wishes: Wishes::new(),
         })
     }
 
@@ -112,10 +118,22 @@ impl Certificates {
         self.refusals.of(name)
     }
 
+    /// Names of the preview domain that clients asked for and that only a self-signed certificate is shown for; each at
+    /// most once a minute, and for the first who asks.
+    pub(crate) fn wishes(&self) -> Option<mpsc::Receiver<String>> {
+        self.wishes.take()
+    }
+
     /// The certificate for a name at a time: the state's, else the self-signed one where that is allowed.
     fn find(&self, name: &str, now: Timestamp) -> Option<Arc<CertifiedKey>> {
         let named = self.named.load().find(name, now).map(|shown| shown.key().clone());
-        named.or_else(|| self.preview.find(name))
+        named.or_else(|| {
+            let preview = self.preview.find(name);
+            if preview.is_some() {
+                self.wishes.note(name, now);
+            }
+            preview
+        })
     }
 }
 

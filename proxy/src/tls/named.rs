@@ -183,6 +183,7 @@ mod tests {
                     directory: "https://ca.example/directory".into(),
                 },
                 created_at: at(0),
+                renewal: None,
             }
         }
     }

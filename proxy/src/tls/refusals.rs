@@ -1,7 +1,6 @@
 //! Handshakes that were refused because there is no certificate for the name: counted for each domain, and logged, both
 //! within bounds and without a lock.
 
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
@@ -13,10 +12,7 @@ use temps_state::{Domain, DomainName};
 use tracing::{info, warn};
 
 use crate::by_name::ByName;
-
-/// How many names that belong to no domain are logged a minute.
-const STRANGERS_LOGGED_MAX: usize = 256;
-const SECONDS_PER_MINUTE: i64 = 60;
+use crate::tls::minutes::{Minutes, is_first};
 
 /// How often clients were refused that asked for a domain's names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,9 +27,8 @@ pub struct Refused {
 #[derive(Debug)]
 pub(crate) struct Refusals {
     domains: ArcSwap<Tallies>,
-    /// The minute that a name was logged last, by its hash; names of one hash are logged in turn.
-    strangers: [AtomicI64; STRANGERS_LOGGED_MAX],
-    hashes: RandomState,
+    /// When names were logged that belong to no domain.
+    strangers: Minutes,
     all: Counter,
 }
 
@@ -53,8 +48,7 @@ struct Tally {
 impl Refusals {
     /// None yet; `all` counts them together.
     pub(crate) fn new(all: Counter) -> Self {
-        let strangers = [const { AtomicI64::new(0) }; STRANGERS_LOGGED_MAX];
-        Self { domains: ArcSwap::default(), strangers, hashes: RandomState::new(), all }
+        Self { domains: ArcSwap::default(), strangers: Minutes::new(), all }
     }
 
     /// Counts for the domains of a state; what was counted stays.
@@ -79,7 +73,7 @@ impl Refusals {
                 }
             }
             None => {
-                if self.is_new(name, second) {
+                if self.strangers.is_first(name, now) {
                     info!(name, "refused a TLS handshake: there is no certificate for the name");
                 }
             }
@@ -89,12 +83,6 @@ impl Refusals {
     /// What was counted for a domain.
     pub(crate) fn of(&self, name: &DomainName) -> Option<Refused> {
         self.domains.load().by_name.get(name).and_then(|tally| tally.seen())
-    }
-
-    fn is_new(&self, name: &str, second: i64) -> bool {
-        let hash = self.hashes.hash_one(name) % STRANGERS_LOGGED_MAX as u64;
-        let slot = usize::try_from(hash).ok().and_then(|at| self.strangers.get(at));
-        slot.is_some_and(|slot| is_first(slot, second))
     }
 }
 
@@ -111,11 +99,6 @@ impl Tally {
         let last = Timestamp::from_second(self.last.load(Ordering::Relaxed)).ok()?;
         (count > 0).then_some(Refused { count, last })
     }
-}
-
-fn is_first(minute: &AtomicI64, second: i64) -> bool {
-    let now = second / SECONDS_PER_MINUTE;
-    minute.swap(now, Ordering::Relaxed) != now
 }
 
 #[cfg(test)]
@@ -167,15 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_logged_once_a_minute_and_a_flood_of_names_within_bounds() {
-        let refusals = Refusals::new(Counter::default());
-        let logged =
-            |second| (0..10_000).filter(|n| refusals.is_new(&n.to_string(), second)).count();
-        for second in [60, 120] {
-            let first = logged(second);
-            assert!((1..=STRANGERS_LOGGED_MAX).contains(&first), "{first}");
-            assert_eq!(logged(second + 59), 0);
-        }
+    fn a_domain_is_logged_once_a_minute() {
         let tally = Tally::default();
         let noted = [60, 61, 119, 120, 121].map(|second| tally.note(second));
         assert_eq!(noted, [true, false, false, true, false]);

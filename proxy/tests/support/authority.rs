@@ -67,6 +67,7 @@ impl Authority {
             },
             names,
             created_at: now,
+            renewal: None,
         }
     }
 

@@ -16,6 +16,8 @@ use super::PATIENCE;
 pub struct Pebble {
     folder: TempDir,
     names: Option<Child>,
+    /// Where its DNS is asked.
+    pub dns: SocketAddr,
     authority: Child,
     command: Command,
     directory: String,
@@ -81,6 +83,7 @@ impl Pebble {
         let pebble = Self {
             folder,
             names,
+            dns,
             authority: running,
             command: authority,
             directory: format!("https://localhost:{acme}/dir"),
@@ -107,9 +110,15 @@ impl Pebble {
         }
     }
 
-    fn client(&self) -> reqwest::Client {
+    /// Its directory.
+    pub fn directory(&self) -> &str {
+        &self.directory
+    }
+
+    /// What trusts it.
+    pub fn client(&self) -> reqwest::Client {
         let root = reqwest::Certificate::from_pem(self.root.as_bytes()).expect("a certificate");
-        reqwest::Client::builder().tls_certs_only([root]).build().expect("a client")
+        reqwest::Client::builder().tls_certs_only([root]).http1_only().build().expect("a client")
     }
 
     /// The settings of a cluster that asks it.

@@ -25,7 +25,7 @@ fn domain(name: DomainName, environment: EnvironmentId) -> Domain {
     }
 }
 
-fn certificate(index: u64, domain: &DomainName) -> Certificate {
+pub fn certificate(index: u64, domain: &DomainName) -> Certificate {
     Certificate {
         id: fresh(index),
         names: vec![domain.clone()],
@@ -36,6 +36,7 @@ fn certificate(index: u64, domain: &DomainName) -> Certificate {
         issuer: "ca".into(),
         source: CertificateSource::Issued { domain: domain.clone(), directory: DIRECTORY.into() },
         created_at: at(index),
+        renewal: None,
     }
 }
 

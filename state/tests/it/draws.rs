@@ -260,6 +260,11 @@ pub fn command(state: &State, index: u64, (kind, a, b): Draw) -> Command {
             manifest: format!("{:064x}", a % 3),
             holder: nodes().unwrap_or(NodeId(9)),
         },
+        46 if a % 4 == 3 => {
+            let hosts = state.hosts.keys().nth(usize::from(b) % state.hosts.len().max(1));
+            let host = format!("{}.localho.st", hosts.map_or("none", String::as_str));
+            Command::WantCertificate { name: host.parse().expect("a name") }
+        }
         46 => {
             let name = pick(state.image_tags.keys(), a).cloned().unwrap_or_else(|| tag_name(b));
             let manifest = format!("{:064x}", b / 3 % 3);

@@ -7,11 +7,11 @@ use std::path::Path;
 
 use crate::domains;
 use crate::draws::{
-    Draw, KINDS, TAGS, command, dns_provider, entry, failure, fresh, guard, node, run,
+    Draw, KINDS, TAGS, at, command, dns_provider, entry, failure, fresh, guard, node, run,
 };
 use temps_state::{
-    Command, DnsSettings, EdgeSettings, FORMAT, ManagedRecord, Node, NodeId, RecordKind, RowError,
-    Scope, Settings, State, decode,
+    CertificateSource, Command, DnsSettings, EdgeSettings, FORMAT, ManagedRecord, Node, NodeId,
+    RecordKind, RenewalAdvice, RowError, Scope, Settings, State, decode,
 };
 
 fn check(name: &str, found: &str) {
@@ -63,6 +63,11 @@ fn rows_of_the_second_format_say_so() {
 #[test]
 fn rows_of_the_third_format_say_so() {
     let mut state = run(&[(0, 0, 0), (1, 0, 0)]);
+    let mut certificate = domains::certificate(1, &"shop.example.com".parse().expect("a name"));
+    certificate.id = fresh(9);
+    certificate.source = CertificateSource::Uploaded;
+    let advised = certificate.id;
+    state.apply(2, entry(2, Command::AddCertificate { certificate })).expect("it is added");
     let older = state.clone();
     let dns = DnsSettings { zones: vec!["apps.example.com".parse().expect("a name")] };
     let answers = Node { dns: Some(([203, 0, 113, 7], 53).into()), ..node(1) };
@@ -82,6 +87,14 @@ fn rows_of_the_third_format_say_so() {
             id: fresh(7),
             managed: RecordKind::ALL.map(managed).into(),
             error: Some("it does not answer".into()),
+        },
+        Command::AdviseRenewal {
+            id: advised,
+            advice: Some(RenewalAdvice {
+                start: at(50),
+                end: at(60),
+                explanation: Some("https://ca.example/why".into()),
+            }),
         },
     ];
     for (index, command) in (3..).zip(commands) {
