@@ -26,6 +26,7 @@ mod environments;
 mod error;
 mod events;
 mod exec;
+mod failing;
 mod git_push;
 mod guards;
 mod handle;

@@ -16,6 +16,7 @@ use prometheus_client::registry::Registry;
 
 use crate::ApiError;
 use crate::context::{Context, Shared};
+use crate::failing;
 
 /// The media type of what [`encode_registry`] writes.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -112,6 +113,11 @@ fn of_now(context: &Context) -> Registry {
         ("replicas", "replicas of the cluster", state.replicas.len() as u64),
         ("replicas_healthy", "replicas that take traffic", healthy as u64),
         ("replicas_wanted", "replicas that environments ask for", wanted),
+        (
+            "certificates_failing",
+            "names whose certificate cannot be had or renewed",
+            failing::count(&state) as u64,
+        ),
         ("uptime_seconds", "seconds since this node started", context.started.elapsed().as_secs()),
     ] {
         let gauge = Gauge::<u64, AtomicU64>::default();

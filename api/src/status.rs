@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use crate::ApiError;
 use crate::auth::MayRead;
 use crate::context::{Context, Shared};
+use crate::failing::{self, FailingOut};
 use crate::nodes::{NodeOut, Sight};
 
 /// How the cluster is.
@@ -36,6 +37,8 @@ pub struct StatusOut {
     pub projects: usize,
     /// How many replicas there are.
     pub replicas: ReplicaCount,
+    /// Names whose certificate cannot be had or renewed, the most urgent of them.
+    pub failing_certificates: Vec<FailingOut>,
     /// The edge of the answering node.
     pub edge: EdgeOut,
     /// How many more nodes may fail and leave the rest able to agree.
@@ -89,6 +92,7 @@ fn shown(context: &Context, state: &Applied, sight: Sight) -> StatusOut {
         projects: state.projects.len(),
         replicas: replicas(state, &nodes),
         nodes,
+        failing_certificates: failing::told(state),
         edge: EdgeOut {
             http_port: context.config.http_port,
             https_port: context.config.https_port,

@@ -50,6 +50,8 @@ pub struct Status {
     pub projects: Value,
     /// Replicas wanted and healthy.
     pub replicas: ReplicaCount,
+    /// Names whose certificate cannot be had or renewed.
+    pub failing_certificates: Vec<FailingCertificate>,
     /// The edge of the node that answered.
     pub edge: Edge,
     /// How many more nodes the cluster may lose.
@@ -60,6 +62,20 @@ pub struct Status {
     pub version: String,
     /// How long it runs.
     pub uptime_seconds: u64,
+}
+
+/// A name whose certificate cannot be had or renewed.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct FailingCertificate {
+    /// The name.
+    pub name: String,
+    /// When the certificate ends that is shown meanwhile.
+    pub ends: Option<Timestamp>,
+    /// How often it failed in a row.
+    pub failures: u64,
+    /// Why it failed the last time.
+    pub error: Option<String>,
 }
 
 /// How many replicas there are.

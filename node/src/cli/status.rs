@@ -1,12 +1,14 @@
 //! `temps status`: how the cluster is.
 
+use jiff::Timestamp;
+
 use super::context::Context;
 use super::nodes::nodes_table;
 use crate::client::path;
 use crate::error::CliError;
 use crate::table::pairs;
-use crate::view::{self, Node, Status};
-use crate::when::span;
+use crate::view::{self, FailingCertificate, Node, Status};
+use crate::when::{ago, span};
 
 pub async fn run(context: &Context) -> Result<(), CliError> {
     let client = context.client()?;
@@ -32,7 +34,9 @@ fn about(url: &str, status: &Status) -> String {
         ("version", status.version.clone()),
         ("up", span(status.uptime_seconds)),
     ]);
-    let troubles = engine_problems(&status.nodes) + &avoided(&status.nodes);
+    let troubles = engine_problems(&status.nodes)
+        + &avoided(&status.nodes)
+        + &failing(&status.failing_certificates, Timestamp::now());
     format!("{about}\n\n{}\n\n{}{troubles}", nodes_table(&status.nodes), status.may_lose_text)
 }
 
@@ -57,6 +61,23 @@ fn avoided(nodes: &[Node]) -> String {
     lines.collect()
 }
 
+/// A line for every name whose certificate cannot be had or renewed.
+fn failing(certificates: &[FailingCertificate], now: Timestamp) -> String {
+    let line = |one: &FailingCertificate| {
+        let name = &one.name;
+        let what = match one.ends {
+            Some(ends) if ends <= now => "its certificate has ended and cannot be renewed".into(),
+            Some(ends) => {
+                format!("its certificate ends {} and cannot be renewed", ago(now, ends))
+            }
+            None => "it gets no certificate".to_owned(),
+        };
+        let why = one.error.as_deref().unwrap_or("the reason is not known");
+        format!("\n{name}: {what} ({} tries): {why}. See: temps domains show {name}", one.failures)
+    };
+    certificates.iter().map(line).collect()
+}
+
 fn leader(status: &Status) -> String {
     match status.quorum {
         true if !status.leader.is_null() => label(status, &status.leader),
@@ -72,6 +93,27 @@ fn label(status: &Status, id: &serde_json::Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_certificate_that_cannot_be_renewed_is_told_with_what_is_left() {
+        let now = Timestamp::from_second(1_000_000).unwrap();
+        let ends = |seconds: i64| Timestamp::from_second(1_000_000 + seconds).ok();
+        let one = |ends| FailingCertificate {
+            name: "a.example.com".into(),
+            ends,
+            failures: 3,
+            error: Some("no".into()),
+        };
+        for (ends, said) in [
+            (None, "it gets no certificate (3 tries): no."),
+            (ends(7_200), "its certificate ends in 2h and cannot be renewed (3 tries): no."),
+            (ends(-1), "its certificate has ended and cannot be renewed (3 tries): no."),
+        ] {
+            let told = failing(&[one(ends)], now);
+            let rest = " See: temps domains show a.example.com";
+            assert_eq!(told, format!("\na.example.com: {said}{rest}"));
+        }
+    }
 
     #[test]
     fn an_engine_that_is_away_is_told_of_its_node() {

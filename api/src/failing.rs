@@ -1,0 +1,86 @@
+//! Names whose certificate cannot be had or renewed, told wherever somebody looks at the cluster.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use temps_state::{DomainName, Order, State};
+use utoipa::ToSchema;
+
+/// How many of them are told at most; the most urgent come first.
+const TOLD_MAX: usize = 20;
+
+/// A name whose certificate cannot be had or renewed.
+#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = FailingCertificate)]
+pub struct FailingOut {
+    /// The name.
+    #[schema(value_type = String)]
+    pub name: DomainName,
+    /// When the certificate ends that is shown meanwhile; null where there is none.
+    pub ends: Option<Timestamp>,
+    /// How often it failed in a row.
+    pub failures: u32,
+    /// Why it failed the last time.
+    pub error: Option<String>,
+    /// When it is tried again; null while it is.
+    pub retry_at: Option<Timestamp>,
+}
+
+/// How many names there are whose certificate cannot be had or renewed.
+pub(crate) fn count(state: &State) -> usize {
+    state.orders.values().filter(|order| order.failures > 0).count()
+}
+
+/// Those names, as many as are told: first what has no certificate, then what ends first.
+pub(crate) fn told(state: &State) -> Vec<FailingOut> {
+    let failing = state.orders.values().filter(|order| order.failures > 0);
+    let mut told: Vec<FailingOut> = failing.map(|order| FailingOut::of(state, order)).collect();
+    told.sort_by(|a, b| (a.ends, &a.name).cmp(&(b.ends, &b.name)));
+    told.truncate(TOLD_MAX);
+    told
+}
+
+impl FailingOut {
+    fn of(state: &State, order: &Order) -> Self {
+        let Order { name, failures, error, retry_at, .. } = order.clone();
+        let ends = state.issued_for(&name).map(|issued| issued.not_after);
+        Self { name, ends, failures, error, retry_at }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use temps_state::{CertificateSource, Order};
+
+    use super::*;
+    use crate::domains::fixtures;
+
+    #[test]
+    fn what_has_no_certificate_comes_first_and_then_what_ends_first() {
+        let mut state = State::default();
+        let at = |day: i64| Timestamp::from_second(day * 86_400).unwrap();
+        for (n, name, failures, ends) in [
+            (1, "a.example.com", 1, Some(30)),
+            (2, "b.example.com", 2, Some(10)),
+            (3, "c.example.com", 3, None),
+            (4, "d.example.com", 0, None),
+        ] {
+            let order = Order::new(name.parse().unwrap());
+            state.orders.insert(order.name.clone(), Order { failures, ..order.clone() });
+            if let Some(ends) = ends {
+                let mut issued = fixtures::certificate(n, &[name], at(ends));
+                let (domain, directory) = (order.name, "here".into());
+                issued.source = CertificateSource::Issued { domain, directory };
+                state.certificates.insert(issued.id, issued);
+            }
+        }
+        let told = told(&state);
+        let told: Vec<_> = told.iter().map(|one| (one.name.as_str(), one.ends)).collect();
+        let expected = [
+            ("c.example.com", None),
+            ("b.example.com", Some(at(10))),
+            ("a.example.com", Some(at(30))),
+        ];
+        assert_eq!(told, expected);
+        assert_eq!(count(&state), 3);
+    }
+}
