@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Every check of this repository: formatting, lints, dependency rules, Rust tests, shell scripts, end-to-end tests.
-# Usage: deploy/test.sh [--quick]      --quick leaves out the end-to-end tests
+# Usage: deploy/test.sh [--quick]      --quick leaves out the end-to-end tests and the fuzzing
 set -euo pipefail
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -10,7 +10,7 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 TOOL_PACKAGES=(
     build-essential cmake pkg-config protobuf-compiler git curl ca-certificates
     jq zstd iproute2 iptables procps strace wrk nghttp2-client shellcheck openssh-client openssl pebble
-    bind9-dnsutils knot
+    bind9-dnsutils knot xxd
 )
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/temps/target}
 # Where dockerd's log and pid go when it is we who start it.
@@ -19,6 +19,7 @@ WORK=$(mktemp -d "${TMPDIR:-/tmp}/temps-test.XXXXXX")
 PASSED=0
 FAILED=0
 FAILURES=()
+FUZZING=''
 
 # cargo_tool NAME: Debian has none of them.
 cargo_tool() {
@@ -95,6 +96,19 @@ rust_tests() {
     fi
 }
 
+# start_fuzzing: a minute for each target, beside the end-to-end tests and behind them.
+start_fuzzing() {
+    nice -n 19 "$HERE/fuzz.sh" >"$WORK/fuzz" 2>&1 &
+    FUZZING=$!
+}
+
+finish_fuzzing() {
+    local rc=0
+    wait "$FUZZING" || rc=$?
+    cat "$WORK/fuzz"
+    return "$rc"
+}
+
 # end_to_end: the binary, then the stories.
 end_to_end() {
     local rc=0 failed
@@ -130,7 +144,11 @@ main() {
     STEP_HINT="read what deploy/base-images.sh printed" step 'base images' \
         "$HERE/base-images.sh" node:22-slim python:3.12-slim golang:1.24-bookworm debian:bookworm-slim
     rust_tests
-    [[ -n $quick ]] || end_to_end
+    if [[ -z $quick ]]; then
+        start_fuzzing
+        end_to_end
+        gate 'fuzzing' finish_fuzzing
+    fi
     rm -rf "$WORK"
     for failure in "${FAILURES[@]}"; do say "failed: $failure"; done
     say "$PASSED passed, $FAILED failed"
