@@ -76,6 +76,8 @@ pub struct FailingCertificate {
     pub failures: u64,
     /// Why it failed the last time.
     pub error: Option<String>,
+    /// When it is tried again; none while it is.
+    pub retry_at: Option<Timestamp>,
 }
 
 /// How many replicas there are.

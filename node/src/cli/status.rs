@@ -73,7 +73,10 @@ fn failing(certificates: &[FailingCertificate], now: Timestamp) -> String {
             None => "it gets no certificate".to_owned(),
         };
         let why = one.error.as_deref().unwrap_or("the reason is not known");
-        format!("\n{name}: {what} ({} tries): {why}. See: temps domains show {name}", one.failures)
+        let failed =
+            if one.failures == 1 { "once".into() } else { format!("{} times", one.failures) };
+        let next = one.retry_at.map_or_else(|| "now".into(), |at| ago(now, at));
+        format!("\n{name}: {what}: {why} (failed {failed}, tried again {next})")
     };
     certificates.iter().map(line).collect()
 }
@@ -103,15 +106,20 @@ mod tests {
             ends,
             failures: 3,
             error: Some("no".into()),
+            retry_at: ends.filter(|at| *at > now),
         };
         for (ends, said) in [
-            (None, "it gets no certificate (3 tries): no."),
-            (ends(7_200), "its certificate ends in 2h and cannot be renewed (3 tries): no."),
-            (ends(-1), "its certificate has ended and cannot be renewed (3 tries): no."),
+            (None, "it gets no certificate: no (failed 3 times, tried again now)"),
+            (
+                ends(7_200),
+                "its certificate ends in 2h and cannot be renewed: no (failed 3 times, tried again in 2h)",
+            ),
+            (
+                ends(-1),
+                "its certificate has ended and cannot be renewed: no (failed 3 times, tried again now)",
+            ),
         ] {
-            let told = failing(&[one(ends)], now);
-            let rest = " See: temps domains show a.example.com";
-            assert_eq!(told, format!("\na.example.com: {said}{rest}"));
+            assert_eq!(failing(&[one(ends)], now), format!("\na.example.com: {said}"));
         }
     }
 
