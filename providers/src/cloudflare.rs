@@ -1,17 +1,16 @@
 //! Cloudflare: API v4, <https://developers.cloudflare.com/api/resources/dns/subresources/records/>.
 
-use std::collections::BTreeMap;
-
-use reqwest::{Method, RequestBuilder, Url};
+use reqwest::Method;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use temps_state::RecordKind;
 
-use crate::http::{Http, PAGES_MAX, send};
-use crate::secret::Secret;
+use crate::api::{Api, Credentials};
+use crate::change::fitting;
+use crate::http::{Answer, PAGES_MAX};
+use crate::outcome::Failure;
 use crate::text::{quoted, unquoted};
-use crate::{Change, Found, Listing, ProviderError, RecordSet};
+use crate::{Change, Listing, ProviderError, RecordSet};
 
 const ENDPOINT: &str = "https://api.cloudflare.com/client/v4";
 /// Records of a page; lists may have more, but an answer is bounded.
@@ -23,16 +22,7 @@ const CODES_OF_CREDENTIALS: [u64; 5] = [6003, 6111, 9106, 9109, 10000];
 
 /// An account with Cloudflare.
 #[derive(Clone)]
-pub(crate) struct Cloudflare {
-    http: Http,
-    token: Secret,
-}
-
-#[derive(Deserialize)]
-pub(crate) struct Credentials {
-    /// An API token with the permissions Zone:Read and DNS:Edit.
-    token: Secret,
-}
+pub(crate) struct Cloudflare(Api);
 
 #[derive(Deserialize)]
 struct Answered<T> {
@@ -73,23 +63,16 @@ struct Record {
     ttl: u32,
 }
 
-/// What one request may hold.
-#[derive(Default)]
-struct Batch {
-    deletes: Vec<Value>,
-    puts: Vec<Value>,
-    posts: Vec<Value>,
-}
-
 impl Cloudflare {
     /// The shortest time to live that zones of every plan may have, in seconds: field `ttl` of a record in the reference.
     pub(crate) const TTL: u32 = 60;
 
+    /// An account by an API token with the permissions Zone:Read and DNS:Edit.
     pub(crate) fn new(
         endpoint: Option<String>,
-        Credentials { token }: Credentials,
+        credentials: Credentials,
     ) -> Result<Self, ProviderError> {
-        Ok(Self { http: Http::new(endpoint.as_deref().unwrap_or(ENDPOINT))?, token })
+        Ok(Self(Api::new(endpoint, ENDPOINT, credentials, judge)?))
     }
 
     pub(crate) async fn list(&self, zone: &str) -> Result<Listing, ProviderError> {
@@ -97,8 +80,8 @@ impl Cloudflare {
         let mut listing = Listing::default();
         for page in 1..=PAGES_MAX {
             let query = [("page", &*page.to_string()), ("per_page", PAGE_RECORDS)];
-            let url = self.http.url(&["zones", &id, "dns_records"], &query);
-            let answer: Answered<Vec<Record>> = self.ask(Method::GET, url, None).await?;
+            let url = self.0.url(&["zones", &id, "dns_records"], &query);
+            let answer: Answered<Vec<Record>> = self.0.read(url, zone).await?;
             for Record { id, name, r#type, content, ttl } in answer.result.unwrap_or_default() {
                 let value = if r#type == "TXT" { unquoted(&content) } else { content };
                 listing.add(&name, &r#type, ttl, &value, Some(id));
@@ -110,84 +93,42 @@ impl Cloudflare {
         Ok(listing)
     }
 
-    pub(crate) async fn apply(&self, zone: &str, changes: &[Change]) -> Result<(), ProviderError> {
-        let id = self.zone(zone).await?;
-        let mut batch = Batch::default();
-        for change in changes {
-            let mut next = Batch::default();
-            next.add(change);
-            if batch.len() + next.len() > BATCH_MAX {
-                self.send(&id, std::mem::take(&mut batch)).await?;
-            }
-            batch.add(change);
-        }
-        self.send(&id, batch).await
+    /// How many of the first changes go together, all or none.
+    pub(crate) fn fitting(changes: &[Change]) -> usize {
+        fitting(changes, BATCH_MAX, |change| change.steps().len())
     }
 
-    async fn send(&self, zone: &str, batch: Batch) -> Result<(), ProviderError> {
-        let Batch { deletes, puts, posts } = batch;
-        let url = self.http.url(&["zones", zone, "dns_records", "batch"], &[]);
-        let body = json!({"deletes": deletes, "puts": puts, "posts": posts});
-        self.ask::<Value>(Method::POST, url, Some(body)).await.map(drop)
+    pub(crate) async fn send(&self, zone: &str, changes: &[Change]) -> Result<(), Failure> {
+        let id = self.zone(zone).await?;
+        let url = self.0.url(&["zones", &id, "dns_records", "batch"], &[]);
+        let request = self.0.request(Method::POST, url).json(&batch(changes));
+        self.0.ask(request).await?.json::<Value>()?;
+        Ok(())
     }
 
     /// What the API calls a zone.
     async fn zone(&self, zone: &str) -> Result<String, ProviderError> {
-        let url = self.http.url(&["zones"], &[("name", zone)]);
-        let answer: Answered<Vec<Zone>> = self.ask(Method::GET, url, None).await?;
+        let url = self.0.url(&["zones"], &[("name", zone)]);
+        let answer: Answered<Vec<Zone>> = self.0.read(url, zone).await?;
         let found = answer.result.unwrap_or_default().into_iter().find(|one| one.name == zone);
         found.map(|one| one.id).ok_or_else(|| ProviderError::ZoneUnknown { zone: zone.into() })
     }
-
-    async fn ask<T: DeserializeOwned>(
-        &self,
-        method: Method,
-        url: Url,
-        body: Option<Value>,
-    ) -> Result<T, ProviderError> {
-        let request = self.http.request(method, url).bearer_auth(self.token.expose());
-        let request = body.iter().fold(request, RequestBuilder::json);
-        let answer = send(request).await?;
-        if answer.status.is_client_error() && problems(&answer.body).iter().any(of_credentials) {
-            return Err(ProviderError::unauthorized(&said(&answer.body)));
-        }
-        answer.judge(said)?.json()
-    }
 }
 
-impl Batch {
-    fn len(&self) -> usize {
-        self.deletes.len() + self.puts.len() + self.posts.len()
+fn batch(changes: &[Change]) -> Value {
+    let (mut deletes, mut puts, mut posts) = (vec![], vec![], vec![]);
+    for change in changes {
+        let steps = change.steps();
+        deletes.extend(steps.delete.into_iter().map(|id| json!({"id": id})));
+        let Some(set) = change.after() else { continue };
+        puts.extend(steps.alter.into_iter().map(|(id, value)| {
+            let mut changed = record(set, value);
+            changed["id"] = json!(id);
+            changed
+        }));
+        posts.extend(steps.make.into_iter().map(|value| record(set, value)));
     }
-
-    /// Keeps records that are right, so that a name is never without any.
-    fn add(&mut self, change: &Change) {
-        let (set, before) = match change {
-            Change::Put { set, before } => (Some(set), before.as_ref()),
-            Change::Delete { before } => (None, Some(before)),
-        };
-        let known = BTreeMap::new();
-        let ids = before.map_or(&known, |found| &found.ids);
-        let stays = |value: &String| set.is_some_and(|set| set.values.contains(value));
-        let gone = ids.iter().filter(|(value, _)| !stays(value));
-        self.deletes.extend(gone.map(|(_, id)| json!({"id": id})));
-        let Some(set) = set else { return };
-        for value in &set.values {
-            match ids.get(value) {
-                None => self.posts.push(record(set, value)),
-                Some(id) if before.is_some_and(|found| differs(found, set)) => {
-                    let mut changed = record(set, value);
-                    changed["id"] = json!(id);
-                    self.puts.push(changed);
-                }
-                Some(_) => {}
-            }
-        }
-    }
-}
-
-fn differs(found: &Found, set: &RecordSet) -> bool {
-    found.set.ttl != set.ttl
+    json!({"deletes": deletes, "puts": puts, "posts": posts})
 }
 
 fn record(set: &RecordSet, value: &str) -> Value {
@@ -200,6 +141,13 @@ fn record(set: &RecordSet, value: &str) -> Value {
         record["proxied"] = json!(false);
     }
     record
+}
+
+fn judge(answer: Answer) -> Result<Answer, ProviderError> {
+    if answer.status.is_client_error() && problems(&answer.body).iter().any(of_credentials) {
+        return Err(ProviderError::unauthorized(&said(&answer.body)));
+    }
+    answer.judge(said)
 }
 
 fn problems(body: &[u8]) -> Vec<Problem> {

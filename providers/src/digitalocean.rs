@@ -1,12 +1,13 @@
 //! DigitalOcean: API v2, <https://docs.digitalocean.com/reference/api/reference/domain-records/>.
 
-use reqwest::{Method, RequestBuilder, StatusCode, Url};
+use reqwest::{Method, RequestBuilder, Url};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::http::{Answer, Http, PAGES_MAX, send};
+use crate::api::{Api, Credentials};
+use crate::http::PAGES_MAX;
+use crate::outcome::Failure;
 use crate::record_set::{absolute, relative};
-use crate::secret::Secret;
 use crate::{Change, Listing, ProviderError, RecordSet};
 
 const ENDPOINT: &str = "https://api.digitalocean.com/v2";
@@ -15,16 +16,7 @@ const PAGE_RECORDS: &str = "200";
 
 /// An account with DigitalOcean.
 #[derive(Clone)]
-pub(crate) struct DigitalOcean {
-    http: Http,
-    token: Secret,
-}
-
-#[derive(Deserialize)]
-pub(crate) struct Credentials {
-    /// A personal access token with the scopes domain:read, create, update and delete.
-    token: Secret,
-}
+pub(crate) struct DigitalOcean(Api);
 
 #[derive(Deserialize)]
 struct Page {
@@ -60,19 +52,20 @@ struct Failed {
 }
 
 impl DigitalOcean {
+    /// An account by a personal access token with the scopes domain:read, create, update and delete.
     pub(crate) fn new(
         endpoint: Option<String>,
-        Credentials { token }: Credentials,
+        credentials: Credentials,
     ) -> Result<Self, ProviderError> {
-        Ok(Self { http: Http::new(endpoint.as_deref().unwrap_or(ENDPOINT))?, token })
+        Ok(Self(Api::new(endpoint, ENDPOINT, credentials, |answer| answer.judge(said))?))
     }
 
     pub(crate) async fn list(&self, zone: &str) -> Result<Listing, ProviderError> {
         let mut listing = Listing::default();
         for page in 1..=PAGES_MAX {
             let query = [("page", &*page.to_string()), ("per_page", PAGE_RECORDS)];
-            let url = self.http.url(&["domains", zone, "records"], &query);
-            let page: Page = self.ask(Method::GET, url, None, zone).await?.json()?;
+            let url = self.0.url(&["domains", zone, "records"], &query);
+            let page: Page = self.0.read(url, zone).await?;
             for Record { id, r#type, name, data, ttl } in page.domain_records {
                 let name = absolute(&name, zone);
                 listing.add(&name, &r#type, ttl, &data, Some(id.to_string()));
@@ -84,61 +77,34 @@ impl DigitalOcean {
         Ok(listing)
     }
 
-    pub(crate) async fn apply(&self, zone: &str, changes: &[Change]) -> Result<(), ProviderError> {
-        for change in changes {
-            for (method, url, body) in self.requests(zone, change) {
-                self.ask(method, url, body, zone).await?;
+    pub(crate) async fn send(&self, zone: &str, changes: &[Change]) -> Result<(), Failure> {
+        let requests = changes.iter().flat_map(|change| self.requests(zone, change));
+        for (at, request) in requests.enumerate() {
+            if let Err(error) = self.0.ask(request).await {
+                let Failure { error, halfway } = error.into();
+                return Err(Failure { error, halfway: halfway || at > 0 });
             }
         }
         Ok(())
     }
 
     /// Makes new records before old ones go, so that a name is never without any.
-    fn requests(&self, zone: &str, change: &Change) -> Vec<(Method, Url, Option<Value>)> {
-        let (set, before) = match change {
-            Change::Put { set, before } => (Some(set), before.as_ref()),
-            Change::Delete { before } => (None, Some(before)),
-        };
-        let mut requests = Vec::new();
-        if let Some(set) = set {
-            for value in &set.values {
-                let body = Some(record(zone, set, value));
-                match before.and_then(|found| Some((found.set.ttl, found.ids.get(value)?))) {
-                    None => {
-                        let url = self.http.url(&["domains", zone, "records"], &[]);
-                        requests.push((Method::POST, url, body));
-                    }
-                    Some((ttl, id)) if ttl != set.ttl => {
-                        requests.push((Method::PUT, self.record(zone, id), body));
-                    }
-                    Some(_) => {}
-                }
-            }
-        }
-        let stays = |value: &String| set.is_some_and(|set| set.values.contains(value));
-        let gone = before.iter().flat_map(|found| &found.ids).filter(|(value, _)| !stays(value));
-        requests.extend(gone.map(|(_, id)| (Method::DELETE, self.record(zone, id), None)));
-        requests
+    fn requests(&self, zone: &str, change: &Change) -> Vec<RequestBuilder> {
+        let steps = change.steps();
+        let body = |value| change.after().map(|set| record(zone, set, value)).unwrap_or_default();
+        let all = self.0.url(&["domains", zone, "records"], &[]);
+        let make = steps.make.into_iter();
+        let make = make.map(|value| self.0.request(Method::POST, all.clone()).json(&body(value)));
+        let alter = steps.alter.into_iter().map(|(id, value)| {
+            self.0.request(Method::PUT, self.record(zone, id)).json(&body(value))
+        });
+        let delete = steps.delete.into_iter();
+        let delete = delete.map(|id| self.0.request(Method::DELETE, self.record(zone, id)));
+        make.chain(alter).chain(delete).collect()
     }
 
     fn record(&self, zone: &str, id: &str) -> Url {
-        self.http.url(&["domains", zone, "records", id], &[])
-    }
-
-    async fn ask(
-        &self,
-        method: Method,
-        url: Url,
-        body: Option<Value>,
-        zone: &str,
-    ) -> Result<Answer, ProviderError> {
-        let listed = method == Method::GET;
-        let request = self.http.request(method, url).bearer_auth(self.token.expose());
-        let answer = send(body.iter().fold(request, RequestBuilder::json)).await?;
-        if answer.status == StatusCode::NOT_FOUND && listed {
-            return Err(ProviderError::ZoneUnknown { zone: zone.into() });
-        }
-        answer.judge(said)
+        self.0.url(&["domains", zone, "records", id], &[])
     }
 }
 

@@ -1,14 +1,15 @@
 //! Hetzner: the DNS of the Cloud API, <https://docs.hetzner.cloud/reference/cloud#zone-rrsets>, which follows the older API of
 //! the DNS console.
 
-use reqwest::{Method, RequestBuilder, StatusCode, Url};
+use reqwest::{Method, RequestBuilder, Url};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use temps_state::RecordKind;
 
-use crate::http::{Answer, Http, PAGES_MAX, send};
+use crate::api::{Api, Credentials};
+use crate::http::PAGES_MAX;
+use crate::outcome::Failure;
 use crate::record_set::{absolute, relative};
-use crate::secret::Secret;
 use crate::text::{quoted, unquoted};
 use crate::{Change, Listing, ProviderError, RecordSet};
 
@@ -18,16 +19,7 @@ const PAGE_SETS: &str = "50";
 
 /// A project of the Hetzner console.
 #[derive(Clone)]
-pub(crate) struct Hetzner {
-    http: Http,
-    token: Secret,
-}
-
-#[derive(Deserialize)]
-pub(crate) struct Credentials {
-    /// An API token that may read and write.
-    token: Secret,
-}
+pub(crate) struct Hetzner(Api);
 
 #[derive(Deserialize)]
 struct Page {
@@ -74,11 +66,12 @@ impl Hetzner {
     /// The shortest time to live, in seconds: field `ttl` of a set in the reference.
     pub(crate) const TTL: u32 = 60;
 
+    /// A project by an API token that may read and write.
     pub(crate) fn new(
         endpoint: Option<String>,
-        Credentials { token }: Credentials,
+        credentials: Credentials,
     ) -> Result<Self, ProviderError> {
-        Ok(Self { http: Http::new(endpoint.as_deref().unwrap_or(ENDPOINT))?, token })
+        Ok(Self(Api::new(endpoint, ENDPOINT, credentials, |answer| answer.judge(said))?))
     }
 
     pub(crate) async fn list(&self, zone: &str) -> Result<Listing, ProviderError> {
@@ -87,8 +80,8 @@ impl Hetzner {
         for _ in 0..PAGES_MAX {
             let Some(page) = next else { break };
             let query = [("page", &*page.to_string()), ("per_page", PAGE_SETS)];
-            let url = self.http.url(&["zones", zone, "rrsets"], &query);
-            let page: Page = self.ask(Method::GET, url, None, zone).await?.json()?;
+            let url = self.0.url(&["zones", zone, "rrsets"], &query);
+            let page: Page = self.0.read(url, zone).await?;
             for Set { name, r#type, ttl, records } in page.rrsets {
                 for Record { value } in records {
                     let value = if r#type == "TXT" { unquoted(&value) } else { value };
@@ -100,16 +93,15 @@ impl Hetzner {
         Ok(listing)
     }
 
-    pub(crate) async fn apply(&self, zone: &str, changes: &[Change]) -> Result<(), ProviderError> {
-        for change in changes {
-            for (method, url, body) in self.requests(zone, change) {
-                self.ask(method, url, body, zone).await?;
-            }
+    pub(crate) async fn send(&self, zone: &str, changes: &[Change]) -> Result<(), Failure> {
+        for request in changes.iter().flat_map(|change| self.requests(zone, change)) {
+            self.0.ask(request).await?;
         }
         Ok(())
     }
 
-    fn requests(&self, zone: &str, change: &Change) -> Vec<(Method, Url, Option<Value>)> {
+    /// A set that is new takes one request, so that it is never there in part.
+    fn requests(&self, zone: &str, change: &Change) -> Vec<RequestBuilder> {
         let (set, found) = match change {
             Change::Put { set, before: Some(found) } => (set, &found.set),
             Change::Put { set, before: None } => {
@@ -117,54 +109,27 @@ impl Hetzner {
                     "name": relative(&set.name, zone), "type": set.kind.as_str(), "ttl": set.ttl,
                     "records": records(set),
                 });
-                return vec![(
-                    Method::POST,
-                    self.http.url(&["zones", zone, "rrsets"], &[]),
-                    Some(body),
-                )];
+                let url = self.0.url(&["zones", zone, "rrsets"], &[]);
+                return vec![self.0.request(Method::POST, url).json(&body)];
             }
             Change::Delete { before } => {
-                return vec![(Method::DELETE, self.set(zone, &before.set, &[]), None)];
+                return vec![self.0.request(Method::DELETE, self.set(zone, &before.set, &[]))];
             }
         };
-        let mut requests = Vec::new();
-        let mut act = |action, body| {
-            requests.push((Method::POST, self.set(zone, set, &["actions", action]), Some(body)));
+        let act = |action, body: Value| {
+            self.0.request(Method::POST, self.set(zone, set, &["actions", action])).json(&body)
         };
-        if found.values != set.values {
-            act("set_records", json!({"records": records(set)}));
-        }
-        if found.ttl != set.ttl {
-            act("change_ttl", json!({"ttl": set.ttl}));
-        }
-        requests
+        let values = (found.values != set.values)
+            .then(|| act("set_records", json!({"records": records(set)})));
+        let ttl = (found.ttl != set.ttl).then(|| act("change_ttl", json!({"ttl": set.ttl})));
+        values.into_iter().chain(ttl).collect()
     }
 
     /// The URL of a set, or of something to do with it.
     fn set(&self, zone: &str, set: &RecordSet, more: &[&str]) -> Url {
         let name = relative(&set.name, zone);
         let path = [&["zones", zone, "rrsets", name, set.kind.as_str()], more].concat();
-        self.http.url(&path, &[])
-    }
-
-    async fn ask(
-        &self,
-        method: Method,
-        url: Url,
-        body: Option<Value>,
-        zone: &str,
-    ) -> Result<Answer, ProviderError> {
-        let listed = method == Method::GET;
-        let request = self.http.request(method, url).bearer_auth(self.token.expose());
-        let answer = send(body.iter().fold(request, RequestBuilder::json)).await?;
-        match answer.status {
-            StatusCode::NOT_FOUND if listed => {
-                Err(ProviderError::ZoneUnknown { zone: zone.into() })
-            }
-            // Something else is under way in the zone.
-            StatusCode::LOCKED => Err(ProviderError::Limited { wait: None }),
-            _ => answer.judge(said),
-        }
+        self.0.url(&path, &[])
     }
 }
 

@@ -99,7 +99,10 @@ impl Answer {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 Err(ProviderError::unauthorized(&said(&self.body)))
             }
-            StatusCode::TOO_MANY_REQUESTS => Err(ProviderError::Limited { wait: self.wait }),
+            // Locked: something else is under way there.
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::LOCKED => {
+                Err(ProviderError::Limited { wait: self.wait })
+            }
             status if status.is_server_error() => {
                 let why = format!("{status}: {}", crate::error::bounded(&said(&self.body)));
                 Err(ProviderError::Unreachable { why })

@@ -193,7 +193,7 @@ impl Keeper {
             *managed = meanwhile;
         }
         if !changes.is_empty() {
-            provider.apply(zone.as_str(), &changes).await?;
+            provider.apply(zone.as_str(), &changes).await.result()?;
             info!(%zone, changes = changes.len(), "records at a DNS provider changed");
         }
         let then: BTreeSet<ManagedRecord> = rest.into_iter().chain(stays).collect();

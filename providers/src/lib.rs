@@ -4,12 +4,15 @@
 //! [`keep_records`] has the node that leads keep them in step, for as long as the node runs. Nothing is touched that the
 //! state does not name as made by the cluster.
 
+mod api;
+mod change;
 mod cloudflare;
 mod digitalocean;
 mod error;
 mod hetzner;
 mod http;
 mod keeper;
+mod outcome;
 mod plan;
 mod provider;
 mod record_set;
@@ -20,9 +23,11 @@ mod sigv4;
 mod text;
 mod wanted;
 
+pub use change::Change;
 pub use error::ProviderError;
 pub use keeper::keep_records;
-pub use plan::{Change, Plan, plan};
+pub use outcome::Outcome;
+pub use plan::{Plan, plan};
 pub use provider::{KINDS, Provider};
 pub use record_set::{Found, Listing, RecordSet};
 pub use wanted::{Wanted, wanted};

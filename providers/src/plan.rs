@@ -4,27 +4,10 @@ use std::collections::BTreeSet;
 
 use temps_state::ManagedRecord;
 
-use crate::{Found, Listing, RecordSet};
+use crate::{Change, Listing, RecordSet};
 
 /// How many records a message names.
 const NAMED_MAX: usize = 3;
-
-/// One thing to do at a provider.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Change {
-    /// Let there be exactly these records.
-    Put {
-        /// What is to be.
-        set: RecordSet,
-        /// What is there now.
-        before: Option<Found>,
-    },
-    /// Let there be none.
-    Delete {
-        /// What is there now.
-        before: Found,
-    },
-}
 
 /// What is to be done, and whose records are whose.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -94,6 +77,7 @@ mod tests {
     use temps_state::RecordKind;
 
     use super::*;
+    use crate::Found;
 
     fn set(text: &str) -> RecordSet {
         let mut words = text.split(' ');
@@ -118,7 +102,7 @@ mod tests {
     }
 
     fn there(set: &RecordSet) -> (ManagedRecord, Found) {
-        (set.key(), Found { set: set.clone(), ids: BTreeMap::new() })
+        (set.key(), Found::new(set.clone()))
     }
 
     fn keys(lines: &[&str]) -> BTreeSet<ManagedRecord> {

@@ -9,9 +9,10 @@ use temps_state::DomainName;
 use crate::cloudflare::Cloudflare;
 use crate::digitalocean::DigitalOcean;
 use crate::hetzner::Hetzner;
+use crate::outcome::Failure;
 use crate::rfc2136::Rfc2136;
 use crate::route53::Route53;
-use crate::{Change, Listing, ProviderError};
+use crate::{Change, Listing, Outcome, ProviderError};
 
 /// The kinds of providers.
 pub const KINDS: [&str; 5] = ["cloudflare", "route53", "digitalocean", "hetzner", "rfc2136"];
@@ -90,34 +91,53 @@ impl Provider {
         Ok(listing)
     }
 
-    /// Makes changes in a zone. What the provider refuses keeps nothing else back; the first refusal is told.
-    pub async fn apply(&self, zone: &str, changes: &[Change]) -> Result<(), ProviderError> {
-        match self.send(zone, changes).await {
-            Err(error) if changes.len() > 1 && !error.ends_round() => {
-                let mut first = Ok(());
-                for change in changes {
-                    let sent = self.send(zone, std::slice::from_ref(change)).await;
-                    if sent.as_ref().is_err_and(ProviderError::ends_round) {
-                        return sent;
-                    }
-                    first = first.and(sent);
+    /// Makes changes in a zone, each once. What the provider refuses keeps nothing else back.
+    pub async fn apply(&self, zone: &str, changes: &[Change]) -> Outcome {
+        let (mut outcome, mut rest) = (Outcome::default(), changes);
+        while !rest.is_empty() && !outcome.is_final() {
+            let (batch, later) = rest.split_at(self.fitting(rest));
+            match self.send(zone, batch).await {
+                Err(Failure { error, halfway: false })
+                    if batch.len() > 1 && !error.ends_round() =>
+                {
+                    self.send_each(zone, batch, &mut outcome).await;
                 }
-                first
+                sent => outcome.note(batch, sent),
             }
-            sent => sent,
+            rest = later;
+        }
+        outcome.skip(rest);
+        outcome
+    }
+
+    /// Makes changes of which one kept the others back.
+    async fn send_each(&self, zone: &str, changes: &[Change], outcome: &mut Outcome) {
+        for (at, change) in changes.iter().enumerate() {
+            if outcome.is_final() {
+                return outcome.skip(&changes[at..]);
+            }
+            let change = std::slice::from_ref(change);
+            outcome.note(change, self.send(zone, change).await);
         }
     }
 
-    async fn send(&self, zone: &str, changes: &[Change]) -> Result<(), ProviderError> {
-        if changes.is_empty() {
-            return Ok(());
-        }
+    /// How many of the first changes the provider makes together, all or none.
+    fn fitting(&self, changes: &[Change]) -> usize {
         match &self.0 {
-            Account::Cloudflare(account) => account.apply(zone, changes).await,
-            Account::Route53(account) => account.apply(zone, changes).await,
-            Account::DigitalOcean(account) => account.apply(zone, changes).await,
-            Account::Hetzner(account) => account.apply(zone, changes).await,
-            Account::Rfc2136(account) => account.apply(zone, changes).await,
+            Account::Cloudflare(_) => Cloudflare::fitting(changes),
+            Account::Route53(_) => Route53::fitting(changes),
+            Account::Rfc2136(_) => Rfc2136::fitting(changes),
+            Account::DigitalOcean(_) | Account::Hetzner(_) => 1,
+        }
+    }
+
+    async fn send(&self, zone: &str, changes: &[Change]) -> Result<(), Failure> {
+        match &self.0 {
+            Account::Cloudflare(account) => account.send(zone, changes).await,
+            Account::Route53(account) => account.send(zone, changes).await,
+            Account::DigitalOcean(account) => account.send(zone, changes).await,
+            Account::Hetzner(account) => account.send(zone, changes).await,
+            Account::Rfc2136(account) => account.send(zone, changes).await,
         }
     }
 }

@@ -29,8 +29,17 @@ impl RecordSet {
 pub struct Found {
     /// The set. Without values where the provider makes up the answers itself.
     pub set: RecordSet,
-    /// What the provider calls each record, by value, where it does.
-    pub ids: BTreeMap<String, String>,
+    /// What the provider calls the records, by value, where it does: some have two of one value.
+    pub ids: BTreeMap<String, Vec<String>>,
+    /// Which state of the set it is, where the provider tells.
+    pub version: Option<String>,
+}
+
+impl Found {
+    /// A set, of which the provider says no more.
+    pub fn new(set: RecordSet) -> Self {
+        Self { set, ids: BTreeMap::new(), version: None }
+    }
 }
 
 /// What is at a provider under the names that were asked for.
@@ -57,7 +66,9 @@ impl Listing {
             self.aliases.insert(name);
         } else if let Some(kind) = RecordKind::read(kind) {
             let at = self.place(name, kind, ttl);
-            at.ids.extend(id.map(|id| (value.to_owned(), id)));
+            if let Some(id) = id {
+                at.ids.entry(value.to_owned()).or_default().push(id);
+            }
             at.set.values.insert(value.to_owned());
         }
     }
@@ -74,7 +85,7 @@ impl Listing {
         let key = ManagedRecord { name: name.clone(), kind };
         self.sets.entry(key).or_insert_with(|| {
             let set = RecordSet { name, kind, ttl, values: BTreeSet::new() };
-            Found { set, ids: BTreeMap::new() }
+            Found::new(set)
         })
     }
 }

@@ -16,6 +16,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::change::fitting;
+use crate::outcome::Failure;
 use crate::secret::Secret;
 use crate::text::pieces;
 use crate::{Change, Listing, ProviderError, RecordSet};
@@ -26,8 +28,12 @@ const EXCHANGE_MAX: Duration = Duration::from_secs(10);
 const TRANSFER_BYTES_MAX: usize = 64 << 20;
 /// How far the clocks may be apart, in seconds (RFC 8945 §10).
 const FUDGE: u16 = 300;
-/// The most changes of one message, so that it stays below 64 KiB.
-const CHANGES_MAX: usize = 50;
+/// The most octets of an update, below the 64 KiB that a message may have.
+const UPDATE_BYTES_MAX: usize = 48_000;
+/// What a change takes besides its records, and a record besides its value, with a name of 255 octets in each: two
+/// prerequisites and one deletion.
+const CHANGE_BYTES: usize = 3 * RECORD_BYTES;
+const RECORD_BYTES: usize = 270;
 
 /// A key that a server knows.
 #[derive(Clone)]
@@ -79,17 +85,22 @@ impl Rfc2136 {
         in_time(self.transfer(zone)).await
     }
 
-    pub(crate) async fn apply(&self, zone: &str, changes: &[Change]) -> Result<(), ProviderError> {
-        for changes in changes.chunks(CHANGES_MAX) {
-            in_time(self.update(zone, changes)).await?;
-        }
-        Ok(())
+    /// How many of the first changes go together, all or none.
+    pub(crate) fn fitting(changes: &[Change]) -> usize {
+        fitting(changes, UPDATE_BYTES_MAX, |change| {
+            let values = change.after().into_iter().flat_map(|set| &set.values).map(String::len);
+            CHANGE_BYTES + values.map(|octets| RECORD_BYTES + octets).sum::<usize>()
+        })
+    }
+
+    pub(crate) async fn send(&self, zone: &str, changes: &[Change]) -> Result<(), Failure> {
+        Ok(in_time(self.update(zone, changes)).await?)
     }
 
     async fn transfer(&self, zone: &str) -> Result<Listing, ProviderError> {
         let mut message = Message::new(rand::random(), MessageType::Query, OpCode::Query);
         message.add_query(Query::query(name(zone)?, RecordType::AXFR));
-        let mut line = self.send(message).await?;
+        let mut line = self.ask(message).await?;
         let (mut listing, mut ends, mut octets) = (Listing::default(), 0, 0);
         // The zone's first record is its last one, too.
         while ends < 2 {
@@ -112,10 +123,10 @@ impl Rfc2136 {
         for change in changes {
             describe(&mut message, change)?;
         }
-        self.send(message).await?.receive(zone).await.map(drop)
+        self.ask(message).await?.receive(zone).await.map(drop)
     }
 
-    async fn send(&self, mut message: Message) -> Result<Line, ProviderError> {
+    async fn ask(&self, mut message: Message) -> Result<Line, ProviderError> {
         let now = u64::try_from(Timestamp::now().as_second()).unwrap_or_default();
         let garbled = |error| ProviderError::garbled(&error);
         let verifier = message.finalize(&self.signer, now).map_err(garbled)?;

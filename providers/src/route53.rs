@@ -9,7 +9,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use temps_state::RecordKind;
 
+use crate::change::fitting;
 use crate::http::{Answer, Http, PAGES_MAX, send};
+use crate::outcome::Failure;
 use crate::secret::Secret;
 use crate::sigv4::{Signed, Signer};
 use crate::text::{quoted, unquoted};
@@ -22,8 +24,10 @@ const NAMESPACE: &str = "https://route53.amazonaws.com/doc/2013-04-01/";
 const REGION: &str = "us-east-1";
 /// The most sets of records of a page, "ListResourceRecordSets".
 const PAGE_SETS: &str = "300";
-/// The most sets of a change; a set counts twice, and a change may have 1,000 records: "Quotas" in the developer guide.
-const BATCH_MAX: usize = 100;
+/// The most records of a request, and the most characters of their values: "Quotas" in the developer guide. What is put
+/// counts twice.
+const BATCH_RECORDS_MAX: usize = 1_000;
+const BATCH_CHARS_MAX: usize = 32_000;
 
 /// An account with AWS.
 #[derive(Clone)]
@@ -123,7 +127,7 @@ impl Route53 {
             let mut query = vec![("maxitems", PAGE_SETS)];
             query.extend(from.iter().map(|(name, value): &(_, String)| (*name, value.as_str())));
             let url = self.http.url(&[VERSION, "hostedzone", &id, "rrset"], &query);
-            let page: Sets = self.ask(Method::GET, url, String::new()).await?;
+            let page: Sets = self.read(url).await?;
             page.resource_record_sets.sets.into_iter().for_each(|set| add(&mut listing, set));
             if !page.is_truncated {
                 break;
@@ -138,25 +142,32 @@ impl Route53 {
         Ok(listing)
     }
 
-    pub(crate) async fn apply(&self, zone: &str, changes: &[Change]) -> Result<(), ProviderError> {
+    /// How many of the first changes go together, all or none.
+    pub(crate) fn fitting(changes: &[Change]) -> usize {
+        let chars =
+            |set: &RecordSet| set.values.iter().map(|value| written_chars(set, value)).sum();
+        let records =
+            fitting(changes, BATCH_RECORDS_MAX, |one| counted(one, |set| set.values.len()));
+        records.min(fitting(changes, BATCH_CHARS_MAX, |one| counted(one, chars)))
+    }
+
+    pub(crate) async fn send(&self, zone: &str, changes: &[Change]) -> Result<(), Failure> {
         let id = self.zone(zone).await?;
-        for changes in changes.chunks(BATCH_MAX) {
-            let changes: String = changes.iter().map(written).collect();
-            let body = format!(
-                "<?xml version=\"1.0\" encoding=\"UTF-8\"?><ChangeResourceRecordSetsRequest \
-                 xmlns=\"{NAMESPACE}\"><ChangeBatch><Changes>{changes}</Changes></ChangeBatch>\
-                 </ChangeResourceRecordSetsRequest>"
-            );
-            let url = self.http.url(&[VERSION, "hostedzone", &id, "rrset"], &[]);
-            self.send(Method::POST, url, body).await?;
-        }
+        let changes: String = changes.iter().map(written).collect();
+        let body = format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?><ChangeResourceRecordSetsRequest \
+             xmlns=\"{NAMESPACE}\"><ChangeBatch><Changes>{changes}</Changes></ChangeBatch>\
+             </ChangeResourceRecordSetsRequest>"
+        );
+        let url = self.http.url(&[VERSION, "hostedzone", &id, "rrset"], &[]);
+        self.ask(Method::POST, url, body).await?;
         Ok(())
     }
 
     /// What the API calls the public zone of a name.
     async fn zone(&self, zone: &str) -> Result<String, ProviderError> {
         let url = self.http.url(&[VERSION, "hostedzonesbyname"], &[("dnsname", zone)]);
-        let found: Zones = self.ask(Method::GET, url, String::new()).await?;
+        let found: Zones = self.read(url).await?;
         let is_public = |one: &Zone| !one.config.as_ref().is_some_and(|config| config.private_zone);
         let mut zones = found.zones.zones.into_iter();
         let found = zones.find(|one| plain(&one.name) == zone && is_public(one));
@@ -164,18 +175,13 @@ impl Route53 {
         Ok(found.id.trim_start_matches("/hostedzone/").into())
     }
 
-    async fn ask<T: DeserializeOwned>(
-        &self,
-        method: Method,
-        url: Url,
-        body: String,
-    ) -> Result<T, ProviderError> {
-        let answer = self.send(method, url, body).await?;
+    async fn read<T: DeserializeOwned>(&self, url: Url) -> Result<T, ProviderError> {
+        let answer = self.ask(Method::GET, url, String::new()).await?;
         let text = String::from_utf8_lossy(&answer.body);
         quick_xml::de::from_str(&text).map_err(|error| ProviderError::garbled(&error))
     }
 
-    async fn send(&self, method: Method, url: Url, body: String) -> Result<Answer, ProviderError> {
+    async fn ask(&self, method: Method, url: Url, body: String) -> Result<Answer, ProviderError> {
         let signer = Signer {
             access_key_id: &self.credentials.access_key_id,
             secret_access_key: &self.credentials.secret_access_key,
@@ -214,6 +220,18 @@ fn add(listing: &mut Listing, set: Set) {
 /// A name as it is: other characters than letters, digits, `-` and `_` come as octal numbers.
 fn plain(name: &str) -> String {
     name.replace("\\052", "*").trim_end_matches('.').to_ascii_lowercase()
+}
+
+/// What a change counts for.
+fn counted(change: &Change, weight: impl Fn(&RecordSet) -> usize) -> usize {
+    match change {
+        Change::Put { set, .. } => 2 * weight(set),
+        Change::Delete { before } => weight(&before.set),
+    }
+}
+
+fn written_chars(set: &RecordSet, value: &str) -> usize {
+    if set.kind == RecordKind::Txt { quoted(value).chars().count() } else { value.len() }
 }
 
 fn written(change: &Change) -> String {

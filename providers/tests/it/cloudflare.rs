@@ -1,7 +1,5 @@
 //! Cloudflare's API v4 as its reference has it: "List Zones", "List DNS Records", "Batch DNS Records", errors and paging.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use temps_providers::{Provider, ProviderError};
 
@@ -17,7 +15,6 @@ const PAGE: usize = 2;
 struct Api {
     records: Vec<Value>,
     made: usize,
-    fails: Option<Told>,
 }
 
 impl Api {
@@ -97,9 +94,6 @@ fn failure(status: u16, code: u64, message: &str) -> Told {
 }
 
 fn play(api: &mut Api, asked: &Asked) -> Told {
-    if let Some(fails) = api.fails.take() {
-        return fails;
-    }
     if asked.header("authorization") != format!("Bearer {TOKEN}") {
         return failure(403, 9109, "Invalid access token");
     }
@@ -159,28 +153,9 @@ async fn many_changes_go_in_batches() {
 #[tokio::test]
 async fn errors_say_what_is_wrong() {
     let (api, provider) = start().await;
-    let ask = || async { provider.list(story::ZONE, &Default::default()).await.unwrap_err() };
-    for (status, headers, code) in [(403, vec![], 10000), (401, vec![], 1000), (400, vec![], 6003)]
-    {
-        let Told(_, _, body) = failure(status, code, "Invalid request headers");
-        api.with(|api| api.fails = Some(Told(status, headers, body)));
-        let error = ask().await;
-        assert!(
-            matches!(&error, ProviderError::Unauthorized { said } if said.contains("Invalid")),
-            "{error}"
-        );
-    }
-    let limited = Told(429, vec![("retry-after", "17".into())], String::new());
-    api.with(|api| api.fails = Some(limited));
-    let wait = Some(Duration::from_secs(17));
-    assert!(matches!(ask().await, ProviderError::Limited { wait: w } if w == wait));
-    api.with(|api| api.fails = Some(Told(502, vec![], "<html>".into())));
-    assert!(matches!(ask().await, ProviderError::Unreachable { .. }));
-    api.with(|api| api.fails = Some(Told(200, vec![], "<html>".into())));
-    assert!(matches!(ask().await, ProviderError::Garbled { .. }));
-    let unknown = provider.check(&["example.net".parse().unwrap()]).await.unwrap_err();
-    assert!(matches!(unknown, ProviderError::ZoneUnknown { .. }), "{unknown}");
-    provider.check(&["example.com".parse().unwrap()]).await.unwrap();
+    let unauthorized = [(403, 10000), (401, 1000), (400, 6003)];
+    let told = unauthorized.map(|(status, code)| failure(status, code, "Invalid request headers"));
+    story::tell_of_errors(&api, &provider, told).await;
 }
 
 #[tokio::test]

@@ -1,14 +1,14 @@
 //! DigitalOcean's API v2 as its reference has it: domain records, links to pages, errors, rate limits.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
-use temps_providers::{Provider, ProviderError};
+use temps_providers::{Change, Provider};
 
 use crate::stand_in::{Asked, StandIn, Told};
 use crate::story;
 
 const TOKEN: &str = "dop_v1_t0ken";
+/// An address that is refused.
+const REFUSED: &str = "192.0.2.99";
 /// Records of a page here.
 const PAGE: usize = 2;
 
@@ -16,7 +16,6 @@ const PAGE: usize = 2;
 struct Api {
     records: Vec<Value>,
     made: u64,
-    fails: Option<Told>,
 }
 
 impl Api {
@@ -45,7 +44,7 @@ impl Api {
         let alias = |one: &&Value| one["type"] == "CNAME" && one["name"] == record["name"];
         let taken = self.records.iter().find(alias).is_some();
         let short = record["ttl"].as_u64().unwrap() < 30;
-        (taken || short).then(|| {
+        (taken || short || record["data"] == REFUSED).then(|| {
             failure(
                 422,
                 "unprocessable_entity",
@@ -60,9 +59,6 @@ fn failure(status: u16, id: &str, message: &str) -> Told {
 }
 
 fn play(api: &mut Api, asked: &Asked) -> Told {
-    if let Some(fails) = api.fails.take() {
-        return fails;
-    }
     if asked.header("authorization") != format!("Bearer {TOKEN}") {
         return failure(401, "unauthorized", "Unable to authenticate you");
     }
@@ -114,26 +110,36 @@ async fn records_are_made_changed_and_deleted() {
 
 #[tokio::test]
 async fn a_refusal_keeps_nothing_else_back() {
-    let (_api, provider) = start().await;
+    let (api, provider) = start().await;
     let refused = story::set(30, "alias.example.com A 192.0.2.1");
     story::tell_of_refusals(&provider, refused).await;
+    assert_eq!(api.asked("POST"), 3, "each once");
+}
+
+#[tokio::test]
+async fn what_is_there_in_part_is_not_called_unmade() {
+    let (api, provider) = start().await;
+    let set = story::set(30, &format!("new.example.com A 192.0.2.1 {REFUSED}"));
+    let outcome = provider.apply(story::ZONE, &[Change::Put { set, before: None }]).await;
+    assert!(outcome.unmade.is_empty() && outcome.error.is_some());
+    assert_eq!(api.with(|api| api.records.len()), 4);
+}
+
+#[tokio::test]
+async fn two_records_of_one_value_go_both() {
+    let (api, provider) = start().await;
+    let set = story::set(30, "twice.example.com A 192.0.2.1");
+    for _ in 0..2 {
+        let twice = json!({"name": "twice", "type": "A", "data": "192.0.2.1", "ttl": 30});
+        api.with(|api| api.add(twice));
+    }
+    story::bring(&provider, &[], &[set.key()].into()).await;
+    assert!(story::there(&provider, &[set]).await.is_empty());
 }
 
 #[tokio::test]
 async fn errors_say_what_is_wrong() {
     let (api, provider) = start().await;
-    let ask = || async { provider.list(story::ZONE, &Default::default()).await.unwrap_err() };
-    api.with(|api| api.fails = Some(failure(401, "unauthorized", "Unable to authenticate you")));
-    let error = ask().await;
-    assert!(
-        matches!(&error, ProviderError::Unauthorized { said } if said.contains("authenticate")),
-        "{error}"
-    );
-    let limited = Told(429, vec![("retry-after", "9".into())], String::new());
-    api.with(|api| api.fails = Some(limited));
-    let wait = Some(Duration::from_secs(9));
-    assert!(matches!(ask().await, ProviderError::Limited { wait: w } if w == wait));
-    let unknown = provider.check(&["example.net".parse().unwrap()]).await.unwrap_err();
-    assert!(matches!(unknown, ProviderError::ZoneUnknown { .. }), "{unknown}");
-    provider.check(&["example.com".parse().unwrap()]).await.unwrap();
+    let unauthorized = failure(401, "unauthorized", "Unable to authenticate you");
+    story::tell_of_errors(&api, &provider, [unauthorized]).await;
 }

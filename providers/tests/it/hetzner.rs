@@ -13,7 +13,6 @@ const PAGE: usize = 2;
 #[derive(Default)]
 struct Api {
     sets: Vec<Value>,
-    fails: Option<Told>,
 }
 
 impl Api {
@@ -70,9 +69,6 @@ fn failure(status: u16, code: &str, message: &str) -> Told {
 }
 
 fn play(api: &mut Api, asked: &Asked) -> Told {
-    if let Some(fails) = api.fails.take() {
-        return fails;
-    }
     if asked.header("authorization") != format!("Bearer {TOKEN}") {
         return failure(401, "unauthorized", "unable to authenticate");
     }
@@ -103,7 +99,7 @@ async fn start() -> (StandIn<Api>, Provider) {
         set("www", "A", "198.51.100.9"),
         set("alias", "CNAME", "www"),
     ];
-    let api = StandIn::start(Api { sets, fails: None }, play).await;
+    let api = StandIn::start(Api { sets }, play).await;
     let endpoint = format!("{}/v1", api.url);
     let provider = Provider::open("hetzner", &json!({"token": TOKEN, "endpoint": endpoint}));
     (api, provider.unwrap())
@@ -117,26 +113,18 @@ async fn records_are_made_changed_and_deleted() {
 
 #[tokio::test]
 async fn a_refusal_keeps_nothing_else_back() {
-    let (_api, provider) = start().await;
+    let (api, provider) = start().await;
     let refused = story::set(60, "alias.example.com A 192.0.2.1");
     story::tell_of_refusals(&provider, refused).await;
+    assert_eq!(api.asked("POST"), 3, "each once");
 }
 
 #[tokio::test]
 async fn errors_say_what_is_wrong() {
     let (api, provider) = start().await;
-    let ask = || async { provider.list(story::ZONE, &Default::default()).await.unwrap_err() };
-    api.with(|api| api.fails = Some(failure(401, "unauthorized", "unable to authenticate")));
-    let error = ask().await;
-    assert!(
-        matches!(&error, ProviderError::Unauthorized { said } if said.contains("authenticate")),
-        "{error}"
-    );
-    for status in [429, 423] {
-        api.with(|api| api.fails = Some(failure(status, "rate_limit_exceeded", "limit reached")));
-        assert!(matches!(ask().await, ProviderError::Limited { wait: None }));
-    }
-    let unknown = provider.check(&["example.net".parse().unwrap()]).await.unwrap_err();
-    assert!(matches!(unknown, ProviderError::ZoneUnknown { .. }), "{unknown}");
-    provider.check(&["example.com".parse().unwrap()]).await.unwrap();
+    let unauthorized = failure(401, "unauthorized", "unable to authenticate");
+    story::tell_of_errors(&api, &provider, [unauthorized]).await;
+    api.fail(failure(423, "locked", "something else is under way"));
+    let error = provider.list(story::ZONE, &Default::default()).await.unwrap_err();
+    assert!(matches!(error, ProviderError::Limited { wait: None }));
 }

@@ -39,7 +39,8 @@ async fn a_refusal_keeps_nothing_else_back() {
     story::tell_of_refusals(&provider, refused).await;
     // What came meanwhile is not overwritten.
     let new = story::set(30, "www.example.com A 192.0.2.1");
-    let error = provider.apply(story::ZONE, &[Change::Put { set: new, before: None }]).await;
+    let error =
+        provider.apply(story::ZONE, &[Change::Put { set: new, before: None }]).await.result();
     assert!(matches!(error, Err(ProviderError::Refused { .. })), "{error:?}");
     assert_eq!(knot.ask("www", "A"), ["198.51.100.9"]);
 }

@@ -1,8 +1,6 @@
 //! Route 53 as its API reference has it: "ListHostedZonesByName", "ListResourceRecordSets", "ChangeResourceRecordSets",
 //! "Common errors", and "Signing AWS API requests".
 
-use std::time::Duration;
-
 use quick_xml::de::from_str;
 use ring::digest::{SHA256, digest};
 use ring::hmac::{HMAC_SHA256, Key, sign};
@@ -71,7 +69,6 @@ struct Change {
 #[derive(Default)]
 struct Api {
     sets: Vec<Set>,
-    fails: Option<Told>,
     changes: usize,
 }
 
@@ -197,6 +194,12 @@ impl Api {
         let request: ChangeRequest = from_str(&asked.body).unwrap();
         assert_eq!(request.xmlns, "https://route53.amazonaws.com/doc/2013-04-01/");
         let before = self.sets.clone();
+        let all = &request.change_batch.changes.all;
+        let counted = all.iter().map(|one| {
+            one.resource_record_set.resource_records.records.len()
+                * if one.action == "UPSERT" { 2 } else { 1 }
+        });
+        assert!(counted.sum::<usize>() <= 1_000, "what a request may hold");
         for Change { action, resource_record_set: set } in request.change_batch.changes.all {
             self.changes += 1;
             let same = |one: &Set| one.name == set.name && one.r#type == set.r#type;
@@ -234,9 +237,6 @@ impl Api {
 }
 
 fn play(api: &mut Api, asked: &Asked) -> Told {
-    if let Some(fails) = api.fails.take() {
-        return fails;
-    }
     if asked.header("x-amz-security-token") != SESSION {
         return failure(403, "InvalidClientTokenId", "The security token is invalid");
     }
@@ -292,6 +292,17 @@ async fn what_another_service_answers_is_somebody_elses() {
 }
 
 #[tokio::test]
+async fn many_addresses_go_in_batches() {
+    let (api, provider) = start().await;
+    let addresses: String = (1..=10).map(|n| format!(" 192.0.2.{n}")).collect();
+    let lines: Vec<String> = (0..120).map(|n| format!("n{n}.example.com A{addresses}")).collect();
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    story::bring(&provider, &story::sets(30, &lines), &Default::default()).await;
+    assert_eq!(api.with(|api| api.sets.len()), 120 + 3);
+    assert_eq!(api.asked("POST"), 3, "batches of 50 sets");
+}
+
+#[tokio::test]
 async fn errors_say_what_is_wrong() {
     let (api, provider) = start().await;
     let wrong = open(&api.url, "another");
@@ -301,14 +312,8 @@ async fn errors_say_what_is_wrong() {
         "{error}"
     );
     assert!(!error.to_string().contains("another"));
-    let ask = || async { provider.list(story::ZONE, &Default::default()).await.unwrap_err() };
-    api.with(|api| api.fails = Some(failure(400, "Throttling", "Rate exceeded")));
-    assert!(matches!(ask().await, ProviderError::Limited { wait: None }));
-    let limited = Told(429, vec![("retry-after", "3".into())], String::new());
-    api.with(|api| api.fails = Some(limited));
-    let wait = Some(Duration::from_secs(3));
-    assert!(matches!(ask().await, ProviderError::Limited { wait: w } if w == wait));
-    let unknown = provider.check(&["example.net".parse().unwrap()]).await.unwrap_err();
-    assert!(matches!(unknown, ProviderError::ZoneUnknown { .. }), "{unknown}");
-    provider.check(&["example.com".parse().unwrap()]).await.unwrap();
+    story::tell_of_errors(&api, &provider, []).await;
+    api.fail(failure(400, "Throttling", "Rate exceeded"));
+    let error = provider.list(story::ZONE, &Default::default()).await.unwrap_err();
+    assert!(matches!(error, ProviderError::Limited { wait: None }));
 }

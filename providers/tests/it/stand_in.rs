@@ -56,15 +56,22 @@ type Play<S> = fn(&mut S, &Asked) -> Told;
 /// A stand-in with a state of its own.
 pub struct StandIn<S> {
     pub url: String,
-    state: Arc<Mutex<S>>,
+    stage: Arc<Mutex<Stage<S>>>,
+}
+
+struct Stage<S> {
+    state: S,
+    /// What the next request is told instead.
+    fails: Option<Told>,
+    asked: Vec<String>,
 }
 
 impl<S: Send + 'static> StandIn<S> {
     pub async fn start(state: S, play: Play<S>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let state = Arc::new(Mutex::new(state));
-        let shared = state.clone();
+        let stage = Arc::new(Mutex::new(Stage { state, fails: None, asked: vec![] }));
+        let shared = stage.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let shared = shared.clone();
@@ -72,16 +79,27 @@ impl<S: Send + 'static> StandIn<S> {
                 tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
             }
         });
-        Self { url, state }
+        Self { url, stage }
     }
 
     pub fn with<T>(&self, look: impl FnOnce(&mut S) -> T) -> T {
-        look(&mut self.state.lock().unwrap())
+        look(&mut self.stage.lock().unwrap().state)
+    }
+
+    /// Has the next request fail.
+    pub fn fail(&self, told: Told) {
+        self.stage.lock().unwrap().fails = Some(told);
+    }
+
+    /// How many requests there were of a method.
+    pub fn asked(&self, method: &str) -> usize {
+        let stage = self.stage.lock().unwrap();
+        stage.asked.iter().filter(|line| line.starts_with(method)).count()
     }
 }
 
 async fn answer<S>(
-    state: Arc<Mutex<S>>,
+    stage: Arc<Mutex<Stage<S>>>,
     play: Play<S>,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
@@ -96,11 +114,18 @@ async fn answer<S>(
         headers: parts.headers,
         body: String::from_utf8(body.to_vec()).unwrap(),
     };
-    let Told(status, headers, body) = play(&mut state.lock().unwrap(), &asked);
+    let Told(status, headers, body) = stage.lock().unwrap().tell(play, &asked);
     let mut response = Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() = StatusCode::from_u16(status).unwrap();
     for (name, value) in headers {
         response.headers_mut().insert(name, value.parse().unwrap());
     }
     Ok(response)
+}
+
+impl<S> Stage<S> {
+    fn tell(&mut self, play: Play<S>, asked: &Asked) -> Told {
+        self.asked.push(asked.line());
+        self.fails.take().unwrap_or_else(|| play(&mut self.state, asked))
+    }
 }

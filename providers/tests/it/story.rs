@@ -1,9 +1,12 @@
 //! What every provider has to do alike.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use temps_providers::{Change, Listing, Provider, RecordSet, plan};
+use temps_providers::{Change, Listing, Provider, ProviderError, RecordSet, plan};
 use temps_state::{ManagedRecord, RecordKind};
+
+use crate::stand_in::{StandIn, Told};
 
 pub const ZONE: &str = "example.com";
 
@@ -42,7 +45,7 @@ pub async fn bring(
 ) -> (BTreeSet<ManagedRecord>, Vec<String>) {
     let found: Listing = provider.list(ZONE, &names(wanted, managed)).await.unwrap();
     let made = plan(wanted, &found, managed, false);
-    provider.apply(ZONE, &made.changes).await.unwrap();
+    provider.apply(ZONE, &made.changes).await.result().unwrap();
     (made.managed, made.foreign)
 }
 
@@ -89,11 +92,42 @@ pub async fn tell(provider: &Provider) {
     assert_eq!(other[0].values, ["198.51.100.9".to_owned()].into(), "nobody touched it");
 }
 
-/// One change that the provider refuses keeps no other back.
+/// One change that the provider refuses keeps no other back, and none is made twice.
 pub async fn tell_of_refusals(provider: &Provider, refused: RecordSet) {
-    let good = set(provider.ttl(), "good.example.com A 192.0.2.1");
+    let ttl = provider.ttl();
+    let good = sets(ttl, &["early.example.com A 192.0.2.1", "late.example.com A 192.0.2.1"]);
     let put = |set: &RecordSet| Change::Put { set: set.clone(), before: None };
-    let error = provider.apply(ZONE, &[put(&refused), put(&good)]).await.unwrap_err();
-    assert!(matches!(error, temps_providers::ProviderError::Refused { .. }), "{error}");
-    assert_eq!(there(provider, std::slice::from_ref(&good)).await, [good]);
+    let outcome = provider.apply(ZONE, &[put(&good[0]), put(&refused), put(&good[1])]).await;
+    assert_eq!(outcome.unmade, [refused.key()].into());
+    let error = outcome.result().unwrap_err();
+    assert!(matches!(error, ProviderError::Refused { .. }), "{error}");
+    assert_eq!(there(provider, &good).await, good);
+}
+
+/// What the provider says is told as what it is; `unauthorized` is how it says that it does not let the cluster in.
+pub async fn tell_of_errors<S: Send + 'static>(
+    api: &StandIn<S>,
+    provider: &Provider,
+    unauthorized: impl IntoIterator<Item = Told>,
+) {
+    let fail = async |told| {
+        api.fail(told);
+        provider.list(ZONE, &BTreeSet::new()).await.unwrap_err()
+    };
+    for told in unauthorized {
+        let error = fail(told).await;
+        let tells =
+            matches!(&error, ProviderError::Unauthorized { said } if said != "it does not say why");
+        assert!(tells, "{error}");
+    }
+    let wait = Some(Duration::from_secs(17));
+    let limited = fail(Told(429, vec![("retry-after", "17".into())], String::new())).await;
+    assert!(matches!(limited, ProviderError::Limited { wait: w } if w == wait), "{limited}");
+    let broken = fail(Told(502, vec![], "<html>".into())).await;
+    assert!(matches!(broken, ProviderError::Unreachable { .. }), "{broken}");
+    let garbled = fail(Told(200, vec![], "no answer".into())).await;
+    assert!(matches!(garbled, ProviderError::Garbled { .. }), "{garbled}");
+    let unknown = provider.check(&["example.net".parse().unwrap()]).await.unwrap_err();
+    assert!(matches!(unknown, ProviderError::ZoneUnknown { .. }), "{unknown}");
+    provider.check(&[ZONE.parse().unwrap()]).await.unwrap();
 }
