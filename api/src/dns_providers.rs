@@ -35,7 +35,7 @@ pub struct DnsProviderOut {
     /// What people call it.
     #[schema(value_type = String)]
     pub name: Name,
-    /// Whose it is: `cloudflare`, `route53`, `digitalocean`, `hetzner` or `rfc2136`.
+    /// Whose it is: `cloudflare`, `route53`, `digitalocean`, `hetzner`, `google`, `azure` or `rfc2136`.
     pub r#type: String,
     /// The zones that the cluster keeps records in.
     #[schema(value_type = Vec<String>)]
@@ -76,7 +76,7 @@ pub struct TroubleOut {
 pub struct DnsProviderIn {
     /// What people call it; unique.
     pub name: String,
-    /// Whose it is: `cloudflare`, `route53`, `digitalocean`, `hetzner` or `rfc2136`.
+    /// Whose it is: `cloudflare`, `route53`, `digitalocean`, `hetzner`, `google`, `azure` or `rfc2136`.
     pub r#type: String,
     /// The zones to keep records in.
     #[schema(value_type = Vec<String>)]

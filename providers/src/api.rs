@@ -1,11 +1,14 @@
 //! Web APIs that take a token with every request and speak JSON.
 
+use std::sync::Arc;
+
 use reqwest::{Method, RequestBuilder, StatusCode, Url};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::ProviderError;
 use crate::http::{Answer, Http, send};
+use crate::oauth::Tokens;
 use crate::secret::Secret;
 
 /// What an answer means where the provider has words of its own.
@@ -15,8 +18,17 @@ pub(crate) type Judge = fn(Answer) -> Result<Answer, ProviderError>;
 #[derive(Clone)]
 pub(crate) struct Api {
     http: Http,
-    token: Secret,
+    key: Key,
     judge: Judge,
+}
+
+/// What lets the cluster in.
+#[derive(Clone)]
+pub(crate) enum Key {
+    /// A token that lasts.
+    Kept(Secret),
+    /// Tokens for a while each.
+    Granted(Arc<Tokens>),
 }
 
 /// An account that a token lets in.
@@ -26,15 +38,22 @@ pub(crate) struct Credentials {
     token: Secret,
 }
 
+impl From<Credentials> for Key {
+    fn from(Credentials { token }: Credentials) -> Self {
+        Self::Kept(token)
+    }
+}
+
 impl Api {
     /// One at an endpoint, or where everybody finds it.
     pub(crate) fn new(
         endpoint: Option<String>,
         usual: &str,
-        Credentials { token }: Credentials,
+        key: impl Into<Key>,
         judge: Judge,
     ) -> Result<Self, ProviderError> {
-        Ok(Self { http: Http::new(endpoint.as_deref().unwrap_or(usual))?, token, judge })
+        let http = Http::new(endpoint.as_deref().unwrap_or(usual))?;
+        Ok(Self { http, key: key.into(), judge })
     }
 
     /// The URL of something, by the parts of its path and its query.
@@ -66,6 +85,14 @@ impl Api {
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<Answer, ProviderError> {
-        send(request.bearer_auth(self.token.expose())).await
+        let tokens = match &self.key {
+            Key::Kept(token) => return send(request.bearer_auth(token.expose())).await,
+            Key::Granted(tokens) => tokens,
+        };
+        let answer = send(request.bearer_auth(tokens.token().await?.expose())).await?;
+        if answer.status == StatusCode::UNAUTHORIZED {
+            tokens.forget().await;
+        }
+        Ok(answer)
     }
 }

@@ -5,13 +5,17 @@
 //! state does not name as made by the cluster.
 
 mod api;
+mod azure;
 mod change;
 mod cloudflare;
 mod digitalocean;
 mod error;
+mod google;
 mod hetzner;
 mod http;
+mod jwt;
 mod keeper;
+mod oauth;
 mod outcome;
 mod plan;
 mod provider;

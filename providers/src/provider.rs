@@ -6,8 +6,10 @@ use serde::Deserialize;
 use serde_json::Value;
 use temps_state::DomainName;
 
+use crate::azure::Azure;
 use crate::cloudflare::Cloudflare;
 use crate::digitalocean::DigitalOcean;
+use crate::google::Google;
 use crate::hetzner::Hetzner;
 use crate::outcome::Failure;
 use crate::rfc2136::Rfc2136;
@@ -15,7 +17,8 @@ use crate::route53::Route53;
 use crate::{Change, Listing, Outcome, ProviderError};
 
 /// The kinds of providers.
-pub const KINDS: [&str; 5] = ["cloudflare", "route53", "digitalocean", "hetzner", "rfc2136"];
+pub const KINDS: [&str; 7] =
+    ["cloudflare", "route53", "digitalocean", "hetzner", "google", "azure", "rfc2136"];
 /// For how long others may remember a record, in seconds, where the provider lets us choose.
 pub(crate) const TTL: u32 = 30;
 
@@ -29,6 +32,8 @@ enum Account {
     Route53(Route53),
     DigitalOcean(DigitalOcean),
     Hetzner(Hetzner),
+    Google(Google),
+    Azure(Azure),
     Rfc2136(Rfc2136),
 }
 
@@ -50,6 +55,8 @@ impl Provider {
                 Account::DigitalOcean(DigitalOcean::new(endpoint, read(credentials)?)?)
             }
             "hetzner" => Account::Hetzner(Hetzner::new(endpoint, read(credentials)?)?),
+            "google" => Account::Google(Google::new(endpoint, read(credentials)?)?),
+            "azure" => Account::Azure(Azure::new(endpoint, read(credentials)?)?),
             "rfc2136" => Account::Rfc2136(Rfc2136::new(read(credentials)?)?),
             other => return Err(ProviderError::Kind(other.chars().take(64).collect())),
         };
@@ -61,7 +68,7 @@ impl Provider {
         match &self.0 {
             Account::Cloudflare(_) => Cloudflare::TTL,
             Account::Hetzner(_) => Hetzner::TTL,
-            Account::Route53(_) | Account::DigitalOcean(_) | Account::Rfc2136(_) => TTL,
+            _ => TTL,
         }
     }
 
@@ -84,6 +91,8 @@ impl Provider {
             Account::Route53(account) => account.list(zone).await,
             Account::DigitalOcean(account) => account.list(zone).await,
             Account::Hetzner(account) => account.list(zone).await,
+            Account::Google(account) => account.list(zone).await,
+            Account::Azure(account) => account.list(zone).await,
             Account::Rfc2136(account) => account.list(zone).await,
         }?;
         listing.sets.retain(|key, _| names.contains(&key.name));
@@ -127,7 +136,8 @@ impl Provider {
             Account::Cloudflare(_) => Cloudflare::fitting(changes),
             Account::Route53(_) => Route53::fitting(changes),
             Account::Rfc2136(_) => Rfc2136::fitting(changes),
-            Account::DigitalOcean(_) | Account::Hetzner(_) => 1,
+            Account::Google(_) => Google::fitting(changes),
+            Account::DigitalOcean(_) | Account::Hetzner(_) | Account::Azure(_) => 1,
         }
     }
 
@@ -137,6 +147,8 @@ impl Provider {
             Account::Route53(account) => account.send(zone, changes).await,
             Account::DigitalOcean(account) => account.send(zone, changes).await,
             Account::Hetzner(account) => account.send(zone, changes).await,
+            Account::Google(account) => account.send(zone, changes).await,
+            Account::Azure(account) => account.send(zone, changes).await,
             Account::Rfc2136(account) => account.send(zone, changes).await,
         }
     }
@@ -169,6 +181,14 @@ mod tests {
             ("cloudflare", json!({"token": "a", "endpoint": "http://example.com"}), "not https"),
             ("route53", json!({"access_key_id": "a"}), "`secret_access_key` is missing"),
             ("rfc2136", json!({"server": "a:53", "key": "k", "secret": "%"}), "Base64"),
+            ("google", json!({"project_id": "p"}), "`client_email` is missing"),
+            (
+                "google",
+                json!({"project_id": "p", "client_email": "e", "private_key_id": "k",
+                    "private_key": "s3cret"}),
+                "`private_key` is no RSA key",
+            ),
+            ("azure", json!({"tenant_id": "t", "client_id": "c"}), "`client_secret` is missing"),
             ("bind", json!({}), "use one of cloudflare, route53"),
         ] {
             let error = Provider::open(kind, &credentials).err().expect("it cannot be used");

@@ -40,6 +40,11 @@ impl Found {
     pub fn new(set: RecordSet) -> Self {
         Self { set, ids: BTreeMap::new(), version: None }
     }
+
+    /// What the provider calls the records, all of them.
+    pub(crate) fn written_ids(&self) -> impl Iterator<Item = &str> {
+        self.ids.values().flatten().map(String::as_str)
+    }
 }
 
 /// What is at a provider under the names that were asked for.
@@ -78,6 +83,16 @@ impl Listing {
         let name = name.trim_end_matches('.').to_ascii_lowercase();
         if let Some(kind) = RecordKind::read(kind) {
             self.place(name, kind, 0);
+        }
+    }
+
+    /// Notes which state of a set it is, and for how long others may remember it.
+    pub(crate) fn mark(&mut self, name: &str, kind: &str, ttl: u32, version: Option<String>) {
+        let name = name.to_ascii_lowercase();
+        if let Some(kind) = RecordKind::read(kind) {
+            let at = self.place(name, kind, ttl);
+            at.set.ttl = ttl;
+            at.version = version;
         }
     }
 

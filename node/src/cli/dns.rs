@@ -26,6 +26,8 @@ The credentials are a JSON object:
   cloudflare  {\"token\": \"…\"}, with the permissions Zone:Read and DNS:Edit
   route53     {\"access_key_id\": \"…\", \"secret_access_key\": \"…\"}
   digitalocean, hetzner  {\"token\": \"…\"}, which may read and write
+  google      the key file of a service account, as it is
+  azure       {\"tenant_id\": \"…\", \"client_id\": \"…\", \"client_secret\": \"…\", \"subscription_id\": \"…\", \"resource_group\": \"…\"}
   rfc2136     {\"server\": \"ns1.example.com:53\", \"key\": \"NAME\", \"secret\": \"BASE64\", \"algorithm\": \"hmac-sha256\"}
 docs/dns-providers.md says more.";
 
@@ -57,7 +59,7 @@ enum ProvidersAct {
     /// Add an account; the provider is asked at once.
     #[command(after_help = CREDENTIALS_HELP)]
     Add {
-        /// Whose it is: cloudflare, route53, digitalocean, hetzner or rfc2136.
+        /// Whose it is: cloudflare, route53, digitalocean, hetzner, google, azure or rfc2136.
         #[arg(value_name = "TYPE")]
         kind: String,
         /// A zone to keep records in; may be repeated.

@@ -3,8 +3,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop there")]
 
+mod azure;
 mod cloudflare;
 mod digitalocean;
+mod google;
 mod hetzner;
 mod keeping;
 mod knot;

@@ -37,6 +37,11 @@ impl Asked {
         serde_json::from_str(&self.body).unwrap()
     }
 
+    /// A form that was sent.
+    pub fn form(&self) -> BTreeMap<String, String> {
+        pairs(&self.body)
+    }
+
     pub fn number(&self, name: &str, default: usize) -> usize {
         self.query.get(name).map_or(default, |text| text.parse().unwrap())
     }
@@ -105,12 +110,10 @@ async fn answer<S>(
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
-    let query = parts.uri.query().unwrap_or_default();
-    let url = reqwest::Url::parse(&format!("http://x/?{query}")).unwrap();
     let asked = Asked {
         method: parts.method.to_string(),
         path: parts.uri.path().into(),
-        query: url.query_pairs().into_owned().collect(),
+        query: pairs(parts.uri.query().unwrap_or_default()),
         headers: parts.headers,
         body: String::from_utf8(body.to_vec()).unwrap(),
     };
@@ -128,4 +131,9 @@ impl<S> Stage<S> {
         self.asked.push(asked.line());
         self.fails.take().unwrap_or_else(|| play(&mut self.state, asked))
     }
+}
+
+fn pairs(text: &str) -> BTreeMap<String, String> {
+    let url = reqwest::Url::parse(&format!("http://x/?{text}")).unwrap();
+    url.query_pairs().into_owned().collect()
 }
