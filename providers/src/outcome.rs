@@ -28,6 +28,8 @@ impl From<ProviderError> for Failure {
 pub struct Outcome {
     /// The sets whose changes were certainly not made.
     pub unmade: BTreeSet<ManagedRecord>,
+    /// Those of which nobody knows.
+    pub unclear: BTreeSet<ManagedRecord>,
     /// What went wrong: what ended it, or else the first refusal.
     pub error: Option<ProviderError>,
 }
@@ -46,8 +48,9 @@ impl Outcome {
     /// Notes what came of some.
     pub(crate) fn note(&mut self, changes: &[Change], sent: Result<(), Failure>) {
         let Err(Failure { error, halfway }) = sent else { return };
-        if !halfway {
-            self.skip(changes);
+        match halfway {
+            true => self.unclear.extend(changes.iter().map(Change::key)),
+            false => self.skip(changes),
         }
         if self.error.is_none() || error.ends_round() {
             self.error = Some(error);

@@ -16,19 +16,17 @@ pub struct Plan {
     pub changes: Vec<Change>,
     /// The sets that are the cluster's once all is done.
     pub managed: BTreeSet<ManagedRecord>,
-    /// Those that go; they are the cluster's until they are gone.
-    pub leaving: BTreeSet<ManagedRecord>,
     /// What stands in the way and is somebody else's: names with their types.
     pub foreign: Vec<String>,
 }
 
-/// What leads from what was found to what is wanted. Touches nothing that is not `managed`, unless what is wanted
-/// `takes_over`.
+/// What leads from what was found to what is wanted. Touches nothing that is not `managed`, except what gives way to sets
+/// that may `take_over`.
 pub fn plan(
     wanted: &[RecordSet],
     found: &Listing,
     managed: &BTreeSet<ManagedRecord>,
-    takes_over: bool,
+    take_over: &BTreeSet<ManagedRecord>,
 ) -> Plan {
     let mut plan = Plan::default();
     for set in wanted {
@@ -36,7 +34,7 @@ pub fn plan(
         let before = found.sets.get(&key);
         if found.aliases.contains(&set.name) {
             plan.foreign.push(format!("{} CNAME", set.name));
-        } else if before.is_some() && !takes_over && !managed.contains(&key) {
+        } else if before.is_some() && !take_over.contains(&key) && !managed.contains(&key) {
             plan.foreign.push(format!("{} {}", set.name, set.kind));
         } else {
             plan.managed.insert(key);
@@ -48,7 +46,6 @@ pub fn plan(
     let names: BTreeSet<ManagedRecord> = wanted.iter().map(RecordSet::key).collect();
     for key in managed.difference(&names) {
         if let Some(before) = found.sets.get(key) {
-            plan.leaving.insert(key.clone());
             plan.changes.push(Change::Delete { before: before.clone() });
         }
     }
@@ -64,7 +61,8 @@ pub(crate) fn about_foreign(foreign: &[String]) -> Option<String> {
     (!foreign.is_empty()).then(|| {
         format!(
             "there are records already that the cluster did not make, and left as they are: {named}; \
-             delete them, or add the provider again with --take-over (an alias has to be deleted)"
+             delete them, or add the provider again with --take-over, to which those of verified \
+             domains give way (those of wildcards and aliases have to be deleted)"
         )
     })
 }
@@ -157,17 +155,12 @@ mod tests {
         ];
         for (wanted, found, managed, takes_over, then, foreign) in cases {
             let found = listing(found);
-            let made = plan(&sets(wanted), &found, &keys(managed), takes_over);
+            let wanted = sets(wanted);
+            let give_way = wanted.iter().filter(|_| takes_over).map(RecordSet::key).collect();
+            let made = plan(&wanted, &found, &keys(managed), &give_way);
             assert_eq!(after(&found, &made), sets(then), "{wanted:?} {found:?}");
             assert_eq!(made.foreign, foreign, "{wanted:?} {found:?}");
         }
-    }
-
-    #[test]
-    fn what_goes_is_the_clusters_until_it_is_gone() {
-        let found = listing(&["a A 1"]);
-        let made = plan(&sets(&["b A 1"]), &found, &keys(&["a A", "c A"]), false);
-        assert_eq!((made.managed, made.leaving), (keys(&["b A"]), keys(&["a A"])));
     }
 
     #[test]
@@ -198,7 +191,7 @@ mod tests {
             let managed: BTreeSet<ManagedRecord> = mine.iter().map(RecordSet::key).collect();
             let sets = found.iter().map(there).collect();
             let listing = Listing { sets, aliases: BTreeSet::new() };
-            let made = plan(&wanted, &listing, &managed, false);
+            let made = plan(&wanted, &listing, &managed, &BTreeSet::new());
             let then = after(&listing, &made);
             for set in &found {
                 if !managed.contains(&set.key()) {
@@ -212,7 +205,7 @@ mod tests {
             }
             let sets = then.iter().map(there).collect();
             let again = Listing { sets, aliases: BTreeSet::new() };
-            prop_assert!(plan(&wanted, &again, &made.managed, false).changes.is_empty());
+            prop_assert!(plan(&wanted, &again, &made.managed, &BTreeSet::new()).changes.is_empty());
         }
     }
 }

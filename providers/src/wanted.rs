@@ -12,11 +12,21 @@ use temps_state::{
 
 use crate::RecordSet;
 
+/// The most octets of the keys of sets that the cluster keeps with an account, as one proposal names all of them.
+const MANAGED_BYTES_MAX: usize = 240 * 1024;
+/// What a key takes besides its name, in octets.
+const KEY_BYTES: usize = 28;
+
 /// The records that are to be at a provider.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Wanted {
     /// The sets of records, by name and type.
     pub sets: Vec<RecordSet>,
+    /// Those to which records give way that the cluster has not made.
+    pub take_over: BTreeSet<ManagedRecord>,
+    /// Names that have addresses of their own only because something is below them. Where somebody else has given them
+    /// some, nothing is missing.
+    pub between: BTreeSet<String>,
     /// How many more there would be if the cluster kept as many.
     pub left_out: usize,
 }
@@ -26,26 +36,95 @@ pub struct Wanted {
 pub fn wanted(state: &State, provider: &DnsProvider, ttl: u32) -> Wanted {
     let here = |name: &str| state.dns_zone_of(name).is_some_and(|(one, _)| one.id == provider.id);
     let preview = state.preview_wildcard();
+    let texts = texts(state, preview.as_ref());
+    let texts: Vec<_> = texts.into_iter().filter(|(name, _)| here(name)).collect();
+    let domains = state.domains.keys().chain(&preview).map(DomainName::as_str);
+    let mut hosts: BTreeSet<&str> = domains.filter(|name| here(name)).collect();
+    let below = hosts.iter().copied().chain(texts.iter().map(|(name, _)| name.as_str()));
+    let hidden = below.flat_map(above).filter(|name| here(name) && !hosts.contains(name));
+    let between: BTreeSet<&str> =
+        hidden.filter(|name| leads(state, preview.as_ref(), name)).collect();
+    hosts.extend(&between);
+
     let mut values: BTreeMap<ManagedRecord, BTreeSet<String>> = BTreeMap::new();
-    let mut add = |name: String, kind, value: String| {
-        values.entry(ManagedRecord { name, kind }).or_default().insert(value);
+    let mut add = |name: &str, kind, value: String| {
+        let key = ManagedRecord { name: name.to_owned(), kind };
+        values.entry(key).or_default().insert(value);
     };
     let edges = state.living_edges();
-    for name in state.domains.keys().chain(&preview).filter(|name| here(name.as_str())) {
-        for edge in &edges {
-            let kind = if edge.address.is_ipv4() { RecordKind::A } else { RecordKind::Aaaa };
-            add(name.to_string(), kind, edge.address.to_string());
-        }
+    for (name, edge) in hosts.iter().flat_map(|name| edges.iter().map(move |edge| (name, edge))) {
+        let kind = if edge.address.is_ipv4() { RecordKind::A } else { RecordKind::Aaaa };
+        add(name, kind, edge.address.to_string());
     }
-    for (name, text) in texts(state, preview.as_ref()).into_iter().filter(|(name, _)| here(name)) {
-        add(name, RecordKind::Txt, text);
-    }
-    let left_out = values.len().saturating_sub(MANAGED_RECORDS_MAX);
-    let sets = values.into_iter().take(MANAGED_RECORDS_MAX).map(|(key, values)| {
+    texts.iter().for_each(|(name, text)| add(name, RecordKind::Txt, text.clone()));
+    let between = between.into_iter().map(str::to_owned).collect();
+    Wanted { between, ..fitting(state, provider, values, ttl) }
+}
+
+/// As many sets as the cluster keeps: first those that are its own already.
+fn fitting(
+    state: &State,
+    provider: &DnsProvider,
+    mut values: BTreeMap<ManagedRecord, BTreeSet<String>>,
+    ttl: u32,
+) -> Wanted {
+    // Until they are gone, those that are wanted no longer take their room.
+    let (own, leaving): (Vec<_>, Vec<_>) =
+        provider.managed.iter().partition(|key| values.contains_key(key));
+    let new = values.keys().filter(|key| !provider.managed.contains(key));
+    let (mut sets, mut octets) = (0, 0);
+    let all = leaving.iter().copied().chain(own).chain(new);
+    let kept = all.take_while(|key| {
+        (sets, octets) = (sets + 1, octets + key.name.len() + KEY_BYTES);
+        sets <= MANAGED_RECORDS_MAX && octets <= MANAGED_BYTES_MAX
+    });
+    let kept: BTreeSet<ManagedRecord> = kept.cloned().collect();
+    let count = values.len();
+    values.retain(|key, _| kept.contains(key));
+    let left_out = count - values.len();
+    let preview = state.preview_wildcard();
+    let may = |key: &&ManagedRecord| {
+        provider.takes_over && may_take_over(state, preview.as_ref(), &key.name)
+    };
+    let take_over = values.keys().filter(may).cloned().collect();
+    let sets = values.into_iter().map(|(key, values)| {
         let ManagedRecord { name, kind } = key;
         RecordSet { name, kind, ttl, values }
     });
-    Wanted { sets: sets.collect(), left_out }
+    Wanted { sets: sets.collect(), take_over, between: BTreeSet::new(), left_out }
+}
+
+/// The names above a name.
+fn above(name: &str) -> impl Iterator<Item = &str> {
+    std::iter::successors(name.split_once('.'), |(_, rest)| rest.split_once('.')).map(|(_, up)| up)
+}
+
+/// Whether a name leads to the edges by a domain or a wildcard. A wildcard at a provider answers for no name that has
+/// another one below it (RFC 4592 §2.2.2): such a name needs addresses of its own.
+fn leads(state: &State, preview: Option<&DomainName>, name: &str) -> bool {
+    let is_preview = |(_, above): (&str, &str)| preview.is_some_and(|one| one.base() == above);
+    state.domain_of(name).is_some() || name.split_once('.').is_some_and(is_preview)
+}
+
+/// Whether records that the cluster has not made may give way at a name: at that of a domain whose owner was seen to be
+/// the cluster's, and at the preview domain, which administrators choose. Of a wildcard the cluster itself writes what
+/// shows its owner, so that it shows nothing here.
+fn may_take_over(state: &State, preview: Option<&DomainName>, name: &str) -> bool {
+    let domain = || state.domains.get(&name.parse::<DomainName>().ok()?);
+    preview.is_some_and(|one| name == one.as_str() || name == challenge_name(one.base()))
+        || domain().is_some_and(|domain| domain.verified_at.is_some() && !domain.name.is_wildcard())
+}
+
+/// What to say of sets that are left out.
+pub(crate) fn about_left_out(left_out: usize) -> Option<String> {
+    (left_out > 0).then(|| {
+        format!(
+            "{left_out} sets of records are left out, as the cluster keeps {MANAGED_RECORDS_MAX} with \
+             one account, and {} KiB of names: use a wildcard, or let the nodes answer for a zone \
+             of their own",
+            MANAGED_BYTES_MAX >> 10
+        )
+    })
 }
 
 /// Texts with their names: what shows whose a wildcard is, what authorities look for, and the mark that tells the cluster
@@ -203,13 +282,95 @@ mod tests {
     }
 
     #[test]
-    fn more_than_the_cluster_keeps_is_counted() {
+    fn names_that_a_wildcard_does_not_reach_have_addresses_of_their_own() {
+        let mut state = state(&["*.example.com", "*.a.example.com", "x.y.b.example.com"]);
+        let preview_domain = "c.example.com".into();
+        state.settings.insert(0, Settings { preview_domain, ..Settings::default() });
+        let found = lines(&state);
+        let hosts = found.iter().filter_map(|line| Some(line.split_once(" A ")?.0));
+        assert_eq!(
+            hosts.collect::<Vec<_>>(),
+            [
+                "*.a.example.com",
+                "*.c.example.com",
+                "*.example.com",
+                "a.example.com",
+                "b.example.com",
+                "c.example.com",
+                "x.y.b.example.com",
+            ]
+        );
+    }
+
+    #[test]
+    fn others_records_give_way_to_verified_domains_alone() {
+        let mut state = state(&["a.example.com", "b.example.com", "*.w.example.com"]);
+        for name in ["b.example.com", "*.w.example.com"] {
+            let name: DomainName = name.parse().unwrap();
+            let verified_at = Some(Timestamp::UNIX_EPOCH);
+            let domain = Domain { verified_at, ..state.domains[&name].clone() };
+            state.domains.insert(name, domain);
+        }
+        let preview_domain = "apps.example.com".into();
+        state.settings.insert(0, Settings { preview_domain, ..Settings::default() });
+        let mut account = state.dns_providers[&DnsProviderId::from_parts(0, 1)].clone();
+        assert!(wanted(&state, &account, 30).take_over.is_empty());
+        account.takes_over = true;
+        let given = wanted(&state, &account, 30).take_over;
+        let given: Vec<String> =
+            given.iter().map(|key| format!("{} {}", key.name, key.kind)).collect();
+        assert_eq!(
+            given,
+            [
+                "*.apps.example.com A",
+                "*.apps.example.com AAAA",
+                "_acme-challenge.apps.example.com TXT",
+                "b.example.com A",
+                "b.example.com AAAA",
+            ]
+        );
+    }
+
+    /// The most octets of a proposal.
+    const ENTRY_BYTES_MAX: usize = 256 * 1024;
+
+    /// What the state names when all that is wanted is there.
+    fn told(state: &State, account: &DnsProvider) -> usize {
+        let keys = wanted(state, account, 30).sets.iter().map(RecordSet::key).collect();
+        let managed = account.managed.union(&keys).cloned().collect();
+        let error = Some("x".repeat(500));
+        let command = temps_state::Command::KeepDnsRecords { id: account.id, managed, error };
+        serde_json::to_vec(&command).unwrap().len()
+    }
+
+    #[test]
+    fn no_more_is_wanted_than_the_cluster_keeps() {
         let mut state = state(&[]);
         for n in 0..=MANAGED_RECORDS_MAX / 2 {
-            add_domain(&mut state, &format!("n{n}.example.com"));
+            add_domain(&mut state, &format!("{n}.example.com"));
         }
-        let provider = &state.dns_providers[&DnsProviderId::from_parts(0, 1)];
-        let found = wanted(&state, provider, 30);
+        let mut account = state.dns_providers[&DnsProviderId::from_parts(0, 1)].clone();
+        let found = wanted(&state, &account, 30);
         assert_eq!((found.sets.len(), found.left_out), (MANAGED_RECORDS_MAX, 2));
+        assert!(told(&state, &account) < ENTRY_BYTES_MAX);
+        // Those that leave take their room until they are gone, and what is there stays.
+        let gone = |n| ManagedRecord { name: format!("gone{n}.example.com"), kind: RecordKind::A };
+        account.managed =
+            (0..100).map(gone).chain(found.sets[900..].iter().map(RecordSet::key)).collect();
+        let next = wanted(&state, &account, 30);
+        assert_eq!((next.sets.len(), next.left_out), (MANAGED_RECORDS_MAX - 100, 102));
+        assert!(found.sets[900..].iter().all(|set| next.sets.contains(set)));
+    }
+
+    #[test]
+    fn long_names_are_counted_by_their_length() {
+        let mut state = state(&[]);
+        for n in 0..1_000 {
+            add_domain(&mut state, &format!("{n}.{0}.{0}.{0}.example.com", "x".repeat(60)));
+        }
+        let account = &state.dns_providers[&DnsProviderId::from_parts(0, 1)];
+        let found = wanted(&state, account, 30);
+        assert!(found.left_out > 0 && found.sets.len() > 800, "{}", found.sets.len());
+        assert!(told(&state, account) < ENTRY_BYTES_MAX);
     }
 }

@@ -13,13 +13,21 @@ const REFUSED: &str = "192.0.2.99";
 const PAGE: usize = 2;
 
 #[derive(Default)]
-struct Api {
+pub struct Api {
     records: Vec<Value>,
     made: u64,
+    /// A name of the zone whose records are refused.
+    pub refuses: Option<&'static str>,
 }
 
 impl Api {
-    fn add(&mut self, mut record: Value) -> Value {
+    /// What is there under a name of the zone.
+    pub fn at(&self, name: &str) -> Vec<&str> {
+        let all = self.records.iter().filter(|one| one["name"] == name);
+        all.map(|one| one["data"].as_str().unwrap()).collect()
+    }
+
+    pub fn add(&mut self, mut record: Value) -> Value {
         self.made += 1;
         record["id"] = json!(self.made);
         self.records.push(record.clone());
@@ -44,7 +52,8 @@ impl Api {
         let alias = |one: &&Value| one["type"] == "CNAME" && one["name"] == record["name"];
         let taken = self.records.iter().find(alias).is_some();
         let short = record["ttl"].as_u64().unwrap() < 30;
-        (taken || short || record["data"] == REFUSED).then(|| {
+        let unwanted = self.refuses.is_some_and(|name| record["name"] == name);
+        (taken || short || unwanted || record["data"] == REFUSED).then(|| {
             failure(
                 422,
                 "unprocessable_entity",
@@ -88,6 +97,13 @@ fn play(api: &mut Api, asked: &Asked) -> Told {
 }
 
 async fn start() -> (StandIn<Api>, Provider) {
+    let (api, credentials) = play_alone().await;
+    let provider = Provider::open("digitalocean", &credentials);
+    (api, provider.unwrap())
+}
+
+/// A stand-in, and what lets somebody in.
+pub async fn play_alone() -> (StandIn<Api>, Value) {
     let mut api = Api::default();
     for (name, kind, data) in [
         ("www", "A", "198.51.100.9"),
@@ -98,8 +114,7 @@ async fn start() -> (StandIn<Api>, Provider) {
     }
     let api = StandIn::start(api, play).await;
     let endpoint = format!("{}/v2", api.url);
-    let provider = Provider::open("digitalocean", &json!({"token": TOKEN, "endpoint": endpoint}));
-    (api, provider.unwrap())
+    (api, json!({"token": TOKEN, "endpoint": endpoint}))
 }
 
 #[tokio::test]

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use temps_providers::keep_records;
 use temps_raft::{Cluster, Config, Proposal, fresh_id};
 use temps_state::*;
 use tokio_util::sync::CancellationToken;
 
+use crate::digitalocean::play_alone;
 use crate::knot::{Knot, PATIENCE};
 
 struct Ground {
@@ -29,19 +30,23 @@ impl Drop for Ground {
 
 impl Ground {
     /// A cluster with three nodes in its state and an account.
-    async fn start(credentials: &Value) -> Self {
+    async fn start(kind: &str, credentials: &Value) -> Self {
+        Self::start_with(kind, credentials, false).await
+    }
+
+    async fn start_with(kind: &str, credentials: &Value, takes_over: bool) -> Self {
         let data = tempfile::tempdir().unwrap();
         let config = Config { data_dir: data.path().into(), peer: None };
         let cluster = Cluster::start(config).await.unwrap();
         let (provider, environment) = (fresh_id(), fresh_id());
         let stop = CancellationToken::new();
         let ground = Self { cluster, provider, environment, stop, _data: data };
-        ground.found(credentials).await;
+        ground.found(kind, credentials, takes_over).await;
         tokio::spawn(keep_records(ground.cluster.clone(), ground.stop.clone()));
         ground
     }
 
-    async fn found(&self, credentials: &Value) {
+    async fn found(&self, kind: &str, credentials: &Value, takes_over: bool) {
         let now = Timestamp::now();
         let me = self.cluster.node_id();
         let node = Node { format: FORMAT.into(), ..Node::new(me, "n1", now) };
@@ -73,10 +78,10 @@ impl Ground {
         let provider = DnsProvider {
             id: self.provider,
             name: "knot".parse().unwrap(),
-            kind: "rfc2136".into(),
+            kind: kind.into(),
             zones: vec!["example.com".parse().unwrap()],
             credentials: self.cluster.seal(&DnsProvider::place(self.provider), &text).unwrap(),
-            takes_over: false,
+            takes_over,
             managed: Default::default(),
             trouble: None,
             created_at: now,
@@ -129,12 +134,20 @@ impl Ground {
         let came = tokio::time::timeout(PATIENCE, changes.wait_for(right)).await.is_ok();
         assert!(came, "{:?}", self.account());
     }
+
+    /// Waits until this is told of the account.
+    async fn until_told(&self, what: &str) {
+        let told = |account: &DnsProvider| {
+            account.trouble.as_ref().is_some_and(|trouble| trouble.error.contains(what))
+        };
+        self.until(told).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn names_lead_to_the_nodes_that_live() {
     let knot = Knot::start("").await;
-    let ground = Ground::start(&knot.credentials()).await;
+    let ground = Ground::start("rfc2136", &knot.credentials()).await;
     ground.add("shop.example.com").await;
     ground.add("*.wild.example.com").await;
     let all = ["192.0.2.1", "192.0.2.2", "192.0.2.3"];
@@ -159,18 +172,29 @@ async fn names_lead_to_the_nodes_that_live() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_name_between_two_wildcards_is_answered() {
+    let knot = Knot::start("taken AAAA 2001:db8::9").await;
+    let ground = Ground::start("rfc2136", &knot.credentials()).await;
+    for name in ["*.example.com", "*.inner.example.com", "*.taken.example.com"] {
+        ground.add(name).await;
+    }
+    for name in ["any", "inner", "any.inner", "any.taken"] {
+        knot.until(name, "A", |found| found.len() == 3).await;
+    }
+    // Whoever has given it addresses of another kind knows what he does.
+    ground.until(|account| account.trouble.is_none() && !account.managed.is_empty()).await;
+    assert!(knot.ask("taken", "A").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_stands_in_the_way_is_told_and_keeps_nothing_back() {
     let knot = Knot::start("").await;
-    let ground = Ground::start(&knot.credentials()).await;
+    let ground = Ground::start("rfc2136", &knot.credentials()).await;
     for name in ["www.example.com", "alias.example.com", "shop.example.com"] {
         ground.add(name).await;
     }
     knot.until("shop", "A", |found| found.len() == 3).await;
-    let told = |account: &DnsProvider| {
-        let error = account.trouble.as_ref().map(|trouble| trouble.error.as_str());
-        error.is_some_and(|e| e.contains("alias.example.com CNAME, www.example.com A"))
-    };
-    ground.until(told).await;
+    ground.until_told("alias.example.com CNAME, www.example.com A").await;
     assert_eq!(knot.ask("www", "A"), ["198.51.100.9"]);
     for name in ["www.example.com", "alias.example.com"] {
         ground.ask(Command::DeleteDomain { name: name.parse().unwrap() }).await;
@@ -184,12 +208,38 @@ async fn what_fails_is_told_and_tried_again() {
     let knot = Knot::start("").await;
     let mut wrong = knot.credentials();
     wrong["key"] = "nobody".into();
-    let ground = Ground::start(&wrong).await;
+    let ground = Ground::start("rfc2136", &wrong).await;
     ground.add("shop.example.com").await;
-    let told = |account: &DnsProvider| {
-        let error = account.trouble.as_ref().map(|trouble| trouble.error.as_str());
-        error.is_some_and(|e| e.contains("does not accept the credentials"))
-    };
-    ground.until(told).await;
+    ground.until_told("does not accept the credentials").await;
     assert!(knot.ask("shop", "A").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_whose_records_were_refused_is_nobodys() {
+    let (api, credentials) = play_alone().await;
+    api.with(|api| api.refuses = Some("shop"));
+    let ground = Ground::start("digitalocean", &credentials).await;
+    ground.add("shop.example.com").await;
+    ground.until_told("refuses").await;
+    ground.until(|account| account.managed.is_empty()).await;
+    // Somebody makes a record of that name, and the provider takes more of them.
+    api.with(|api| {
+        api.refuses = None;
+        api.add(json!({"name": "shop", "type": "A", "data": "198.51.100.7", "ttl": 1_800}));
+    });
+    ground.until_told("left as they are: shop.example.com A").await;
+    assert_eq!(api.with(|api| api.at("shop").join(" ")), "198.51.100.7");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn others_records_give_way_once_the_domain_is_verified() {
+    let (api, credentials) = play_alone().await;
+    let ground = Ground::start_with("digitalocean", &credentials, true).await;
+    ground.add("www.example.com").await;
+    ground.until_told("left as they are: www.example.com A").await;
+    assert_eq!(api.with(|api| api.at("www").join(" ")), "198.51.100.9");
+    let name = "www.example.com".parse().unwrap();
+    ground.ask(Command::VerifyDomain { name }).await;
+    ground.until(|account| account.trouble.is_none() && !account.managed.is_empty()).await;
+    assert_eq!(api.with(|api| api.at("www").join(" ")), "192.0.2.1 192.0.2.2 192.0.2.3");
 }

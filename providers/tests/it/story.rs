@@ -44,7 +44,7 @@ pub async fn bring(
     managed: &BTreeSet<ManagedRecord>,
 ) -> (BTreeSet<ManagedRecord>, Vec<String>) {
     let found: Listing = provider.list(ZONE, &names(wanted, managed)).await.unwrap();
-    let made = plan(wanted, &found, managed, false);
+    let made = plan(wanted, &found, managed, &BTreeSet::new());
     provider.apply(ZONE, &made.changes).await.result().unwrap();
     (made.managed, made.foreign)
 }
@@ -78,7 +78,7 @@ pub async fn tell(provider: &Provider) {
     let (managed, _) = bring(provider, &left, &managed).await;
     assert_eq!(there(provider, &left).await, left);
     let again = provider.list(ZONE, &names(&left, &managed)).await.unwrap();
-    assert_eq!(plan(&left, &again, &managed, false).changes, []);
+    assert_eq!(plan(&left, &again, &managed, &BTreeSet::new()).changes, []);
 
     // A long text, of several strings, takes the place of a short one.
     let text = left.iter_mut().find(|set| set.kind == RecordKind::Txt).unwrap();
