@@ -40,7 +40,7 @@ pub struct DnsProviderOut {
     /// The zones that the cluster keeps records in.
     #[schema(value_type = Vec<String>)]
     pub zones: Vec<DomainName>,
-    /// Whether records that the cluster has not made give way to its own.
+    /// Whether records that the cluster has not made give way to those of verified domains.
     pub takes_over: bool,
     /// The sets of records that the cluster made.
     pub records: Vec<KeptRecord>,
@@ -84,7 +84,7 @@ pub struct DnsProviderIn {
     /// What lets the cluster in: an object whose fields depend on the type. Nobody is shown it again.
     #[schema(value_type = Object)]
     pub credentials: Value,
-    /// Whether records that the cluster has not made give way to its own.
+    /// Whether records that the cluster has not made give way to those of verified domains.
     #[serde(default)]
     pub takes_over: bool,
 }

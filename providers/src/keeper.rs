@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
+use tracing::{debug, warn};
 
 use crate::keep_error::KeepError;
 use crate::ledger::Ledger;
@@ -128,12 +128,19 @@ impl Keeper {
     /// Tells the cluster, and the log, what keeps the records from being as they should.
     async fn tell(&self, error: &KeepError, wait: Duration) {
         let Some(account) = self.ledger.account() else { return };
-        warn!(provider = %account.name, %error, ?wait, "records at a DNS provider are not in step");
+        let (name, text) = (&account.name, error.to_string());
+        // Every few seconds while it is urgent: who was told once need not hear it again.
+        match account.trouble.is_some_and(|trouble| trouble.error == text) {
+            true => debug!(provider = %name, ?wait, "still not in step: {text}"),
+            false => {
+                warn!(provider = %name, %error, ?wait, "records at a DNS provider are not in step")
+            }
+        }
         if error.passes() {
             return;
         }
-        if let Err(error) = self.ledger.tell(&account.managed, Some(error.to_string())).await {
-            warn!(provider = %account.name, %error, "nobody could be told of that");
+        if let Err(error) = self.ledger.tell(&account.managed, Some(text)).await {
+            warn!(provider = %name, %error, "nobody could be told of that");
         }
     }
 

@@ -41,9 +41,10 @@ pub fn wanted(state: &State, provider: &DnsProvider, ttl: u32) -> Wanted {
     let domains = state.domains.keys().chain(&preview).map(DomainName::as_str);
     let mut hosts: BTreeSet<&str> = domains.filter(|name| here(name)).collect();
     let below = hosts.iter().copied().chain(texts.iter().map(|(name, _)| name.as_str()));
-    let hidden = below.flat_map(above).filter(|name| here(name) && !hosts.contains(name));
+    let above: BTreeSet<&str> = below.flat_map(above).collect();
+    let hidden = above.difference(&hosts).filter(|name| here(name));
     let between: BTreeSet<&str> =
-        hidden.filter(|name| leads(state, preview.as_ref(), name)).collect();
+        hidden.filter(|name| leads(state, preview.as_ref(), name)).copied().collect();
     hosts.extend(&between);
 
     let mut values: BTreeMap<ManagedRecord, BTreeSet<String>> = BTreeMap::new();

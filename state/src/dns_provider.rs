@@ -33,7 +33,7 @@ pub struct DnsProvider {
     pub zones: Vec<DomainName>,
     /// Where it is asked and what lets the cluster in, in JSON; sealed at [`DnsProvider::place`].
     pub credentials: Sealed,
-    /// Whether records that the cluster has not made give way to its own.
+    /// Whether records that the cluster has not made give way to those of verified domains.
     pub takes_over: bool,
     /// The sets of records that are there, or about to be, because the cluster made them.
     pub managed: BTreeSet<ManagedRecord>,

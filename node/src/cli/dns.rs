@@ -71,7 +71,7 @@ enum ProvidersAct {
         /// What to call it; its type when not given.
         #[arg(long)]
         name: Option<String>,
-        /// Let records that the cluster has not made give way to its own.
+        /// Let records that the cluster has not made give way to those of verified domains.
         #[arg(long)]
         take_over: bool,
     },
