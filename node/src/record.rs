@@ -91,6 +91,7 @@ fn told(facts: Node, known: Option<&Node>) -> Node {
         key: if known.key.is_empty() { facts.key.clone() } else { known.key.clone() },
         address: facts.address.or(known.address),
         lost_since: known.lost_since,
+        engine_away_since: known.engine_away_since,
         standing,
         ..facts
     }
@@ -121,12 +122,14 @@ mod tests {
             key: "k1".into(),
             standing: Standing::Joining,
             labels: [("zone".to_string(), "a".to_string())].into(),
+            engine_away_since: Some(Timestamp::UNIX_EPOCH),
             address: Some("10.0.0.1:7".parse().unwrap()),
             ..Node::new(Default::default(), "old", Timestamp::UNIX_EPOCH)
         };
         let node = told(fresh, Some(&known));
         assert_eq!((node.name.as_str(), node.key.as_str()), ("new", "k1"));
         assert_eq!((&node.labels, node.address), (&known.labels, known.address));
+        assert_eq!(node.engine_away_since, known.engine_away_since);
         assert_eq!(node.standing, Standing::Ready);
     }
 }

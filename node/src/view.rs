@@ -124,6 +124,8 @@ pub struct Node {
     pub edge_applied_index: Option<u64>,
     /// Why its container engine cannot be used.
     pub engine_problem: Option<String>,
+    /// Since when it does not answer, by the node's word to the cluster.
+    pub engine_away_since: Option<Timestamp>,
     /// What it is not given for now.
     pub avoided: Vec<Avoided>,
     /// How many replicas run there.
@@ -166,7 +168,7 @@ impl Node {
             (None, "ready") if !self.answers() => "no answer".into(),
             (None, "joining" | "drained") => standing.into(),
             (None, _) if !self.answers() => format!("{standing}, no answer"),
-            (None, _) if self.engine_problem.is_some() => format!("{standing}, no engine"),
+            (None, _) if !self.engine_answers() => format!("{standing}, no engine"),
             (None, _) => standing.into(),
         }
     }
@@ -174,6 +176,29 @@ impl Node {
     /// Whether it answers the node that was asked.
     fn answers(&self) -> bool {
         self.applied_index.is_some()
+    }
+
+    /// Whether its container engine answers, by what it says now and what it told the cluster.
+    pub fn engine_answers(&self) -> bool {
+        self.engine_problem.is_none() && self.engine_away_since.is_none()
+    }
+
+    /// How its container engine is.
+    pub fn engine(&self) -> String {
+        match (&self.engine_problem, self.engine_away_since) {
+            (None, None) => "answers".into(),
+            (Some(problem), None) => problem.clone(),
+            (problem, Some(since)) => {
+                let problem = problem.as_deref().unwrap_or("the container engine does not answer");
+                format!("{problem} (noticed {})", ago_or_dash(Some(since)))
+            }
+        }
+    }
+
+    /// What it is not given for now although its engine answers, in words. Without an engine it is given nothing.
+    pub fn avoided(&self) -> impl Iterator<Item = String> {
+        let avoided = self.avoided.iter().filter(|_| self.engine_answers());
+        avoided.map(Avoided::sentence)
     }
 
     /// What it is for the others.

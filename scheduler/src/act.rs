@@ -23,6 +23,8 @@ pub enum About {
     Container(String),
     /// What the cluster knows of a replica.
     Report(ReplicaId),
+    /// What the cluster knows of the engine.
+    Engine,
 }
 
 impl About {

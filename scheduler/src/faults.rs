@@ -22,6 +22,9 @@ pub const NODE_SHUNNED_FOR: SignedDuration = SignedDuration::from_mins(10);
 /// next build finds out.
 pub const BUILDER_SHUNNED_FOR: SignedDuration = SignedDuration::from_mins(1);
 
+/// For how long after its engine was away a node is avoided: one that comes and goes does not draw replicas to and fro.
+pub const ENGINE_SETTLED_AFTER: SignedDuration = SignedDuration::from_secs(30);
+
 /// How long a node must have taken replicas before any are moved there only to be spread better: one that comes and
 /// goes does not draw them to and fro.
 pub const SETTLED_AFTER: SignedDuration = SignedDuration::from_mins(1);
@@ -45,6 +48,8 @@ pub struct Avoided {
 pub struct Faults {
     since: BTreeMap<ReplicaId, (NodeId, Timestamp)>,
     shunned: BTreeMap<(NodeId, Scope), (Timestamp, FailureCode)>,
+    /// When the engines that were away lately were last said to be, by their nodes.
+    engine_away: BTreeMap<NodeId, Timestamp>,
     /// Who could not have an image because nobody who has it was there.
     unfetched: BTreeSet<(NodeId, DeploymentId)>,
     /// Since when nodes take replicas.
@@ -56,10 +61,13 @@ pub struct Faults {
 impl Faults {
     /// Takes note of what the rows tell now. To be called before each round.
     pub fn look(&mut self, state: &State, now: Timestamp) {
+        self.look_at_engines(state, now);
         for replica in state.replicas.values() {
             if let Some((scope, why)) = fault(state, replica) {
                 self.since.entry(replica.id).or_insert((replica.node, now));
-                self.shun((replica.node, scope), why, now, NODE_SHUNNED_FOR);
+                if !self.is_told(replica.node, why) {
+                    self.shun((replica.node, scope), why, now, NODE_SHUNNED_FOR);
+                }
                 let what = (replica.node, replica.deployment);
                 if why == FailureCode::ImageNotFound && !can_be_fetched(state, what) {
                     self.unfetched.insert(what);
@@ -74,10 +82,30 @@ impl Faults {
         for returned in returned {
             self.shun((returned.by, None), returned.failure.code, now, BUILDER_SHUNNED_FOR);
         }
-        self.settle(state, now);
+        for (node, at) in self.engine_away.clone() {
+            self.shun((node, None), FailureCode::EngineUnavailable, at, ENGINE_SETTLED_AFTER);
+        }
         self.since.retain(|id, _| state.replicas.contains_key(id));
         self.shunned.retain(|_, (until, _)| now < *until);
+        self.settle(state, now);
         self.forgive(state);
+    }
+
+    /// Which engines are away, or were a moment ago. What was concluded from replicas before gives way to their word.
+    fn look_at_engines(&mut self, state: &State, now: Timestamp) {
+        let away = state.nodes.values().filter(|node| !node.engine_answers()).map(|node| node.id);
+        for id in away {
+            self.engine_away.insert(id, now);
+        }
+        let lately = |at: &Timestamp| now.duration_since(*at) < ENGINE_SETTLED_AFTER;
+        self.engine_away.retain(|id, at| state.nodes.contains_key(id) && lately(at));
+        let told = &self.engine_away;
+        self.shunned.retain(|(node, _), (_, why)| !is_engine(*why) || !told.contains_key(node));
+    }
+
+    /// Whether a node's own word about its engine explains a fault, and says when it is over.
+    fn is_told(&self, node: NodeId, why: FailureCode) -> bool {
+        is_engine(why) && self.engine_away.contains_key(&node)
     }
 
     /// Who takes replicas, and where they failed.
@@ -89,7 +117,11 @@ impl Faults {
         for id in taking {
             self.takes_since.entry(id).or_insert(now);
         }
-        for replica in state.replicas.values().filter(|replica| is_live(state, replica)) {
+        // What an engine that is away takes down has not failed by itself.
+        let counts = |replica: &&Replica| {
+            is_live(state, replica) && !self.engine_away.contains_key(&replica.node)
+        };
+        for replica in state.replicas.values().filter(counts) {
             if matches!(replica.observed, Observed::Down { .. } | Observed::Unhealthy { .. }) {
                 self.failed.insert((replica.node, replica.deployment), now);
             }
@@ -162,6 +194,10 @@ impl Faults {
     pub fn is_faulty(&self, node: NodeId) -> bool {
         self.shunned.contains_key(&(node, None))
     }
+}
+
+fn is_engine(why: FailureCode) -> bool {
+    why == FailureCode::EngineUnavailable
 }
 
 /// Whether a replica is down for want of its image.

@@ -118,6 +118,7 @@ impl Reconciler {
             Ok(containers) => self.settle(&state, &containers),
             Err(error) => self.wait_for_engine(&state, &error),
         }
+        self.report_engine(&state);
     }
 
     fn settle(&mut self, state: &Arc<Applied>, containers: &[Container]) {
@@ -224,15 +225,29 @@ impl Reconciler {
     }
 
     fn report(&mut self, id: ReplicaId, observed: Observed) {
+        self.tell(About::Report(id), Command::ReportReplica { id, observed });
+    }
+
+    /// Tells the cluster something. What is not taken is told again by a later activation.
+    fn tell(&mut self, about: About, command: Command) {
         let cluster = self.site.cluster.clone();
-        self.begin(About::Report(id), async move {
-            let command = Command::ReportReplica { id, observed };
+        self.begin(about.clone(), async move {
             if let Err(error) = propose(&cluster, command).await {
-                tracing::warn!(replica = %id, %error, "a replica could not be reported");
+                tracing::warn!(?about, %error, "the cluster could not be told");
                 sleep(RETRY_PAUSE).await;
             }
             Outcome::Other
         });
+    }
+
+    /// Tells whether the engine answers, unless the cluster knows, or some node could not read it.
+    fn report_engine(&mut self, state: &State) {
+        let (id, away) = (self.site.cluster.node_id(), self.engine_away);
+        let command = Command::ReportEngine { id, away };
+        let news = state.nodes.get(&id).is_some_and(|node| node.engine_answers() == away);
+        if news && command.format() <= state.format() {
+            self.tell(About::Engine, command);
+        }
     }
 
     fn perform(&mut self, state: &Arc<Applied>, action: Action) {

@@ -106,6 +106,7 @@ impl State {
             LabelNode { id, set, unset } => self.label_node(id, set, &unset),
             UpgradeNode { id, binary } => self.upgrade_node(id, &binary),
             HandOverNode { id } => self.hand_over_node(id, at),
+            ReportEngine { id, away } => self.report_engine(id, away, at),
             RemoveNode { id } => self.remove_node(id),
             CreateProject { project, production } => self.create_project(project, production),
             ChangeProject { id, change } => self.change_project(id, change),

@@ -73,6 +73,8 @@ pub enum Command {
     UpgradeNode { id: NodeId, binary: String },
     /// A node's process is about to leave the node to another one, and it will be silent meanwhile.
     HandOverNode { id: NodeId },
+    /// A node's container engine no longer answers it, or does again.
+    ReportEngine { id: NodeId, away: bool },
     /// Removes a node for ever.
     RemoveNode { id: NodeId },
     /// Creates a project with its production environment.
@@ -248,6 +250,7 @@ impl Command {
             | Self::LoseNode { .. }
             | Self::RegainNode { .. }
             | Self::HandOverNode { .. }
+            | Self::ReportEngine { .. }
             | Self::MoveReplica { .. }
             | Self::HoldArtifact { .. }
             | Self::ReleaseArtifact { .. }

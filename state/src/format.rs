@@ -18,7 +18,8 @@ pub(crate) const FIRST: u8 = 1;
 /// Handovers between two processes of a node, builds that go to another one, domains and their certificates,
 /// pushed images.
 pub(crate) const SECOND: u8 = 2;
-/// Zones that the nodes answer for, records kept at DNS providers, and what is checked before a request is forwarded.
+/// Zones that the nodes answer for, records kept at DNS providers, what is checked before a request is forwarded, and
+/// whether a node's container engine answers.
 pub(crate) const THIRD: u8 = 3;
 /// How many nodes a message names.
 const NAMED_MAX: usize = 5;
@@ -95,7 +96,8 @@ impl Command {
             | Self::DeleteDnsProvider { .. }
             | Self::KeepDnsRecords { .. }
             | Self::AdviseRenewal { .. }
-            | Self::WantCertificate { .. } => THIRD,
+            | Self::WantCertificate { .. }
+            | Self::ReportEngine { .. } => THIRD,
             Self::ChangeSettings { settings } => settings.since(),
             Self::ChangeProject { change, .. } if change.no_repository => SECOND,
             Self::RecordNode { node } | Self::AdmitNode { node, .. } => node.since(),

@@ -52,6 +52,9 @@ pub struct Node {
     /// itself again, or is lost for good.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hands_over_since: Option<Timestamp>,
+    /// Since when its container engine does not answer, by its own word. Told once every node can read it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine_away_since: Option<Timestamp>,
     /// The version of Temps that it runs.
     #[serde(default)]
     pub version: String,
@@ -107,6 +110,7 @@ impl Node {
             standing: Standing::Ready,
             lost_since: None,
             hands_over_since: None,
+            engine_away_since: None,
             version: String::new(),
             format: 0,
             http_port: None,
@@ -118,6 +122,11 @@ impl Node {
     /// Whether the leader hears of it.
     pub fn is_reachable(&self) -> bool {
         self.lost_since.is_none()
+    }
+
+    /// Whether its container engine answers, as far as it has told.
+    pub fn engine_answers(&self) -> bool {
+        self.engine_away_since.is_none()
     }
 
     /// Whether replicas may be placed on it.
@@ -181,6 +190,18 @@ impl State {
     /// A node will be silent for a while, as another process takes it over.
     pub(crate) fn hand_over_node(&mut self, id: NodeId, at: Timestamp) -> Result<Reply, Rejected> {
         self.node(id)?.hands_over_since = Some(at);
+        Ok(Reply::Done)
+    }
+
+    /// A node's container engine no longer answers it, or does again.
+    pub(crate) fn report_engine(
+        &mut self,
+        id: NodeId,
+        away: bool,
+        at: Timestamp,
+    ) -> Result<Reply, Rejected> {
+        let node = self.node(id)?;
+        node.engine_away_since = away.then(|| node.engine_away_since.unwrap_or(at));
         Ok(Reply::Done)
     }
 
@@ -263,6 +284,7 @@ impl Node {
             labels: self.labels.clone(),
             address: told.address.or(self.address),
             lost_since: self.lost_since,
+            engine_away_since: self.engine_away_since,
             // Whoever tells of itself is not silent: one process has followed the other.
             hands_over_since: None,
             key,
@@ -293,7 +315,7 @@ fn invalid(what: &str, why: &str) -> Rejected {
 impl Value for Node {
     fn since(&self) -> u8 {
         match self {
-            Self { dns: Some(_), .. } => THIRD,
+            Self { dns: Some(_), .. } | Self { engine_away_since: Some(_), .. } => THIRD,
             Self { hands_over_since: Some(_), .. } => SECOND,
             _ => FIRST,
         }

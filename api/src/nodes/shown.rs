@@ -46,6 +46,8 @@ pub struct NodeOut {
     pub edge_applied_index: Option<u64>,
     /// Why its container engine cannot be used; null when it answers, and when the node does not.
     pub engine_problem: Option<String>,
+    /// Since when its container engine does not answer, by its own word to the cluster; null while it does.
+    pub engine_away_since: Option<Timestamp>,
     /// What it is not given for now because it could not run it, as far as the answering node saw.
     pub avoided: Vec<AvoidedOut>,
     /// How many replicas it runs for requests; versions kept for a rollback do not count.
@@ -171,6 +173,7 @@ impl NodeOut {
             applied_index: told.map(|told| told.applied),
             lag: told.map(|told| sight.lag(told)),
             edge_applied_index: told.map(|told| told.edge_applied),
+            engine_away_since: node.engine_away_since,
             engine_problem: said.and_then(|said| said.engine_problem.clone()),
             avoided: sight.avoided(id),
             replicas: busy_replicas(state, id),

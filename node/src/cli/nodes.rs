@@ -11,7 +11,7 @@ use crate::client::path;
 use crate::drain;
 use crate::error::CliError;
 use crate::table::{pairs, table};
-use crate::view::{self, Avoided, JoinToken, Node, Status};
+use crate::view::{self, JoinToken, Node, Status};
 use crate::when::{ago_or_dash, read_span};
 
 /// The most nodes that are listed.
@@ -163,8 +163,8 @@ fn about(node: &Node) -> String {
         ("name", node.name.clone()),
         ("state", node.state()),
         ("waits for", node.blocked_by.join("; ")),
-        ("engine", node.engine_problem.clone().unwrap_or_else(|| "answers".into())),
-        ("avoided", node.avoided.iter().map(Avoided::sentence).collect::<Vec<_>>().join("; ")),
+        ("engine", node.engine()),
+        ("avoided", node.avoided().collect::<Vec<_>>().join("; ")),
         ("role", node.role().into()),
         ("applied", number(node.applied_index)),
         ("lag", number(node.lag)),

@@ -43,22 +43,16 @@ fn about(url: &str, status: &Status) -> String {
 /// A line for every node that cannot run or build anything now.
 fn engine_problems(nodes: &[Node]) -> String {
     let problem = |node: &Node| {
-        let why = node.engine_problem.as_ref()?;
-        Some(format!(
-            "\n{}: {why}. Nothing is built or started there; try: systemctl start docker",
-            node.label()
-        ))
+        let (label, why) = (node.label(), node.engine());
+        format!("\n{label}: {why}. Nothing is built or started there; try: systemctl start docker")
     };
-    nodes.iter().filter_map(problem).collect()
+    nodes.iter().filter(|node| !node.engine_answers()).map(problem).collect()
 }
 
 /// A line for everything that a node is not given now although its engine answers.
 fn avoided(nodes: &[Node]) -> String {
-    let answering = nodes.iter().filter(|node| node.engine_problem.is_none());
-    let lines = answering.flat_map(|node| {
-        node.avoided.iter().map(|avoided| format!("\n{}: {}", node.label(), avoided.sentence()))
-    });
-    lines.collect()
+    let line = |node: &Node, avoided| format!("\n{}: {avoided}", node.label());
+    nodes.iter().flat_map(|node| node.avoided().map(move |avoided| line(node, avoided))).collect()
 }
 
 /// A line for every name whose certificate cannot be had or renewed.

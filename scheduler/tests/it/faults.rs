@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::common::*;
+use jiff::Timestamp;
 use proptest::prelude::*;
 use temps_scheduler::faults::{
-    Avoided, BUILDER_SHUNNED_FOR, NODE_FAULT_PATIENCE, NODE_SHUNNED_FOR,
+    Avoided, BUILDER_SHUNNED_FOR, ENGINE_SETTLED_AFTER, NODE_FAULT_PATIENCE, NODE_SHUNNED_FOR,
+    SETTLED_AFTER,
 };
 use temps_state::*;
 
@@ -221,17 +223,75 @@ fn an_engine_that_runs_a_replica_has_its_image_even_if_nobody_holds_it() {
     assert_eq!(moves(&world.lead()).len(), 1);
 }
 
+#[test]
+fn a_node_is_given_nothing_while_its_engine_is_away_and_a_moment_longer() {
+    let (mut world, id) = world(2, 1, true);
+    let other = NodeId(3 - world.replicas(id)[0].node.0);
+    world.engine(other, true);
+    let production = world.production();
+    world.apply(Command::SetReplicas { id: production, replicas: 2 });
+    world.lead();
+    assert!(world.replicas(id).iter().all(|replica| replica.node != other));
+    world.pass(NODE_SHUNNED_FOR.as_secs() * 2);
+    assert_eq!(world.lead(), []);
+    assert!(world.faults.is_faulty(other), "however long it takes");
+    world.engine(other, false);
+    world.pass(ENGINE_SETTLED_AFTER.as_secs() - 1);
+    world.lead();
+    assert!(world.faults.is_faulty(other));
+    world.pass(1);
+    world.lead();
+    assert!(!world.faults.is_faulty(other));
+}
+
+#[test]
+fn what_an_engine_took_down_is_not_held_against_its_node_once_it_answers() {
+    let (mut world, id) = world(2, 2, true);
+    let replica = world.replicas(id)[0].clone();
+    world.engine(replica.node, true);
+    world.observe(replica.id, Observed::Unhealthy { failure: failure(FailureCode::Unhealthy) });
+    world.lead();
+    world.observe(replica.id, down_by(FailureCode::EngineUnavailable));
+    world.lead();
+    world.pass(NODE_FAULT_PATIENCE.as_secs());
+    assert_eq!(moves(&world.lead()).len(), 1);
+    world.heal();
+    world.engine(replica.node, false);
+    world.pass(ENGINE_SETTLED_AFTER.as_secs());
+    assert_eq!(world.lead(), []);
+    world.pass(SETTLED_AFTER.as_secs());
+    let done = world.lead();
+    assert!(matches!(done[..], [Command::PlaceReplicas { .. }]), "they spread again: {done:?}");
+}
+
+#[test]
+fn a_fault_of_an_engine_that_says_it_answers_is_remembered() {
+    let (mut world, id) = world(2, 1, true);
+    let replica = world.replicas(id)[0].clone();
+    world.observe(replica.id, down_by(FailureCode::EngineUnavailable));
+    world.lead();
+    world.pass(NODE_FAULT_PATIENCE.as_secs());
+    assert_eq!(moves(&world.lead()).len(), 1);
+    world.heal();
+    world.pass(ENGINE_SETTLED_AFTER.as_secs() * 2);
+    world.lead();
+    assert!(world.faults.is_faulty(replica.node));
+}
+
 /// How a node treats what is placed on it.
 #[derive(Debug, Clone, Copy)]
 enum Manner {
     Runs,
     Fails(FailureCode),
+    /// Its engine does not answer, and it says so.
+    Away,
 }
 
 fn manner() -> impl Strategy<Value = Manner> {
     prop_oneof![
         2 => Just(Manner::Runs),
         1 => proptest::sample::select(&CODES[..3]).prop_map(Manner::Fails),
+        1 => Just(Manner::Away),
     ]
 }
 
@@ -240,6 +300,7 @@ fn tell(world: &mut World, manners: &BTreeMap<NodeId, Manner>, app: Option<Failu
     let replicas: Vec<Replica> = world.state.replicas.values().cloned().collect();
     for replica in replicas.into_iter().filter(|r| r.intent == Intent::Serve) {
         let observed = match (manners[&replica.node], app) {
+            (Manner::Away, _) => down_by(FailureCode::EngineUnavailable),
             (Manner::Fails(code), _) | (Manner::Runs, Some(code)) => down_by(code),
             (Manner::Runs, None) => healthy(),
         };
@@ -259,6 +320,9 @@ proptest! {
         let manners: BTreeMap<NodeId, Manner> = (1..).map(NodeId).zip(manners).collect();
         let good: BTreeSet<NodeId> =
             manners.iter().filter(|(_, m)| matches!(m, Manner::Runs)).map(|(n, _)| *n).collect();
+        for (node, _) in manners.iter().filter(|(_, m)| matches!(m, Manner::Away)) {
+            world.engine(*node, true);
+        }
         let mut visits: BTreeMap<NodeId, usize> = BTreeMap::new();
         let rest = NODE_SHUNNED_FOR.as_secs() / 2;
         for second in 0..rest {
@@ -276,6 +340,47 @@ proptest! {
         }
         let is_well = |replica: &Replica| good.contains(&replica.node);
         prop_assert!(good.is_empty() || world.replicas(id).iter().all(is_well));
+    }
+
+    #[test]
+    fn replicas_do_not_fly_after_engines_that_come_and_go(
+        turns in proptest::collection::vec((0..4_u64, 1..70_i64), 1..12),
+        replicas in 1..6_u32,
+    ) {
+        let (mut world, id) = world(4, replicas, true);
+        let (mut away, mut outages) = (BTreeSet::new(), 0);
+        let mut away_at: BTreeMap<NodeId, Timestamp> = BTreeMap::new();
+        let (mut moved, mut spread) = (0, 0);
+        for (node, lasts) in turns {
+            let node = NodeId(node + 1);
+            if !away.remove(&node) {
+                away.insert(node);
+                outages += 1;
+            }
+            world.engine(node, away.contains(&node));
+            for _ in 0..lasts {
+                away_at.extend(away.iter().map(|node| (*node, world.now)));
+                let manner = |id| if away.contains(&id) { Manner::Away } else { Manner::Runs };
+                let manners = (1..=4).map(NodeId).map(|id| (id, manner(id))).collect();
+                tell(&mut world, &manners, None);
+                let done = world.lead();
+                let to = done.iter().flat_map(|command| match command {
+                    Command::MoveReplica { to, .. } => vec![*to],
+                    Command::PlaceReplicas { places, .. } => places.iter().map(|p| p.1).collect(),
+                    _ => vec![],
+                });
+                for to in to {
+                    let rested = |at: &Timestamp| world.now.duration_since(*at) >= ENGINE_SETTLED_AFTER;
+                    prop_assert!(away_at.get(&to).is_none_or(rested), "{:?} at {}", done, world.now);
+                }
+                moved += moves(&done).len();
+                spread += done.iter().filter(|c| matches!(c, Command::PlaceReplicas { .. })).count();
+                world.pass(1);
+            }
+        }
+        prop_assert!(moved <= outages * replicas as usize, "{} moves, {} outages", moved, outages);
+        prop_assert!(spread <= (outages + 1) * replicas as usize, "{} spreads", spread);
+        prop_assert!(world.replicas(id).len() <= replicas as usize + 1);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use temps_state::*;
 
 /// How many kinds of command there are to draw.
-pub const KINDS: u8 = 49;
+pub const KINDS: u8 = 50;
 
 /// The kind that sets tags of images.
 pub const TAGS: u8 = 45;
@@ -296,6 +296,7 @@ pub fn command(state: &State, index: u64, (kind, a, b): Draw) -> Command {
                 _ => Command::DeleteDnsProvider { id },
             }
         }
+        49 => Command::ReportEngine { id: nodes().unwrap_or(NodeId(9)), away: b % 2 == 0 },
         _ => Command::CreateApiKey {
             key: ApiKey {
                 id: fresh(index),

@@ -96,6 +96,7 @@ fn rows_of_the_third_format_say_so() {
                 explanation: Some("https://ca.example/why".into()),
             }),
         },
+        Command::ReportEngine { id: NodeId(1), away: true },
     ];
     for (index, command) in (3..).zip(commands) {
         assert_eq!(command.format(), 3);

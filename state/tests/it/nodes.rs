@@ -129,6 +129,24 @@ fn a_handover_ends_when_the_node_tells_of_itself_or_is_lost() {
 }
 
 #[test]
+fn an_engine_is_away_until_its_node_says_otherwise() {
+    let mut state = founded();
+    let id = NodeId(1);
+    let away = |state: &State| state.nodes[&id].engine_away_since;
+    for index in [4, 5] {
+        ask(&mut state, index, Command::ReportEngine { id, away: true }).expect("it is there");
+    }
+    assert_eq!(away(&state), Some(at(4)));
+    // What a node tells when it starts says nothing of its engine.
+    ask(&mut state, 6, Command::RecordNode { node: node(1) }).expect("it is there");
+    assert_eq!(away(&state), Some(at(4)));
+    ask(&mut state, 7, Command::ReportEngine { id, away: false }).expect("it is there");
+    assert_eq!(away(&state), None);
+    let stranger = Command::ReportEngine { id: NodeId(9), away: true };
+    assert!(matches!(ask(&mut state, 8, stranger), Err(Rejected::NotFound { .. })));
+}
+
+#[test]
 fn the_last_node_and_bad_labels_are_refused() {
     let mut state = founded();
     let id = NodeId(1);

@@ -132,6 +132,11 @@ impl World {
         self.apply(Command::ReportReplica { id: replica, observed });
     }
 
+    /// A node tells of its engine.
+    pub fn engine(&mut self, id: NodeId, away: bool) {
+        self.apply(Command::ReportEngine { id, away });
+    }
+
     /// Every replica that should serve becomes healthy.
     pub fn heal(&mut self) {
         let sick: Vec<ReplicaId> = self
