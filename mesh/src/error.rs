@@ -135,3 +135,20 @@ pub enum MeshError {
         node: u64,
     },
 }
+
+impl MeshError {
+    /// Whether the node itself could not be reached, so that nothing is known of what was sought there.
+    pub fn is_unreachable(&self) -> bool {
+        use MeshError::*;
+        matches!(
+            self,
+            NoAddress { .. }
+                | Unreachable { .. }
+                | Dial { .. }
+                | Connect { .. }
+                | WrongNode { .. }
+                | Silent { .. }
+                | Lost { .. }
+        )
+    }
+}

@@ -82,7 +82,10 @@ impl Peers {
     }
 
     async fn open(&self, node: NodeId, target: Target) -> io::Result<MeshStream> {
-        self.mesh.open(node.0, target).await.map_err(io::Error::other)
+        self.mesh.open(node.0, target).await.map_err(|error| match error.is_unreachable() {
+            true => io::Error::new(io::ErrorKind::HostUnreachable, error),
+            false => io::Error::other(error),
+        })
     }
 }
 

@@ -24,6 +24,9 @@ use crate::limits::{CONNECT_MAX, KEEPALIVE, REACH_MAX};
 use crate::line_stream::LineStream;
 use crate::reach::{Duplex, Reach};
 
+/// The kind of error when the replica's node cannot be reached, so that nothing is known of the replica.
+pub(crate) const NODE_UNREACHABLE: ErrorType = ErrorType::Custom("NodeUnreachable");
+
 /// Where a replica listens. Nodes number their containers alike, so an address alone says little.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Place {
@@ -106,12 +109,24 @@ impl Line {
     async fn reach(&self) -> io::Result<Box<dyn Duplex>> {
         timeout(REACH_MAX, self.connector.reach.open(self.place.node, self.replica)).await?
     }
+
+    fn failure(&self, error: io::Error) -> Box<Error> {
+        let what = match error.kind() {
+            io::ErrorKind::HostUnreachable | io::ErrorKind::TimedOut if !self.is_local() => {
+                NODE_UNREACHABLE
+            }
+            io::ErrorKind::ConnectionRefused => ErrorType::ConnectRefused,
+            io::ErrorKind::TimedOut => ErrorType::ConnectTimedout,
+            _ => ErrorType::ConnectError,
+        };
+        Error::because(what, format!("connecting to {}", self.place), error)
+    }
 }
 
 #[async_trait]
 impl Connect for Line {
     async fn connect(&self, _: &PingoraAddr) -> Result<Stream, Box<Error>> {
-        self.open().await.map_err(|error| failure(self.place, error))
+        self.open().await.map_err(|error| self.failure(error))
     }
 }
 
@@ -122,17 +137,8 @@ pub(crate) struct Upgradable(pub(crate) Arc<Line>);
 #[async_trait]
 impl Connect for Upgradable {
     async fn connect(&self, _: &PingoraAddr) -> Result<Stream, Box<Error>> {
-        self.0.open_upgradable().await.map_err(|error| failure(self.0.place, error))
+        self.0.open_upgradable().await.map_err(|error| self.0.failure(error))
     }
-}
-
-fn failure(place: Place, error: io::Error) -> Box<Error> {
-    let what = match error.kind() {
-        io::ErrorKind::ConnectionRefused => ErrorType::ConnectRefused,
-        io::ErrorKind::TimedOut => ErrorType::ConnectTimedout,
-        _ => ErrorType::ConnectError,
-    };
-    Error::because(what, format!("connecting to {place}"), error)
 }
 
 /// A connection that ends when the line is cut. Pingora needs the real socket to use it for more than one request, so a

@@ -47,6 +47,8 @@ pub(crate) enum Fault {
     Internal,
     /// No replica could be reached, or it broke off.
     BadGateway,
+    /// None of the nodes that run its replicas could be reached.
+    NodeUnreachable,
     /// No route has that host.
     UnknownHost,
     /// The environment has no deployment yet.
@@ -75,7 +77,7 @@ impl Fault {
             Self::TooManyPasswords(_) | Self::TooManyRequests(_) => 429,
             Self::HeadersTooLarge => 431,
             Self::Internal => 500,
-            Self::BadGateway => 502,
+            Self::BadGateway | Self::NodeUnreachable => 502,
             Self::UnknownHost | Self::NothingDeployed | Self::NoHealthyReplica => 503,
             Self::GatewayTimeout => 504,
         }
@@ -105,6 +107,7 @@ impl Fault {
             Self::HeadersTooLarge => "headers_too_large",
             Self::Internal => "internal",
             Self::BadGateway => "bad_gateway",
+            Self::NodeUnreachable => "node_unreachable",
             Self::UnknownHost => "unknown_host",
             Self::NothingDeployed => "nothing_deployed",
             Self::NoHealthyReplica => "no_healthy_replica",
@@ -217,6 +220,11 @@ impl Fault {
                 "The app did not answer",
                 "it refused the connection or broke it off",
                 "Try again; if it is yours, see its logs with `temps logs`.",
+            ),
+            Self::NodeUnreachable => (
+                "The app cannot be reached right now",
+                "it runs on another node, which this one cannot reach",
+                "Try again in a moment; if it is yours, see `temps status`.",
             ),
             Self::UnknownHost => (
                 "There is no app under this name",
@@ -334,7 +342,7 @@ fn headers(fault: &Fault) -> Vec<(&'static str, String)> {
         Fault::RangeNotSatisfiable(bytes) => {
             headers.push(("Content-Range", format!("bytes */{bytes}")));
         }
-        Fault::NoHealthyReplica | Fault::NothingDeployed => {
+        Fault::NoHealthyReplica | Fault::NothingDeployed | Fault::NodeUnreachable => {
             headers.push(("Retry-After", "5".into()));
         }
         Fault::AddressDenied => headers.push(("X-Blocked-Reason", "address".into())),

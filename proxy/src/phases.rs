@@ -16,6 +16,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::access_log::{AccessLog, Entry, logged_path};
 use crate::answer::{answer, leave_as_it_is, respond, respond_with};
 use crate::compress::CompressionBuilder;
+use crate::connector::NODE_UNREACHABLE;
 use crate::error_page::{Fault, Page};
 use crate::form::read_form;
 use crate::guard::{Caller, Checks, Door, Gate, Verdict};
@@ -195,6 +196,7 @@ impl ProxyHttp for Phases {
         mut error: Box<Error>,
     ) -> Box<Error> {
         self.metrics.upstream_errors.inc();
+        ctx.attempts.reached |= *error.etype() != NODE_UNREACHABLE;
         ctx.attempts.refuse();
         // Nothing was sent: any method may go elsewhere, for as long as `next_endpoint` finds somewhere.
         error.set_retry(!session.as_ref().retry_buffer_truncated());
@@ -215,6 +217,7 @@ impl ProxyHttp for Phases {
         if upstream {
             self.metrics.upstream_errors.inc();
             if !client_reused {
+                ctx.attempts.reached = true;
                 ctx.attempts.refuse();
             }
         }

@@ -16,7 +16,8 @@ impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin + Debug + 'static> Duplex f
 /// Opens streams to replicas of other nodes.
 pub trait Reach: Send + Sync + 'static {
     /// A new stream to where `replica`, which `node` runs, takes connections. Nothing but the app's own octets flows
-    /// over it. The edge gives up by itself after a few seconds. An error means that nothing was sent to the app.
+    /// over it. The edge gives up by itself after a few seconds. An error means that nothing was sent to the app;
+    /// `HostUnreachable` that the node itself could not be reached.
     fn open(&self, node: NodeId, replica: ReplicaId) -> BoxFuture<'_, io::Result<Box<dyn Duplex>>>;
 }
 

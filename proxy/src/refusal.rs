@@ -5,6 +5,7 @@ use http::header::CONTENT_LENGTH;
 use pingora_core::{Error, ErrorSource, ErrorType};
 use pingora_http::RequestHeader;
 
+use crate::connector::NODE_UNREACHABLE;
 use crate::error_page::Fault;
 use crate::headers::text;
 use crate::http2_head;
@@ -49,6 +50,7 @@ fn headers_too_large(head: &RequestHeader, ctx: &Request) -> bool {
 pub(crate) fn fault_of(error: &Error) -> Option<Fault> {
     use ErrorType::*;
     match (error.esource(), error.etype()) {
+        (_, kind) if *kind == NODE_UNREACHABLE => Some(Fault::NodeUnreachable),
         (ErrorSource::Upstream, ReadTimedout | WriteTimedout) => Some(Fault::GatewayTimeout),
         (ErrorSource::Upstream, _) => Some(Fault::BadGateway),
         (ErrorSource::Downstream, ReadTimedout) => Some(Fault::RequestTimeout),

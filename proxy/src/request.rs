@@ -56,6 +56,8 @@ pub(crate) struct Attempts {
     pub(crate) lease: Option<Lease>,
     /// Endpoints that refused it since the last pause.
     pub(crate) refused: Vec<Place>,
+    /// Whether one of those that refused it since it began is on a node that could be reached.
+    pub(crate) reached: bool,
     /// When to give up, once one has refused it or none was there.
     pub(crate) deadline: Option<Instant>,
     /// Whether it was sent twice.
@@ -63,6 +65,15 @@ pub(crate) struct Attempts {
 }
 
 impl Attempts {
+    /// Why it is given up when nobody took it.
+    pub(crate) fn fault(&self) -> Fault {
+        match (self.refused.is_empty(), self.reached) {
+            (true, _) => Fault::NoHealthyReplica,
+            (false, true) => Fault::BadGateway,
+            (false, false) => Fault::NodeUnreachable,
+        }
+    }
+
     /// Notes that the endpoint refused it, so that others are tried first, and looks after the endpoint.
     pub(crate) fn refuse(&mut self) {
         let Some(lease) = &self.lease else { return };

@@ -128,11 +128,7 @@ pub(crate) async fn next_endpoint(
         let now = Instant::now();
         let deadline = *attempts.deadline.get_or_insert(now + SWITCH_WAIT_MAX);
         if deadline <= now {
-            return Err(if attempts.refused.is_empty() {
-                Fault::NoHealthyReplica
-            } else {
-                Fault::BadGateway
-            });
+            return Err(attempts.fault());
         }
         if timeout_at(deadline.min(now + RETRY_PAUSE), changes.changed()).await.is_err()
             && now + RETRY_PAUSE < deadline

@@ -5,7 +5,7 @@ mod support;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use futures::future::BoxFuture;
@@ -26,14 +26,19 @@ const OTHER: NodeId = NodeId(2);
 struct Network {
     replicas: Mutex<HashMap<ReplicaId, SocketAddr>>,
     opened: AtomicUsize,
+    cut: AtomicBool,
 }
 
 impl Reach for Network {
     fn open(&self, node: NodeId, replica: ReplicaId) -> BoxFuture<'_, io::Result<Box<dyn Duplex>>> {
         assert_eq!(node, OTHER);
         self.opened.fetch_add(1, Ordering::SeqCst);
+        let cut = self.cut.load(Ordering::SeqCst);
         let addr = self.replicas.lock().expect("sound").get(&replica).copied();
         Box::pin(async move {
+            if cut {
+                return Err(io::ErrorKind::HostUnreachable.into());
+            }
             let addr = addr.ok_or(io::ErrorKind::ConnectionRefused)?;
             let stream = TcpStream::connect(addr).await?;
             stream.set_nodelay(true)?;
@@ -86,6 +91,28 @@ async fn a_replica_of_another_node_answers() {
     }
     assert_eq!(network.opened.load(Ordering::SeqCst), app.requests.load(Ordering::SeqCst));
     assert_eq!(edge.metric("temps_edge_upstream_errors_total"), "0");
+}
+
+#[tokio::test]
+async fn a_node_that_cannot_be_reached_is_not_called_an_app_that_refuses() {
+    let (mut edge, network) = two_nodes().await;
+    let (app, addr) = (Upstream::start("far").await, closed_port().await);
+    app_on(&mut edge, &network, &[(OTHER, addr)], &app).await;
+    let ask =
+        edge.client(&["shop"]).get(edge.url("shop", "/")).header("accept", "application/json");
+    for (cut, code) in [(true, "node_unreachable"), (false, "bad_gateway")] {
+        network.cut.store(cut, Ordering::SeqCst);
+        if !cut {
+            network.replicas.lock().expect("sound").clear();
+        }
+        let answer = ask.try_clone().expect("no body").send().await.unwrap();
+        assert_eq!(
+            (answer.status().as_u16(), answer.headers().contains_key("retry-after")),
+            (502, cut)
+        );
+        let problem: serde_json::Value = answer.json().await.unwrap();
+        assert_eq!(problem["code"], code, "{problem}");
+    }
 }
 
 #[tokio::test]
