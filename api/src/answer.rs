@@ -24,6 +24,8 @@ pub const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id"
 pub const NODE_HEADER: HeaderName = HeaderName::from_static("x-temps-node");
 /// The index of the state that the node had applied.
 pub const APPLIED_HEADER: HeaderName = HeaderName::from_static("x-temps-applied-index");
+/// For how many seconds the node has known of no quorum, so that it knows of nothing newer; absent while it does.
+pub const NO_QUORUM_HEADER: HeaderName = HeaderName::from_static("x-temps-no-quorum-seconds");
 /// The longest request id taken from a client, in octets.
 const REQUEST_ID_BYTES_MAX: usize = 128;
 /// The longest text taken over into a document, in octets.
@@ -60,6 +62,9 @@ pub(crate) async fn answer(
     if !relayed {
         headers.insert(NODE_HEADER, number(context.cluster.node_id().0));
         headers.insert(APPLIED_HEADER, number(context.cluster.state().index));
+        if let Some(lasts) = context.cluster.without_quorum_for() {
+            headers.insert(NO_QUORUM_HEADER, number(lasts.as_secs()));
+        }
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if api {

@@ -1,5 +1,7 @@
 //! `/api/status`: how the cluster is.
 
+use std::collections::BTreeSet;
+
 use axum::Json as Out;
 use axum::extract;
 use serde::Serialize;
@@ -86,7 +88,8 @@ pub(crate) async fn status(
 fn shown(context: &Context, state: &Applied, sight: Sight) -> StatusOut {
     let nodes = state.nodes.values().map(|node| NodeOut::of(&sight, state, node));
     let nodes: Vec<NodeOut> = nodes.collect();
-    let lose = context.cluster.may_lose();
+    let silent = silent(&nodes);
+    let lose = context.cluster.may_lose(&silent);
     let raft = sight.raft;
     StatusOut {
         projects: state.projects.len(),
@@ -99,7 +102,7 @@ fn shown(context: &Context, state: &Applied, sight: Sight) -> StatusOut {
             applied_index: *context.edge_applied.borrow(),
         },
         may_lose: lose.count,
-        may_lose_text: may_lose_text(state, lose),
+        may_lose_text: may_lose_text(state, lose) + &silence_text(state, &silent),
         version: env!("CARGO_PKG_VERSION"),
         uptime_seconds: context.started.elapsed().as_secs(),
         cluster_id: raft.cluster_id,
@@ -108,6 +111,23 @@ fn shown(context: &Context, state: &Applied, sight: Sight) -> StatusOut {
         quorum: raft.quorum,
         term: raft.term,
         applied_index: state.index,
+    }
+}
+
+/// Those that the leader has not missed yet and that do not answer here.
+fn silent(nodes: &[NodeOut]) -> BTreeSet<NodeId> {
+    let silent = |node: &&NodeOut| node.lost_since.is_none() && node.applied_index.is_none();
+    nodes.iter().filter(silent).map(|node| node.id).collect()
+}
+
+fn silence_text(state: &State, silent: &BTreeSet<NodeId>) -> String {
+    let names = silent.iter().filter_map(|id| Some(state.nodes.get(id)?.name.as_str()));
+    match names.collect::<Vec<_>>()[..] {
+        [] => String::new(),
+        [one] => format!(" {one} does not answer here now, and counts as lost in that."),
+        ref some => {
+            format!(" {} do not answer here now, and count as lost in that.", some.join(", "))
+        }
     }
 }
 
@@ -140,5 +160,24 @@ fn replicas(state: &Applied, nodes: &[NodeOut]) -> ReplicaCount {
     ReplicaCount {
         wanted: live.map(|environment| u64::from(state.replicas_wanted(environment))).sum(),
         healthy: healthy.count() as u64,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn who_does_not_answer_is_named_where_it_counts_as_lost() {
+        let node = |id| Node::new(NodeId(id), format!("n{id}"), Timestamp::UNIX_EPOCH);
+        let nodes = [1, 2, 3].map(|id| (NodeId(id), node(id))).into_iter().collect();
+        let state = State { nodes, ..State::default() };
+        let text =
+            |silent: &[u64]| silence_text(&state, &silent.iter().copied().map(NodeId).collect());
+        assert_eq!(text(&[]), "");
+        assert!(text(&[2]).starts_with(" n2 does not answer"), "{}", text(&[2]));
+        assert!(text(&[3, 2]).starts_with(" n2, n3 do not answer"), "{}", text(&[3, 2]));
     }
 }

@@ -3,6 +3,7 @@
 mod call;
 mod paths;
 mod session;
+mod stale;
 mod stream;
 
 use std::time::Duration;
@@ -14,6 +15,7 @@ use serde_json::Value;
 use self::call::Call;
 pub use self::paths::path;
 use self::session::Credentials;
+use self::stale::Fallback;
 
 use crate::addresses::Addresses;
 use crate::attempts::{Attempts, Next, Silence};
@@ -39,6 +41,8 @@ pub struct Client {
     credentials: Credentials,
     /// Where waiting is told of, if anywhere.
     output: Option<Output>,
+    /// What reads fall back to without a quorum, if to anything.
+    fallback: Option<Fallback>,
 }
 
 /// What the API answered.
@@ -61,7 +65,7 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .expect("the settings are constants, and main installed the TLS provider");
-        Self { http, addresses, credentials: Credentials::Nobody, output: None }
+        Self { http, addresses, credentials: Credentials::Nobody, output: None, fallback: None }
     }
 
     /// A client with an API key.
@@ -167,7 +171,7 @@ impl Client {
                 .header("idempotency-key", &key)
                 .body(body()?))
         };
-        let response = self.persist(true, request).await?;
+        let response = self.persist(Patience::begin(), true, request).await?;
         self.answer(response).await
     }
 
@@ -183,7 +187,7 @@ impl Client {
             Ok(self.authenticated(request.headers(headers.clone())))
         };
         // What it opens may do something, so that it is not asked for twice.
-        let response = self.persist(false, request).await?;
+        let response = self.persist(Patience::begin(), false, request).await?;
         if response.status().as_u16() == 101 {
             return response.upgrade().await.map_err(|source| self.unreachable(source));
         }
@@ -195,17 +199,18 @@ impl Client {
         let once = [Method::POST, Method::DELETE].contains(&call.method);
         let key = once.then(fresh_key);
         let repeatable = call.method == Method::GET || key.is_some();
-        self.persist(repeatable, |url| Ok(self.request(url, call, key.as_deref()))).await
+        let patience = Patience::begin();
+        self.persist(patience, repeatable, |url| Ok(self.request(url, call, key.as_deref()))).await
     }
 
     /// Sends a request until it is answered by a node that goes on and has a quorum, or for as long as that is waited for.
     /// What is `repeatable` happens once, however often it is sent.
     async fn persist(
         &self,
+        mut patience: Patience,
         repeatable: bool,
         request: impl Fn(&str) -> Result<RequestBuilder, CliError>,
     ) -> Result<Response, CliError> {
-        let mut patience = Patience::begin();
         loop {
             let response = self.reach(repeatable, &request).await?;
             if !matches!(response.status().as_u16(), 503 | 504) {
@@ -225,7 +230,10 @@ impl Client {
     }
 
     async fn call(&self, call: Call<'_>) -> Result<Answer, CliError> {
-        let response = self.send(&call).await?;
+        let response = match call.method {
+            Method::GET => self.get_as_new(&call).await?,
+            _ => self.send(&call).await?,
+        };
         self.answer(response).await
     }
 

@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use crate::output::Output;
 
+/// How long a read that may be of what one node last knew waits: an election is over by then.
+const READ_WITHIN: Duration = Duration::from_secs(5);
 /// How long it is asked when nobody says, and at most.
 const WITHIN: Duration = Duration::from_secs(30);
 const WITHIN_MAX: Duration = Duration::from_secs(3_600);
@@ -22,6 +24,12 @@ impl Patience {
         let seconds = std::env::var("TEMPS_QUORUM_WAIT").ok().and_then(|text| text.parse().ok());
         let within = seconds.map_or(WITHIN, Duration::from_secs);
         Self { until: Instant::now() + within.min(WITHIN_MAX), told: false }
+    }
+
+    /// The same for a read that is content with less.
+    pub fn of_read() -> Self {
+        let patience = Self::begin();
+        Self { until: patience.until.min(Instant::now() + READ_WITHIN), ..patience }
     }
 
     /// Waits for the next try, and says so and why once; `false` when there is none.

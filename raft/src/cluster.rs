@@ -19,6 +19,7 @@ mod stop;
 mod tests;
 mod tls;
 
+use std::collections::BTreeSet;
 use std::future::pending;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -142,6 +143,11 @@ impl Cluster {
         }
     }
 
+    /// For how long this node has known of no quorum, since it started at most; `None` while it does.
+    pub fn without_quorum_for(&self) -> Option<Duration> {
+        self.inner.group.without_quorum_for()
+    }
+
     /// The address that other nodes call; `None` for a node that stays alone.
     pub fn peer_listen_addr(&self) -> Option<SocketAddr> {
         self.inner.meeting.as_ref().map(|meeting| meeting.address)
@@ -200,8 +206,10 @@ impl Cluster {
     }
 
     /// How many more nodes the cluster may lose, in words, too.
-    pub fn may_lose(&self) -> MayLose {
-        self.inner.group.may_lose()
+    ///
+    /// The `silent` ones count as lost, though the leader may not have missed them yet.
+    pub fn may_lose(&self, silent: &BTreeSet<NodeId>) -> MayLose {
+        self.inner.group.may_lose(silent)
     }
 
     /// Resolves when the node must stop, because it can no longer keep what it acknowledges.

@@ -136,7 +136,7 @@ async fn a_node_that_hands_over_may_be_silent_and_is_lost_when_it_dies_afterward
     for at in [(leads + 1) % 3, leads] {
         let (id, others) = (places[at].id, [(at + 1) % 3, (at + 2) % 3]);
         let socket = leave_for_long(&mut places, at, others).await;
-        let spare = places[others[0]].node().may_lose();
+        let spare = places[others[0]].node().may_lose(&Default::default());
         assert_eq!(spare.count, 0, "who is silent does not vote: {}", spare.text);
         drop(socket);
         places[at].start().await;

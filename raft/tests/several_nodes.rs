@@ -70,7 +70,7 @@ async fn three_nodes_agree_whichever_is_asked_and_whichever_dies() {
     let lost = places[dead].id;
     let is_lost = |place: &Place| !place.node().state().nodes[&lost].is_reachable();
     until("its loss is noticed", || alive.iter().all(|at| is_lost(&places[*at]))).await;
-    assert!(places[alive[0]].node().may_lose().text.starts_with("No more node"));
+    assert!(places[alive[0]].node().may_lose(&Default::default()).text.starts_with("No more node"));
 
     // It comes back, and knows what happened meanwhile.
     places[dead].start().await;
@@ -158,7 +158,7 @@ async fn status_tells_about_everybody(places: &[Place], leads: usize) {
     let addresses: Vec<_> = status.members.iter().map(|member| member.address).collect();
     assert_eq!(addresses, places.iter().map(|place| Some(place.address)).collect::<Vec<_>>());
     assert!(status.members.iter().all(|member| member.voter && member.reachable));
-    assert_eq!(places[leads].node().may_lose().count, 1);
+    assert_eq!(places[leads].node().may_lose(&Default::default()).count, 1);
     let asked = places[0].node().peer_status(places[2].id).await.expect("it answers");
     assert_eq!(asked.version, env!("CARGO_PKG_VERSION"));
     assert!(asked.applied > 0 && asked.last_log >= asked.applied);
@@ -248,7 +248,7 @@ async fn a_minority_says_so_and_goes_on_showing_what_it_knows() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn five_nodes_survive_the_loss_of_two() {
     let mut places = cluster_of(5).await;
-    assert_eq!(places[0].node().may_lose().count, 2);
+    assert_eq!(places[0].node().may_lose(&Default::default()).count, 2);
     let (stop, stopped) = watch::channel(false);
     let writers: JoinSet<BTreeSet<u64>> = (1..)
         .zip(&places)

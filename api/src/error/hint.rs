@@ -49,7 +49,7 @@ impl ApiError {
             Self::DnsProvider(error) => return provider_hint(error),
             Self::Propose(ProposeError::Rejected(rejected)) => return rejected_hint(rejected),
             Self::Propose(ProposeError::NoQuorum) | Self::Read(ReadError::NoQuorum) => {
-                "more than half of the voting nodes must be up: see `temps status`; `?consistency=stale` reads what this node last knew"
+                "more than half of the voting nodes must be up: see `temps status`. Apps are served as before, and what this node last knew can be read: with `?consistency=stale`, as `temps … list` and `show` do by themselves"
             }
             Self::Propose(ProposeError::TooNew { .. }) => {
                 "finish the upgrade with `temps upgrade`, then try again: the message names the nodes that are behind"

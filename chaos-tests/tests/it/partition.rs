@@ -97,6 +97,8 @@ async fn a_node_started_alone_serves_the_apps_whose_containers_it_has() {
     let stale =
         client.get(2, &format!("/projects/{}?consistency=stale", APP.project())).await.unwrap();
     assert_eq!(stale.status, 200);
+    let shown = ground.temps(&["nodes", "list"]).await.expect("what it last knew is shown");
+    assert!(["n1", "n2", "n3"].iter().all(|name| shown.contains(name)), "{shown}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -59,7 +59,7 @@ pub async fn run(context: &Context, args: Args) -> Result<(), CliError> {
 }
 
 async fn list(context: &Context) -> Result<(), CliError> {
-    let value = context.client()?.list(&path(&["api-keys"]), &[], LIST_MAX).await?;
+    let value = context.reader()?.list(&path(&["api-keys"]), &[], LIST_MAX).await?;
     context.output.try_answer(&value, || {
         let keys: Vec<ApiKey> = view::items(&value)?;
         let header = ["id", "name", "permissions", "created", "expires"];

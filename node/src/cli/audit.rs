@@ -17,7 +17,7 @@ pub struct Args {
 }
 
 pub async fn run(context: &Context, args: Args) -> Result<(), CliError> {
-    let client = context.client()?;
+    let client = context.reader()?;
     let value = client.list(&path(&["audit", "logs"]), &[], args.limit.max(1)).await?;
     context.output.try_answer(&value, || {
         let records: Vec<AuditRecord> = view::items(&value)?;

@@ -64,7 +64,7 @@ pub async fn run(context: &Context, args: Args) -> Result<(), CliError> {
     match args.act.unwrap_or(Act::List) {
         Act::List => list(context).await,
         Act::Show { id } => {
-            let value = context.client()?.get(&path(&["certificates", &id])).await?.value;
+            let value = context.reader()?.get(&path(&["certificates", &id])).await?.value;
             context.output.try_answer(&value, || Ok(about(&view::read(&value)?)))
         }
         Act::Add { chain, key } => {
@@ -76,7 +76,7 @@ pub async fn run(context: &Context, args: Args) -> Result<(), CliError> {
 }
 
 async fn list(context: &Context) -> Result<(), CliError> {
-    let value = context.client()?.list(&path(&["certificates"]), &[], LIST_MAX).await?;
+    let value = context.reader()?.list(&path(&["certificates"]), &[], LIST_MAX).await?;
     context.output.try_answer(&value, || {
         let certificates: Vec<Certificate> = view::items(&value)?;
         let header = ["id", "names", "issuer", "ends", "source"];

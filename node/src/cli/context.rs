@@ -39,6 +39,11 @@ impl Context {
         }
     }
 
+    /// The same for verbs that only look: without a quorum, what one node last knew is shown, and said to be that.
+    pub fn reader(&self) -> Result<Client, CliError> {
+        Ok(self.client()?.content_with_stale(self.output))
+    }
+
     /// The addresses to use: those named, the last login's, or this machine's.
     pub fn addresses(&self, config: &ConfigFile) -> Result<Addresses, CliError> {
         match &self.api_url {

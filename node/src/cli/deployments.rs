@@ -56,12 +56,14 @@ enum Act {
 }
 
 pub async fn run(context: &Context, args: Args) -> Result<(), CliError> {
+    let act = args.act.unwrap_or(Act::List { limit: 20 });
+    let looks = matches!(act, Act::List { .. } | Act::Show { .. });
     let of = Of {
-        client: context.client()?,
+        client: if looks { context.reader()? } else { context.client()? },
         project: args.target.project.name()?,
         environment: args.target.environment,
     };
-    match args.act.unwrap_or(Act::List { limit: 20 }) {
+    match act {
         Act::List { limit } => list(context, &of, limit).await,
         Act::Show { deployment } => show(context, &of, deployment).await,
         Act::Cancel { deployment } => cancel(context, &of, deployment).await,

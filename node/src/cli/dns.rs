@@ -125,7 +125,7 @@ fn read_credentials(file: &Path) -> Result<Value, CliError> {
 }
 
 async fn list(context: &Context) -> Result<(), CliError> {
-    let value = context.client()?.list(&path(&["dns-providers"]), &[], LIST_MAX).await?;
+    let value = context.reader()?.list(&path(&["dns-providers"]), &[], LIST_MAX).await?;
     context.output.try_answer(&value, || {
         let all: Vec<DnsProvider> = view::items(&value)?;
         let header = ["name", "type", "zones", "records", "trouble"];

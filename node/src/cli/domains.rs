@@ -215,7 +215,7 @@ async fn list(
 ) -> Result<(), CliError> {
     let query = [("project", project), ("environment", environment)];
     let query: Vec<_> = query.into_iter().filter_map(|(name, one)| Some((name, one?))).collect();
-    let value = context.client()?.list(&path(&["domains"]), &query, LIST_MAX).await?;
+    let value = context.reader()?.list(&path(&["domains"]), &query, LIST_MAX).await?;
     context.output.try_answer(&value, || Ok(report::listed(view::items(&value)?)))
 }
 
@@ -237,7 +237,7 @@ async fn add(context: &Context, body: &Value, wait: Option<Duration>) -> Result<
 }
 
 async fn show(context: &Context, name: &str) -> Result<(), CliError> {
-    let client = context.client()?;
+    let client = context.reader()?;
     let value = client.get(&path(&["domains", name])).await?.value;
     print(context, &client, &value).await
 }

@@ -86,7 +86,7 @@ pub async fn run(context: &Context, args: Args) -> Result<(), CliError> {
 }
 
 async fn list(context: &Context, base: &str) -> Result<(), CliError> {
-    let value = context.client()?.list(base, &[], LIST_MAX).await?;
+    let value = context.reader()?.list(base, &[], LIST_MAX).await?;
     context.output.try_answer(&value, || {
         let variables: Vec<Variable> = view::items(&value)?;
         let empty = "No variables. Set one: temps env set NAME=value";

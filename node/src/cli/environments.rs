@@ -54,7 +54,7 @@ pub async fn run(context: &Context, args: Args) -> Result<(), CliError> {
 
 async fn list(context: &Context, project: &str) -> Result<(), CliError> {
     let path = path(&["projects", project, "environments"]);
-    let value = context.client()?.list(&path, &[], LIST_MAX).await?;
+    let value = context.reader()?.list(&path, &[], LIST_MAX).await?;
     context.output.try_answer(&value, || Ok(listed(view::items(&value)?)))
 }
 

@@ -130,7 +130,7 @@ struct Change {
 pub async fn run(context: &Context, args: Args) -> Result<(), CliError> {
     let path = path_of(&args.scope)?;
     let value = match args.act.unwrap_or(Act::Show) {
-        Act::Show => context.client()?.get(&path).await?.value,
+        Act::Show => context.reader()?.get(&path).await?.value,
         Act::Set(change) => {
             let password = change.password_file.as_deref().map(read_password).transpose()?;
             let body = change.body(password)?;

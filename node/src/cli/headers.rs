@@ -68,7 +68,7 @@ pub async fn run(context: &Context, args: Args) -> Result<(), CliError> {
     let path = path_of(&args.scope)?;
     match args.act.unwrap_or(Act::Show) {
         Act::Show => {
-            let value = context.client()?.get(&path).await?.value;
+            let value = context.reader()?.get(&path).await?.value;
             print(context, &value)
         }
         Act::Set { preset, headers } => {

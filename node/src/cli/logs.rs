@@ -38,7 +38,7 @@ pub struct Args {
 }
 
 pub async fn run(context: &Context, args: Args) -> Result<(), CliError> {
-    let client = context.client()?;
+    let client = context.reader()?;
     if let Some(deployment) = &args.build {
         return build_log(context, &args, client, deployment).await;
     }

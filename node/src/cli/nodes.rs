@@ -114,7 +114,7 @@ pub async fn run(context: &Context, args: Args) -> Result<(), CliError> {
 }
 
 async fn list(context: &Context) -> Result<(), CliError> {
-    let value = context.client()?.list(&path(&["nodes"]), &[], LIST_MAX).await?;
+    let value = context.reader()?.list(&path(&["nodes"]), &[], LIST_MAX).await?;
     context.output.try_answer(&value, || {
         let nodes: Vec<Node> = view::items(&value)?;
         Ok(nodes_table(&nodes))
@@ -150,7 +150,7 @@ fn labels(labels: &BTreeMap<String, String>) -> String {
 }
 
 async fn show(context: &Context, node: &str) -> Result<(), CliError> {
-    let value = context.client()?.get(&path(&["nodes", node])).await?.value;
+    let value = context.reader()?.get(&path(&["nodes", node])).await?.value;
     context.output.try_answer(&value, || Ok(about(&view::read(&value)?)))
 }
 
@@ -204,9 +204,9 @@ async fn token(context: &Context, args: &TokenArgs) -> Result<(), CliError> {
 }
 
 async fn tokens(context: &Context, act: Tokens) -> Result<(), CliError> {
-    let client = context.client()?;
     match act {
         Tokens::List => {
+            let client = context.reader()?;
             let value = client.list(&path(&["nodes", "tokens"]), &[], LIST_MAX).await?;
             context.output.try_answer(&value, || {
                 let tokens: Vec<JoinToken> = view::items(&value)?;
@@ -218,7 +218,8 @@ async fn tokens(context: &Context, act: Tokens) -> Result<(), CliError> {
             })
         }
         Tokens::Delete { id } => {
-            let value = client.delete(&path(&["nodes", "tokens", &id])).await?.value;
+            let path = path(&["nodes", "tokens", &id]);
+            let value = context.client()?.delete(&path).await?.value;
             context.output.answer(&value, || format!("Deleted join token {id}."))
         }
     }

@@ -13,7 +13,7 @@ pub struct Args {
 }
 
 pub async fn run(context: &Context, args: Args) -> Result<(), CliError> {
-    let value = context.client()?.get(&args.target.path(&[])?).await?.value;
+    let value = context.reader()?.get(&args.target.path(&[])?).await?.value;
     let Environment { url, .. } = view::read(&value)?;
     if !context.output.json && context.output.terminal {
         browse(&url);

@@ -110,7 +110,7 @@ pub async fn run(context: &Context, args: Args) -> Result<(), CliError> {
 }
 
 async fn list(context: &Context) -> Result<(), CliError> {
-    let value = context.client()?.list(&path(&["projects"]), &[], LIST_MAX).await?;
+    let value = context.reader()?.list(&path(&["projects"]), &[], LIST_MAX).await?;
     context.output.try_answer(&value, || {
         let projects: Vec<Project> = view::items(&value)?;
         let header = ["name", "environments", "replicas", "live", "url", "created"];
@@ -142,7 +142,7 @@ pub fn replicas(environment: &Environment) -> String {
 }
 
 async fn show(context: &Context, name: &str) -> Result<(), CliError> {
-    let value = context.client()?.get(&path(&["projects", name])).await?.value;
+    let value = context.reader()?.get(&path(&["projects", name])).await?.value;
     context.output.try_answer(&value, || {
         let project: Project = view::read(&value)?;
         Ok(format!("{}\n\n{}", about(&project), super::environments::listed(project.environments)))

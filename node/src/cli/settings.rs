@@ -41,7 +41,7 @@ pub async fn run(context: &Context, args: Args) -> Result<(), CliError> {
 }
 
 async fn get(context: &Context, name: Option<String>) -> Result<(), CliError> {
-    let mut value = context.client()?.get(&path(&["settings"])).await?.value;
+    let mut value = context.reader()?.get(&path(&["settings"])).await?.value;
     if let Some(name) = name {
         value = find(&mut value, &name)?.take();
     }

@@ -98,7 +98,7 @@ pub async fn run(context: &Context, args: Args) -> Result<(), CliError> {
 }
 
 async fn list(context: &Context) -> Result<(), CliError> {
-    let value = all(&context.client()?).await?;
+    let value = all(&context.reader()?).await?;
     context.output.try_answer(&value, || {
         let users: Vec<User> = view::items(&value)?;
         let rows = users.into_iter().map(|u| [u.email, u.role, ago_or_dash(u.created_at), u.id]);

@@ -20,7 +20,7 @@ impl Client {
         path: &str,
         query: &[(&str, String)],
     ) -> Result<impl Stream<Item = Result<Value, CliError>> + Unpin + use<>, CliError> {
-        let response = self.send(&Call { query, ..Call::new(Method::GET, path) }).await?;
+        let response = self.get_as_new(&Call { query, ..Call::new(Method::GET, path) }).await?;
         let response = self.accepted(response).await?;
         let url = format!("{}{path}", self.url());
         let bytes = response.bytes_stream().map_err(std::io::Error::other);

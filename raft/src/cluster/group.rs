@@ -37,7 +37,8 @@ pub struct Group {
     pub(super) peers: Option<Arc<Peers>>,
     pub(super) proposals: Arc<Semaphore>,
     pub(super) reads: Reads,
-    quorum: Arc<watch::Sender<bool>>,
+    /// Since when there is no quorum as far as this node can tell; `None` while there is.
+    quorumless: Arc<watch::Sender<Option<Instant>>>,
     stopping: Arc<watch::Sender<bool>>,
 }
 
@@ -61,7 +62,7 @@ impl Group {
             raft,
             applied,
             peers,
-            quorum: Arc::new(watch::Sender::new(false)),
+            quorumless: Arc::new(watch::Sender::new(Some(Instant::now()))),
             stopping: Arc::new(watch::Sender::new(false)),
         }
     }
@@ -117,14 +118,26 @@ impl Group {
     pub(super) async fn watch_quorum(self) {
         loop {
             let now = self.hears_quorum().await;
-            self.quorum.send_if_modified(|had| std::mem::replace(had, now) != now);
+            self.quorumless.send_if_modified(|since| {
+                let news = since.is_none() != now;
+                if news {
+                    *since = (!now).then(Instant::now);
+                }
+                news
+            });
             sleep(LOOK_EVERY).await;
         }
     }
 
     /// Whether there was a quorum a moment ago, as far as this node can tell.
     pub fn saw_quorum(&self) -> bool {
-        *self.quorum.borrow() || is_alone(self.node, &self.metrics())
+        self.without_quorum_for().is_none()
+    }
+
+    /// For how long this node has known of no quorum, since it started at most; `None` while it does.
+    pub fn without_quorum_for(&self) -> Option<Duration> {
+        let since = *self.quorumless.borrow();
+        since.filter(|_| !is_alone(self.node, &self.metrics())).map(|since| since.elapsed())
     }
 
     /// Whether this leader has heard of a quorum of late. It is its own quorum when nobody else votes.

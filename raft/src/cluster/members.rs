@@ -130,10 +130,10 @@ impl Group {
         may_remove(node, &self.voter_groups(), &self.voting())
     }
 
-    /// How many more nodes may be lost.
-    pub fn may_lose(&self) -> MayLose {
+    /// How many more nodes may be lost where some are silent, whoever has missed them.
+    pub fn may_lose(&self, silent: &BTreeSet<NodeId>) -> MayLose {
         let nodes = self.applied().nodes.len();
-        may_lose(nodes, &self.voter_groups(), &self.voting())
+        may_lose(nodes, &self.voter_groups(), &(&self.voting() - silent))
     }
 
     /// Who votes; two groups while that changes, and each must agree.

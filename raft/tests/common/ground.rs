@@ -166,7 +166,9 @@ pub async fn cluster_of(count: usize) -> Vec<Place> {
     }
     let spare = (count - 1) / 2;
     let is_whole = |place: &Place| {
-        voters(place) == count && place.node().may_lose().count == spare && place.status().quorum
+        voters(place) == count
+            && place.node().may_lose(&Default::default()).count == spare
+            && place.status().quorum
     };
     until("all of them vote", || places.iter().all(is_whole)).await;
     places
