@@ -116,6 +116,8 @@ group! {
         connection_requests_max: u32,
         /// Octets that a request body must bring each second, on average; 0 for any.
         body_rate_min: u64,
+        /// Whether HTTP/3 is taken, at the UDP port with the number of HTTPS.
+        http3: bool,
     }
 }
 

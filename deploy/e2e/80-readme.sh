@@ -216,6 +216,7 @@ works() {
     'temps guards set -p app --password-file FILE') password_is_asked "$1" ;;
     'temps guards show -p app') as_written "$1" | grep -E '^attack mode +off' ;;
     'temps settings set edge.trusted_proxies=10.0.0.0/8') as_written "$1" | has 10.0.0.0/8 ;;
+    'temps settings set edge.http3=true') as_written "$1" | grep -E 'edge.http3 +true'; wait_for 10 offers_http3 ;;
     'temps settings set dns.zones=apps.example.com') as_written "$1" | grep -E 'dns.zones +.*apps.example.com' ;;
     'git remote add temps '*) push_works "$1" ;;
     'temps logs -f') log_follows "$1" ;;

@@ -3,6 +3,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use pingora_core::server::configuration::ServerConf;
 use pingora_proxy::{HttpProxy, http_proxy};
@@ -20,6 +21,7 @@ use crate::connection_count::ConnectionCount;
 use crate::connector::Connector;
 use crate::follower::Follower;
 use crate::guard::{Countries, Gate};
+use crate::http3::Http3;
 use crate::inner::Inner;
 use crate::inner_listener;
 use crate::limits::{ATTEMPTS_MAX, UPSTREAM_POOL_MAX, WAITING_MAX};
@@ -180,6 +182,7 @@ impl Edge {
         let sites = Arc::new(Sites::new(&self.config.data_dir));
         let certificates = Arc::new(self.certificates);
         let count = Arc::new(ConnectionCount::new(self.metrics.connections_open.clone()));
+        let http3 = Arc::<AtomicBool>::default();
         let connector = Connector { node: self.config.node, reach: self.reach };
         let follower = Follower {
             table: table.clone(),
@@ -194,6 +197,7 @@ impl Edge {
                 sites,
                 certificates: certificates.clone(),
                 https_port: self.https_addr.map(|addr| addr.port()),
+                http3: http3.clone(),
                 metrics: self.metrics.clone(),
                 log: self.log,
                 gate: Gate::new(self.key.as_ref(), self.countries),
@@ -211,6 +215,10 @@ impl Edge {
         let listener = Arc::new(listener);
         if let Some(inner) = self.inner {
             self.runtime.spawn(inner_listener::keep(listener.clone(), inner, self.http_addr));
+        }
+        if let Some(address) = self.https_addr {
+            let taken = take_http3(listener.clone(), certificates.clone(), address, http3);
+            tasks.spawn_on(taken, self.runtime.handle());
         }
         self.runtime.spawn(serve(follower, listener, self.sockets, certificates.clone()));
         info!(node = %self.config.node, http = %self.http_addr, https = ?self.https_addr, "the edge serves");
@@ -245,6 +253,18 @@ async fn serve(
     tokio::select! {
         () = follower.follow(shown) => {}
         _ = stop.wait_for(|stop| *stop) => {}
+    }
+}
+
+async fn take_http3(
+    listener: Arc<Listener>,
+    certificates: Arc<Certificates>,
+    address: SocketAddr,
+    listens: Arc<AtomicBool>,
+) {
+    match server_config(certificates) {
+        Ok(tls) => Arc::new(Http3 { listener, tls, address, listens }).keep().await,
+        Err(error) => error!(%error, "cannot take HTTP/3"),
     }
 }
 

@@ -6,14 +6,8 @@
 
 use std::time::Duration;
 
-/// What a client may spend at once.
-const BUDGET_MAX: u64 = 4_000;
-/// What it gets each second.
-const PER_SECOND: u64 = 200;
-/// Octets sent to it that give it one more.
-const OCTETS_EACH: u64 = 64;
-/// What the end of a stream before its time costs.
-const RESET_COST: u64 = 20;
+use crate::budget::{Budget, RESET_COST};
+
 /// Octets of a frame's head (RFC 9113 §4.1).
 const HEAD: usize = 9;
 
@@ -24,11 +18,7 @@ const RST_STREAM: u8 = 3;
 /// Follows the frames of one connection.
 #[derive(Debug)]
 pub(crate) struct FrameBudget {
-    left: u64,
-    /// Octets sent that gave nothing yet.
-    sent: u64,
-    /// When it was filled last, since the connection began.
-    filled_at: Duration,
+    budget: Budget,
     head: [u8; HEAD],
     head_octets: usize,
     /// Octets of the preface or of a frame that are still to come.
@@ -38,26 +28,17 @@ pub(crate) struct FrameBudget {
 impl FrameBudget {
     /// A full budget, before a preface of this many octets.
     pub(crate) fn new(preface: usize) -> Self {
-        Self {
-            left: BUDGET_MAX,
-            sent: 0,
-            filled_at: Duration::ZERO,
-            head: [0; HEAD],
-            head_octets: 0,
-            skip: preface,
-        }
+        Self { budget: Budget::new(), head: [0; HEAD], head_octets: 0, skip: preface }
     }
 
     /// Notes octets that the client is sent.
     pub(crate) fn sent(&mut self, octets: usize) {
-        let sent = self.sent + octets as u64;
-        self.left = BUDGET_MAX.min(self.left + sent / OCTETS_EACH);
-        self.sent = sent % OCTETS_EACH;
+        self.budget.sent(octets);
     }
 
     /// Pays for what has arrived, `at` this age of the connection; false once the budget does not suffice.
     pub(crate) fn pay(&mut self, mut arrived: &[u8], at: Duration) -> bool {
-        self.fill(at);
+        self.budget.fill(at);
         while !arrived.is_empty() {
             let skipped = self.skip.min(arrived.len());
             self.skip -= skipped;
@@ -70,20 +51,12 @@ impl FrameBudget {
                 let [a, b, c, kind, ..] = self.head;
                 self.skip = u32::from_be_bytes([0, a, b, c]) as usize;
                 self.head_octets = 0;
-                let Some(left) = self.left.checked_sub(cost(kind, self.skip)) else { return false };
-                self.left = left;
+                if !self.budget.pay(cost(kind, self.skip)) {
+                    return false;
+                }
             }
         }
         true
-    }
-
-    fn fill(&mut self, at: Duration) {
-        let since = at.saturating_sub(self.filled_at);
-        let more = since.as_millis() as u64 * PER_SECOND / 1_000;
-        if more > 0 {
-            self.left = BUDGET_MAX.min(self.left.saturating_add(more));
-            self.filled_at = at;
-        }
     }
 }
 
@@ -98,6 +71,7 @@ fn cost(kind: u8, length: usize) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::budget::BUDGET_MAX;
 
     fn frame(kind: u8, length: u8) -> Vec<u8> {
         let mut frame = vec![0, 0, length, kind, 0, 0, 0, 0, 1];
@@ -144,7 +118,7 @@ mod tests {
         for piece in 1..frames.len() {
             let mut budget = FrameBudget::new(24);
             assert!(frames.chunks(piece).all(|piece| budget.pay(piece, Duration::ZERO)));
-            assert_eq!(budget.left, BUDGET_MAX - 1 - RESET_COST, "{piece}");
+            assert_eq!(budget.budget.left(), BUDGET_MAX - 1 - RESET_COST, "{piece}");
         }
     }
 }

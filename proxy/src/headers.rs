@@ -126,7 +126,8 @@ mod tests {
         request
     }
 
-    const STAMP: Stamp<'static> = Stamp { request_id: "01H", https: false, security: None };
+    const STAMP: Stamp<'static> =
+        Stamp { request_id: "01H", https: false, http3_port: None, security: None };
 
     fn get<'a>(request: &'a RequestHeader, name: &'static str) -> &'a str {
         assert!(request.headers.get_all(name).iter().count() <= 1, "{name} is there once");

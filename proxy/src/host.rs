@@ -54,6 +54,11 @@ fn without_port(authority: &str) -> &str {
     }
 }
 
+/// The port in an authority, where it has one.
+pub(crate) fn port_of(authority: &str) -> Option<u16> {
+    authority.strip_prefix(without_port(authority))?.strip_prefix(':')?.parse().ok()
+}
+
 /// Whether `host` is directly under `domain`, one label deep, as a wildcard certificate covers it.
 pub(crate) fn is_under(host: &str, domain: &str) -> bool {
     host.strip_suffix(domain)

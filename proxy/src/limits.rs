@@ -64,6 +64,22 @@ pub(crate) const H2_HEADER_BYTES_MAX: u32 = 64 << 10;
 pub(crate) const H2_STREAM_WINDOW: u32 = 256 << 10;
 /// Octets that an HTTP/2 client may send ahead on one connection.
 pub(crate) const H2_CONNECTION_WINDOW: u32 = 1 << 20;
+/// Octets of a request body that are kept to send it again elsewhere, as Pingora does it for other versions.
+pub(crate) const RETRY_BYTES_MAX: usize = 64 << 10;
+/// Octets of answers that one HTTP/3 client may leave unacknowledged; on one stream as on all.
+pub(crate) const H3_SEND_WINDOW: u32 = 2 << 20;
+/// Handshakes of HTTP/3 under way at once; more are passed over, and their clients try again by themselves.
+pub(crate) const H3_HANDSHAKES_MAX: usize = 512;
+/// From this many on, a client must first show that it receives at the address it sends from.
+pub(crate) const H3_HANDSHAKES_TRUSTING: usize = 64;
+/// How long a client of HTTP/3 that has nothing under way may take to leave, once told to.
+pub(crate) const H3_LEAVE_MAX: Duration = Duration::from_secs(1);
+/// How long requests over HTTP/3 may take once it ends. A little less than a node's drain, so that their clients hear of it.
+pub(crate) const H3_DRAIN_MAX: Duration = Duration::from_secs(12);
+/// How long to wait before the UDP port is tried again that could not be had.
+pub(crate) const H3_OPEN_PAUSE: Duration = Duration::from_millis(250);
+/// How often that fails before it is logged: a process that this one follows may take [`H3_DRAIN_MAX`].
+pub(crate) const H3_OPEN_FAILURES: u32 = 60;
 
 /// How a silent peer is told from a dead one.
 pub(crate) const KEEPALIVE: TcpKeepalive = TcpKeepalive {
@@ -102,6 +118,8 @@ pub(crate) struct Limits {
     pub(crate) connection_requests_max: u32,
     /// Octets that a request body must bring each second, on average; 0 for any.
     pub(crate) body_rate_min: u64,
+    /// Whether HTTP/3 is taken.
+    pub(crate) http3: bool,
 }
 
 impl Limits {
@@ -129,6 +147,7 @@ impl From<&EdgeSettings> for Limits {
             connection_time_max: seconds(settings.connection_seconds_max),
             connection_requests_max: settings.connection_requests_max.max(1),
             body_rate_min: settings.body_rate_min,
+            http3: settings.http3,
         }
     }
 }

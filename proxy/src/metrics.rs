@@ -30,6 +30,8 @@ pub(crate) struct Metrics {
     pub(crate) handshakes_refused: Counter,
     /// Connections open now.
     pub(crate) connections_open: Gauge,
+    /// Whether HTTP/3 is taken: 1 or 0.
+    pub(crate) http3_listens: Gauge,
     /// Access log entries lost because the log was too slow.
     pub(crate) access_log_dropped: Counter,
 }
@@ -64,6 +66,7 @@ impl Metrics {
             connections_refused,
             handshakes_refused,
             connections_open,
+            http3_listens,
             access_log_dropped,
         } = self.clone();
         let edge = registry.sub_registry_with_prefix("temps_edge");
@@ -81,6 +84,7 @@ impl Metrics {
             handshakes_refused,
         );
         edge.register("connections_open", "Connections open", connections_open);
+        edge.register("http3_listens", "Whether HTTP/3 is taken", http3_listens);
         edge.register("access_log_dropped", "Access log entries lost", access_log_dropped);
     }
 

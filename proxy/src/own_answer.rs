@@ -13,7 +13,7 @@ use crate::stamp::Stamp;
 /// Where authorities look for the answers to their challenges (RFC 8555 §8.3).
 const CHALLENGES: &str = "/.well-known/acme-challenge/";
 /// The port that `https://` means.
-const HTTPS_PORT: u16 = 443;
+pub(crate) const HTTPS_PORT: u16 = 443;
 
 /// An answer of the edge's own.
 #[derive(Debug, PartialEq, Eq)]

@@ -1,9 +1,11 @@
 //! What happens to a request, in Pingora's phases. Each asks a noun and does what it says.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use http::header::TE;
 use http::{StatusCode, Version};
 use jiff::Timestamp;
 use pingora_core::modules::http::HttpModules;
@@ -43,6 +45,8 @@ pub(crate) struct Phases {
     pub(crate) certificates: Arc<Certificates>,
     /// The port of HTTPS, where there is one.
     pub(crate) https_port: Option<u16>,
+    /// Whether the edge takes HTTP/3.
+    pub(crate) http3: Arc<AtomicBool>,
     pub(crate) metrics: Metrics,
     pub(crate) log: AccessLog,
     pub(crate) gate: Gate,
@@ -62,10 +66,12 @@ impl ProxyHttp for Phases {
     }
 
     async fn early_request_filter(&self, session: &mut Session, ctx: &mut Request) -> Result<()> {
-        session.set_read_timeout(Some(BODY_STALL_MAX));
+        let calls = speech(session) == Speech::Http2;
+        session.set_read_timeout(Some(if calls { UPGRADED_IDLE_MAX } else { BODY_STALL_MAX }));
         session.set_write_timeout(Some(ANSWER_STALL_MAX));
         session.set_total_drain_timeout(Some(LINGER_MAX));
         ctx.read(session);
+        ctx.http3_port = ctx.http3_port.filter(|_| self.http3.load(Ordering::Relaxed));
         Ok(())
     }
 
@@ -130,10 +136,14 @@ impl ProxyHttp for Phases {
 
     async fn upstream_request_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         request: &mut RequestHeader,
         ctx: &mut Request,
     ) -> Result<()> {
+        if speech(session) == Speech::Http2 {
+            // Pingora takes it away unless the client speaks HTTP/2, and gRPC does not go without.
+            request.insert_header(TE, "trailers")?;
+        }
         // A request that is sent again brings its body again.
         ctx.body_bytes = 0;
         ctx.sent_at = Instant::now();
@@ -411,7 +421,7 @@ fn speech(session: &Session) -> Speech {
     let head = session.req_header();
     let grpc = text(&head.headers, http::header::CONTENT_TYPE).starts_with("application/grpc");
     match head.version {
-        Version::HTTP_2 if grpc => Speech::Http2,
+        Version::HTTP_2 | Version::HTTP_3 if grpc => Speech::Http2,
         _ if session.is_upgrade_req() => Speech::Upgrade,
         _ => Speech::Http1,
     }

@@ -15,7 +15,7 @@ use crate::route::Target;
 /// Why a request goes no further, when its head is enough to tell.
 pub(crate) fn refusal(head: &RequestHeader, ctx: &Request) -> Option<Fault> {
     let limits = &ctx.limits;
-    if head.version == Version::HTTP_2 && headers_too_large(head, ctx) {
+    if is_judged_late(head) && headers_too_large(head, ctx) {
         return Some(Fault::HeadersTooLarge);
     }
     let Some(route) = &ctx.route else {
@@ -32,13 +32,16 @@ pub(crate) fn refusal(head: &RequestHeader, ctx: &Request) -> Option<Fault> {
     }
 }
 
-/// Why a head is refused that HTTP/2 brought; those of HTTP/1 are judged before Pingora reads them.
+/// Why a head is refused that HTTP/2 or HTTP/3 brought.
 pub(crate) fn malformed(head: &RequestHeader) -> Option<Fault> {
-    let http2 = head.version == Version::HTTP_2;
-    http2.then(|| http2_head::judge(head).err()).flatten()
+    is_judged_late(head).then(|| http2_head::judge(head).err()).flatten()
 }
 
 /// HTTP/1 heads are judged before Pingora reads them.
+fn is_judged_late(head: &RequestHeader) -> bool {
+    matches!(head.version, Version::HTTP_2 | Version::HTTP_3)
+}
+
 fn headers_too_large(head: &RequestHeader, ctx: &Request) -> bool {
     let octets: usize =
         head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();

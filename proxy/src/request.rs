@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use http::Version;
 use pingora_core::protocols::http::ServerSession;
 use tokio::time::Instant;
 use ulid::Ulid;
@@ -12,9 +13,10 @@ use crate::client::{client_of, was_https};
 use crate::connector::Place;
 use crate::error_page::Fault;
 use crate::headers;
-use crate::host::host_of;
+use crate::host::{host_of, port_of};
 use crate::inner::label_of;
 use crate::limits::Limits;
+use crate::own_answer::HTTPS_PORT;
 use crate::route::Route;
 use crate::stamp::Stamp;
 use crate::upstream::Lease;
@@ -37,6 +39,8 @@ pub(crate) struct Request {
     pub(crate) server: Option<SocketAddr>,
     /// Whether it came over TLS.
     pub(crate) https: bool,
+    /// The port at which the client may speak HTTP/3 instead, should the edge do.
+    pub(crate) http3_port: Option<u16>,
     /// The environment that answers, once found.
     pub(crate) route: Option<Arc<Route>>,
     /// How it fares with replicas.
@@ -97,6 +101,7 @@ impl Request {
             peer: Ipv4Addr::UNSPECIFIED.into(),
             server: None,
             https: false,
+            http3_port: None,
             route: None,
             attempts: Attempts::default(),
             sent_at: Instant::now(),
@@ -114,7 +119,8 @@ impl Request {
 
     /// What is put on a page of the edge's own.
     pub(crate) fn bare_stamp(&self) -> Stamp<'_> {
-        Stamp { request_id: &self.id, https: self.https, security: None }
+        let Self { https, http3_port, .. } = *self;
+        Stamp { request_id: &self.id, https, http3_port, security: None }
     }
 
     /// Notes where the request comes from and which host it names.
@@ -125,6 +131,9 @@ impl Request {
             authority.unwrap_or_else(|| headers::text(&head.headers, http::header::HOST));
         self.host = host_of(authority);
         self.https = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
+        // What comes through a proxy would not come to the edge itself by UDP.
+        let direct = self.https && !self.limits.proxy_protocol && head.version != Version::HTTP_3;
+        self.http3_port = direct.then(|| port_of(authority).unwrap_or(HTTPS_PORT));
         if let Some(address) = session.client_addr().and_then(|address| address.as_inet()) {
             self.peer = address.ip().to_canonical();
         }

@@ -5,7 +5,7 @@ mod support;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use futures::StreamExt;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, BodyStream, Empty, Full, StreamBody};
@@ -16,7 +16,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use support::upstream::Upstream;
-use support::{PATIENCE, TestEdge, host};
+use support::{PATIENCE, TestEdge, host, http3};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -143,4 +143,36 @@ async fn an_app_that_speaks_only_http1_keeps_all_else() {
     assert!(answer.text().await.unwrap().starts_with("POST /echo HTTP/1.1"));
     let grpc = h2.post(edge.url("shop", "/echo")).header("content-type", "application/grpc");
     assert_eq!(grpc.send().await.unwrap().status(), 502);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_comes_over_http3_too() {
+    let mut edge = http3::edge_with(|_| {}).await;
+    let (addr, _app) = grpc_app().await;
+    edge.app("rpc", &[addr]).await;
+    let mut client = http3::Client::open(&edge, &host("rpc")).await;
+    let call = |path| {
+        let (mut head, ()) = request("rpc", path, ()).into_parts();
+        head.uri = format!("https://{}{path}", host("rpc")).parse().unwrap();
+        Request::from_parts(head, ())
+    };
+    let mut stream = client.send(call("/echo")).await;
+    for n in 0..5 {
+        stream.send_data(n.to_string().into()).await.unwrap();
+        if n == 0 {
+            let head = timeout(PATIENCE, stream.recv_response()).await.unwrap().unwrap();
+            assert_eq!(head.status(), 200);
+        }
+        let mut piece = timeout(PATIENCE, stream.recv_data()).await.unwrap().unwrap().unwrap();
+        assert_eq!(piece.copy_to_bytes(piece.remaining()), n.to_string());
+    }
+    stream.finish().await.unwrap();
+    assert!(stream.recv_data().await.unwrap().is_none());
+    let trailers = stream.recv_trailers().await.unwrap().expect("trailers");
+    assert_eq!(
+        (&trailers["grpc-status"], &trailers["x-te"]),
+        (&"0".parse().unwrap(), &"trailers".parse().unwrap())
+    );
+    let answer = client.ask(call("/none"), b"").await;
+    assert_eq!(answer.header("grpc-status"), Some("5"));
 }

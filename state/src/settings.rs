@@ -104,6 +104,9 @@ pub struct EdgeSettings {
     /// Octets that a request body must bring each second, on average; 0 for any.
     #[serde(skip_serializing_if = "is_five_hundred")]
     pub body_rate_min: u64,
+    /// Whether HTTP/3 is taken at the port of HTTPS. Not written while it is not, as formats before the third do not know it.
+    #[serde(skip_serializing_if = "is_false")]
+    pub http3: bool,
 }
 
 fn is_false(value: &bool) -> bool {
@@ -115,7 +118,7 @@ pub const TRUSTED_PROXIES_MAX: usize = 1_000;
 
 impl EdgeSettings {
     fn since(&self) -> u8 {
-        let plain = self.trusted_proxies.is_empty() && !self.proxy_protocol;
+        let plain = self.trusted_proxies.is_empty() && !self.proxy_protocol && !self.http3;
         let usual = is_an_hour(&self.connection_seconds_max)
             && is_ten_thousand(&self.connection_requests_max)
             && is_five_hundred(&self.body_rate_min);
@@ -166,6 +169,7 @@ impl Default for EdgeSettings {
             connection_seconds_max: CONNECTION_SECONDS,
             connection_requests_max: CONNECTION_REQUESTS,
             body_rate_min: BODY_RATE,
+            http3: false,
         }
     }
 }

@@ -4,6 +4,7 @@
 pub mod authority;
 pub mod corpus;
 pub mod frames;
+pub mod http3;
 pub mod mmdb;
 pub mod pebble;
 pub mod recorder;

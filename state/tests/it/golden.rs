@@ -74,6 +74,7 @@ fn rows_of_the_third_format_say_so() {
     let edge = EdgeSettings {
         trusted_proxies: vec!["203.0.113.0/24".parse().expect("a network")],
         proxy_protocol: true,
+        http3: true,
         ..EdgeSettings::default()
     };
     let managed = |kind| ManagedRecord { name: "www.z0.example.com".into(), kind };
