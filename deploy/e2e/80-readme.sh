@@ -182,6 +182,15 @@ over_https() {
     curl -fsS --max-time 5 --cacert "$STORY_FOLDER/chain.pem" --connect-to "$1::127.0.0.1:$port" "https://$1/" | grep .
 }
 
+# offers_http3: the node holds the UDP port of HTTPS, and says so over TCP.
+offers_http3() {
+    local port
+    port=$(address "$NODE" https)
+    port=${port##*:}
+    curl -fksS --max-time 5 -o /dev/null -D - --connect-to "::127.0.0.1:$port" "https://app-production.localho.st:$port/" |
+        grep -i "^alt-svc: h3=\":$port\""
+}
+
 has_headers() { ask_app app / -f -D - -o /dev/null | grep -i '^x-content-type-options: nosniff'; }
 
 deploys_version() {

@@ -131,14 +131,15 @@ impl Request {
             authority.unwrap_or_else(|| headers::text(&head.headers, http::header::HOST));
         self.host = host_of(authority);
         self.https = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
-        // What comes through a proxy would not come to the edge itself by UDP.
-        let direct = self.https && !self.limits.proxy_protocol && head.version != Version::HTTP_3;
-        self.http3_port = direct.then(|| port_of(authority).unwrap_or(HTTPS_PORT));
         if let Some(address) = session.client_addr().and_then(|address| address.as_inet()) {
             self.peer = address.ip().to_canonical();
         }
         self.client = self.peer;
         let trusted = &self.limits.trusted;
+        // What comes through a proxy would not come to the edge itself by UDP.
+        let proxied = self.limits.proxy_protocol || trusted.contains(self.peer);
+        let may_change = self.https && !proxied && head.version != Version::HTTP_3;
+        self.http3_port = may_change.then(|| port_of(authority).unwrap_or(HTTPS_PORT));
         // Between containers nobody is believed about anybody else.
         if !trusted.is_empty() && label_of(&self.host).is_none() {
             self.client = client_of(self.peer, &head.headers, trusted);

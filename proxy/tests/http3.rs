@@ -187,6 +187,29 @@ async fn checks_know_the_clients_address() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn proxies_are_believed_that_need_not_say_for_whom_they_come() {
+    let name = host("shop");
+    for proxy_protocol in [false, true] {
+        let mut edge = edge_with(|settings| {
+            settings.edge.trusted_proxies = vec!["127.0.0.1".parse().unwrap()];
+            settings.edge.proxy_protocol = proxy_protocol;
+        })
+        .await;
+        let app = Upstream::start("one").await;
+        edge.app("shop", &[app.addr]).await;
+        if proxy_protocol {
+            assert!(connect(&edge, &name).await.is_err());
+            continue;
+        }
+        let mut client = Client::open(&edge, &name).await;
+        let mut request = request("GET", &name, "/echo");
+        request.headers_mut().insert("x-forwarded-for", "192.0.2.1".parse().unwrap());
+        let answer = client.ask(request, b"").await;
+        assert!(answer.text().contains("x-client-ip: 192.0.2.1\r\n"), "{}", answer.text());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_is_offered_over_tls_while_it_is_there() {
     let mut edge = TestEdge::start().await;
     let app = Upstream::start("one").await;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use pingora_core::apps::HttpServerApp;
 use pingora_core::protocols::http::ServerSession;
@@ -30,6 +31,26 @@ enum Outcome {
     GivenUp,
     /// It was malformed.
     Malformed,
+}
+
+/// How many requests of a connection brought nothing.
+struct Tally {
+    malformed: usize,
+    budget: Budget,
+}
+
+impl Tally {
+    fn new() -> Self {
+        Self { malformed: 0, budget: Budget::new() }
+    }
+
+    /// Notes what came of a request, `at` this age of the connection; false once that is too much.
+    fn bears(&mut self, outcome: Outcome, at: Duration) -> bool {
+        self.budget.fill(at);
+        self.malformed += usize::from(outcome == Outcome::Malformed);
+        let paid = outcome == Outcome::Served || self.budget.pay(RESET_COST);
+        paid && self.malformed < H2_MALFORMED_MAX
+    }
 }
 
 /// What happened on a connection.
@@ -96,8 +117,7 @@ impl Http3 {
         let digest = self.digest_of(connection);
         let began = Instant::now();
         let (old, mut quiet_since) = (began + limits.connection_time_max, began);
-        let (mut taken, mut malformed, mut leaving) = (0, 0, false);
-        let mut budget = Budget::new();
+        let (mut taken, mut leaving, mut tally) = (0, false, Tally::new());
         loop {
             let patience = if leaving { H3_LEAVE_MAX } else { limits.idle_max };
             let event = tokio::select! {
@@ -117,10 +137,7 @@ impl Http3 {
                 }
                 Event::Done(outcome) => {
                     quiet_since = Instant::now();
-                    budget.fill(began.elapsed());
-                    malformed += usize::from(outcome == Outcome::Malformed);
-                    let reset = outcome != Outcome::Served;
-                    if malformed >= H2_MALFORMED_MAX || (reset && !budget.pay(RESET_COST)) {
+                    if !tally.bears(outcome, began.elapsed()) {
                         return Reason::ExcessiveLoad;
                     }
                     false
@@ -185,7 +202,12 @@ async fn begin(arrival: Arrival, digest: Digest) -> Result<Http3Session, Outcome
         exchange.abort(Reason::Malformed);
         return Err(Outcome::Malformed);
     };
-    Http3Session::new(head, exchange, digest).await.map_err(|_| Outcome::Malformed)
+    let mut session = Http3Session::new(head, exchange, digest);
+    match session.begin().await {
+        Ok(()) => Ok(session),
+        Err(_) if session.given_up().load(Ordering::Relaxed) => Err(Outcome::GivenUp),
+        Err(_) => Err(Outcome::Malformed),
+    }
 }
 
 /// Resolves when clients should leave, and when the connection has become old.

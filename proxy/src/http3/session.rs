@@ -71,16 +71,13 @@ struct Kept {
 }
 
 impl Http3Session {
-    /// Of a request whose head was read. Waits for the first of its body where none is to be expected: that it has none is
-    /// told by its end only.
-    pub(crate) async fn new(head: Head, exchange: Exchange, digest: Digest) -> Result<Self> {
-        let Head { header, length } = head;
-        let bodiless = matches!(header.method, Method::GET | Method::HEAD) && length.is_none();
-        let mut session = Self {
-            header,
+    /// Of a request whose head was read.
+    pub(crate) fn new(head: Head, exchange: Exchange, digest: Digest) -> Self {
+        Self {
+            header: head.header,
             exchange,
             digest,
-            body: Body { length, ..Body::default() },
+            body: Body { length: head.length, ..Body::default() },
             answer: None,
             ended: false,
             sent: 0,
@@ -88,13 +85,24 @@ impl Http3Session {
             write_timeout: None,
             drain_timeout: None,
             given_up: Arc::default(),
-        };
-        let first = poll_fn(|cx| match session.poll_arrival(cx) {
-            Poll::Pending if !bodiless => Poll::Ready(Ok(None)),
+        }
+    }
+
+    /// Looks whether there is a body, and waits for the first of it where none is to be expected: that a request has none
+    /// is told by its end only.
+    pub(crate) async fn begin(&mut self) -> Result<()> {
+        let reads = matches!(self.header.method, Method::GET | Method::HEAD);
+        let waits = reads && self.body.length.is_none();
+        let first = poll_fn(|cx| match self.poll_arrival(cx) {
+            Poll::Pending if !waits => Poll::Ready(Ok(None)),
             arrived => arrived,
         });
-        session.body.ahead = first.await?;
-        Ok(session)
+        let first = first.await;
+        if first.is_err() {
+            self.exchange.abort(Reason::Malformed);
+        }
+        self.body.ahead = first?;
+        Ok(())
     }
 
     /// Becomes true when the client gives the request up.
