@@ -48,9 +48,11 @@ impl Port {
         Some(Caller { incoming: self.endpoint.accept().await?, bounds: self.bounds })
     }
 
-    /// Refuses whoever calls from now on; connections go on.
-    pub fn refuse(&self) {
-        self.endpoint.set_server_config(None);
+    /// Refuses whoever calls, for as long as it is awaited; connections go on.
+    pub async fn refuse(&self) {
+        while let Some(caller) = self.next().await {
+            caller.refuse();
+        }
     }
 
     /// Ends all connections and frees the port, once nobody holds a [`Connection`] or an [`Exchange`](crate::Exchange).

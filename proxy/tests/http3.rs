@@ -259,12 +259,15 @@ async fn a_stop_lets_requests_end_and_takes_no_more() {
     let (name, https) = (host("shop"), edge.https);
     let mut client = Client::open(&edge, &name).await;
     let idle = Client::open(&edge, &name).await;
+    let certificate = certificate_of(&edge);
     let mut stream = client.send(request("GET", &name, "/sse")).await;
     stream.finish().await.unwrap();
     assert_eq!(stream.recv_response().await.unwrap().status(), 200);
     let stopping = tokio::spawn(edge.stop(PATIENCE));
     let end = timeout(PATIENCE, idle.quic.closed()).await.expect("who has nothing to do leaves");
     assert_eq!(reason(&end), Some(H3_NO_ERROR), "{end}");
+    let refused = timeout(PATIENCE, connect_trusting(https, &name, certificate)).await;
+    assert!(refused.expect("an answer in time").is_err());
     let late = client.try_ask(request("GET", &name, "/"), Bytes::new()).await;
     assert!(late.is_err(), "{late:?}");
     app.go_on.notify_one();
@@ -272,7 +275,7 @@ async fn a_stop_lets_requests_end_and_takes_no_more() {
     let end = timeout(PATIENCE, client.quic.closed()).await.expect("it ends in time");
     assert_eq!(reason(&end), Some(H3_NO_ERROR), "{end}");
     timeout(PATIENCE, stopping).await.expect("it stops in time").unwrap();
-    UdpSocket::bind(https).expect("the port is free for who comes next");
+    freed(https).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

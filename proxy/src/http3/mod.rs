@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustls::ServerConfig;
 use temps_http3::{Bounds, Caller, Port};
 use tokio::sync::Semaphore;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, error, info, warn};
@@ -102,11 +102,14 @@ impl Http3 {
         }
         self.listens.store(false, Ordering::Relaxed);
         self.listener.metrics.http3_listens.set(0);
-        port.refuse();
         hall.leave.cancel();
         hall.connections.close();
-        if timeout(H3_DRAIN_MAX, hall.connections.wait()).await.is_err() {
-            warn!(connections = hall.connections.len(), "cut HTTP/3 that did not end in time");
+        tokio::select! {
+            () = hall.connections.wait() => {}
+            () = port.refuse() => {}
+            () = sleep(H3_DRAIN_MAX) => {
+                warn!(connections = hall.connections.len(), "cut HTTP/3 that did not end in time");
+            }
         }
         port.close().await;
         info!("the edge takes no more HTTP/3");

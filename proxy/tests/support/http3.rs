@@ -47,9 +47,13 @@ pub async fn listens(edge: &TestEdge, wanted: bool) {
 
 /// Shakes hands for a name.
 pub async fn connect(edge: &TestEdge, name: &str) -> Result<quinn::Connection, ConnectionError> {
+    connect_trusting(edge.https, name, certificate_of(edge)).await
+}
+
+/// The certificate of the preview domain.
+pub fn certificate_of(edge: &TestEdge) -> CertificateDer<'static> {
     let pem = edge.data.path().join("tls/preview-localho.st.crt");
-    let certificate = CertificateDer::from_pem_file(pem).expect("a certificate");
-    connect_trusting(edge.https, name, certificate).await
+    CertificateDer::from_pem_file(pem).expect("a certificate")
 }
 
 pub async fn connect_trusting(
