@@ -48,6 +48,8 @@ pub(crate) struct Connection {
     ahead: BytesMut,
     /// How much of what arrives may be handed on.
     share: Share,
+    /// Whether what is written next is the head of an answer.
+    begins: bool,
     h2: Option<H2>,
     /// Becomes true when the edge stops.
     stop: watch::Receiver<bool>,
@@ -105,7 +107,7 @@ impl Connection {
         stop: watch::Receiver<bool>,
     ) -> Self {
         let socket = socket_digest(&stream, client);
-        Self::new(Transport::Plain(stream), socket, admission, stop)
+        Self::new(Transport::plain(stream), socket, admission, stop)
     }
 
     /// A connection over TLS, after the handshake.
@@ -122,8 +124,7 @@ impl Connection {
         let version = session.protocol_version().and_then(|v| v.as_str());
         let (cipher, version) = (cipher.unwrap_or_default(), version.unwrap_or_default());
         let tls = Arc::new(SslDigest::new(cipher, version, None, None, Vec::new()));
-        let transport = Transport::Tls(Box::new(stream));
-        let mut connection = Self::new(transport, socket, admission, stop);
+        let mut connection = Self::new(Transport::tls(stream), socket, admission, stop);
         connection.tls = Some(tls);
         connection.h2 = h2.then(H2::new);
         connection
@@ -139,6 +140,7 @@ impl Connection {
             transport: Some(transport),
             ahead: BytesMut::new(),
             share: Share::Octets(0),
+            begins: false,
             h2: None,
             stop,
             farewell: None,
@@ -196,6 +198,7 @@ impl Connection {
             Err(fault) => return Next::Refuse(fault),
         };
         self.requests = self.requests.saturating_add(1);
+        self.begins = true;
         Next::Request
     }
 
@@ -222,6 +225,7 @@ impl Connection {
 
     /// Sends a last answer. What the client still sends is read and thrown away for a while, see [`Drop`].
     pub(crate) async fn refuse(mut self, answer: &[u8]) {
+        self.begins = false;
         self.share = Share::All;
         self.farewell = None;
         let _ = timeout(CLOSE_MAX, async {
@@ -338,6 +342,23 @@ impl Connection {
         }
     }
 
+    /// Whether octets begin an answer of whose request nothing is awaited any more. Such a head can wait for the body:
+    /// Pingora flushes where no body follows at once, and reads from here before it waits for the app.
+    fn may_wait(&mut self) -> bool {
+        std::mem::take(&mut self.begins) && matches!(self.share, Share::Octets(0))
+    }
+
+    /// Sends the head of an answer that waited for the body in vain.
+    fn poll_release(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        match &mut self.transport {
+            Some(transport) if transport.is_holding() => {
+                let _ = Pin::new(transport).poll_flush(cx)?;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Whether what an app sends goes nowhere, as its WebSocket was closed.
     fn is_closed(&self) -> bool {
         self.farewell.as_ref().is_some_and(Farewell::is_begun)
@@ -378,6 +399,7 @@ impl AsyncRead for Connection {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.poll_farewell(cx)?;
+        self.poll_release(cx)?;
         let before = buf.filled().len();
         let head = match &self.share {
             Share::Octets(0) => return self.poll_end(cx),
@@ -404,9 +426,13 @@ impl AsyncWrite for Connection {
         if self.is_closed() {
             return Poll::Ready(Ok(buf.len()));
         }
+        let may_wait = self.may_wait();
         let Some(transport) = &mut self.transport else {
             return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
         };
+        if may_wait && transport.hold(buf) {
+            return Poll::Ready(Ok(buf.len()));
+        }
         let written = ready!(Pin::new(transport).poll_write(cx, buf))?;
         self.note_sent(&buf[..written]);
         Poll::Ready(Ok(written))

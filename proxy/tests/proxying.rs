@@ -10,6 +10,8 @@ use reqwest::StatusCode;
 use support::upstream::{Upstream, closed_port};
 use support::{PATIENCE, TestEdge, host, image};
 use temps_state::{Command, ProjectChange};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -355,4 +357,38 @@ async fn a_deployment_without_replicas_waits_for_one() {
     let app = Upstream::start("one").await;
     edge.deploy(environment, image(), &[app.addr]).await;
     assert_eq!(waiting.await.unwrap().unwrap().text().await.unwrap(), "one");
+}
+
+#[tokio::test]
+async fn a_head_does_not_wait_for_a_body_that_is_late_or_never_comes() {
+    const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
+    for body in [&b"late!"[..], b""] {
+        let mut edge = TestEdge::start().await;
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        edge.app("shop", &[listener.local_addr().unwrap()]).await;
+        let mut client = TcpStream::connect(edge.http).await.unwrap();
+        let request = format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", host("shop"));
+        client.write_all(request.as_bytes()).await.unwrap();
+        let (mut app, _) = listener.accept().await.unwrap();
+        read_head(&mut app).await;
+        app.write_all(HEAD).await.unwrap();
+        if body.is_empty() {
+            drop(app);
+            assert!(read_head(&mut client).await.contains("Content-Length: 5"));
+            continue;
+        }
+        assert!(read_head(&mut client).await.contains("Content-Length: 5"));
+        app.write_all(body).await.unwrap();
+        let mut got = [0; 5];
+        timeout(PATIENCE, client.read_exact(&mut got)).await.unwrap().unwrap();
+        assert_eq!(got, body);
+    }
+}
+
+async fn read_head(stream: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(timeout(PATIENCE, stream.read_u8()).await.expect("in time").expect("a head"));
+    }
+    String::from_utf8(head).expect("ASCII")
 }

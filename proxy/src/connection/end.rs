@@ -10,13 +10,15 @@ use crate::limits::{LINGER_BYTES_MAX, LINGER_MAX};
 use crate::transport::Transport;
 
 /// A socket closed with octets unread sends a reset, and the client may lose the answer before it read it. So what is
-/// left of a request is read and thrown away, within bounds, before the socket closes.
+/// left of a request is read and thrown away, within bounds, before the socket closes. The same way goes the head of an answer
+/// whose body never came.
 impl Drop for Connection {
     fn drop(&mut self) {
         let (Some(transport), admission) = (self.transport.take(), self.admission.take()) else {
             return;
         };
-        if matches!(self.share, Share::Octets(0)) || self.h2.is_some() {
+        let is_read = matches!(self.share, Share::Octets(0)) || self.h2.is_some();
+        if is_read && !transport.is_holding() {
             return;
         }
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
