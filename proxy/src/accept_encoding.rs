@@ -4,6 +4,9 @@ use temps_state::Encoding;
 
 /// The best of the `available` codings for an `Accept-Encoding` value; earlier ones win ties. `None` is no coding.
 pub(crate) fn choose(accept: &str, available: &[Encoding]) -> Option<Encoding> {
+    if accept.is_empty() {
+        return None;
+    }
     let identity = weight(accept, "identity").unwrap_or(0);
     let mut best = None;
     let mut best_weight = identity;

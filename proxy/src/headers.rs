@@ -1,9 +1,10 @@
 //! The headers that the edge adds to requests and takes from answers. Pure.
 
+use std::mem;
 use std::net::IpAddr;
 
 use http::header::{CONNECTION, HOST, HeaderName, UPGRADE};
-use http::{HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use pingora_core::Result;
 use pingora_http::{RequestHeader, ResponseHeader};
 use temps_state::{EnvironmentId, ProjectId};
@@ -29,10 +30,8 @@ const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection")
 pub(crate) struct Origin<'a> {
     /// The request's id.
     pub(crate) request_id: &'a str,
-    /// The project whose host it names.
-    pub(crate) project: ProjectId,
-    /// The environment whose host it names.
-    pub(crate) environment: EnvironmentId,
+    /// The environment whose host it names, and its project.
+    pub(crate) told: &'a Told,
     /// Who sent it.
     pub(crate) client: IpAddr,
     /// Who opened the connection: the client, or a proxy that is believed about it.
@@ -41,48 +40,108 @@ pub(crate) struct Origin<'a> {
     pub(crate) https: bool,
 }
 
-/// Tells the app where a request comes from. What the client claimed is replaced, except `X-Forwarded-For`, which
-/// grows by the address that the edge saw itself.
-pub(crate) fn mark_request(request: &mut RequestHeader, origin: &Origin<'_>) -> Result<()> {
-    let client = origin.client.to_string();
-    let forwarded_for = appended(request, &origin.peer.to_string());
-    let host = request.headers.get(HOST).cloned();
-    for claimed in [FORWARDED, PROXY] {
-        request.remove_header(&claimed);
-    }
-    request.insert_header(REQUEST_ID, origin.request_id)?;
-    request.insert_header(PROJECT_ID, origin.project.to_string())?;
-    request.insert_header(ENVIRONMENT_ID, origin.environment.to_string())?;
-    request.insert_header(REAL_IP, &client)?;
-    request.insert_header(CLIENT_IP, client)?;
-    request.insert_header(FORWARDED_FOR, forwarded_for)?;
-    request.insert_header(FORWARDED_PROTO, if origin.https { "https" } else { "http" })?;
-    match host {
-        Some(host) => request.insert_header(FORWARDED_HOST, host),
-        None => {
-            request.remove_header(&FORWARDED_HOST);
-            Ok(())
-        }
+/// What an app is told about every request alike, ready to be sent.
+#[derive(Debug)]
+pub(crate) struct Told {
+    project: HeaderValue,
+    environment: HeaderValue,
+}
+
+impl Told {
+    /// That it is this environment of this project.
+    pub(crate) fn new(project: ProjectId, environment: EnvironmentId) -> Self {
+        Self { project: value(&project.to_string()), environment: value(&environment.to_string()) }
     }
 }
 
-fn appended(request: &RequestHeader, peer: &str) -> String {
-    let claimed = request.headers.get_all(FORWARDED_FOR).iter().filter_map(|v| v.to_str().ok());
+/// How many headers [`mark_request`] adds at most.
+const ADDED_MAX: usize = 8;
+
+/// Tells the app where a request comes from. What the client claimed is replaced, except `X-Forwarded-For`, which
+/// grows by the address that the edge saw itself.
+pub(crate) fn mark_request(request: &mut RequestHeader, origin: &Origin<'_>) -> Result<()> {
+    edit_request(request, |headers| {
+        let client = value(&origin.client.to_string());
+        let peer = if origin.peer == origin.client {
+            client.clone()
+        } else {
+            value(&origin.peer.to_string())
+        };
+        for claimed in [FORWARDED, PROXY] {
+            headers.remove(claimed);
+        }
+        headers.reserve(ADDED_MAX);
+        let scheme = if origin.https { "https" } else { "http" };
+        let forwarded_for = appended(headers, peer);
+        headers.insert(REQUEST_ID, value(origin.request_id));
+        headers.insert(PROJECT_ID, origin.told.project.clone());
+        headers.insert(ENVIRONMENT_ID, origin.told.environment.clone());
+        headers.insert(REAL_IP, client.clone());
+        headers.insert(CLIENT_IP, client);
+        headers.insert(FORWARDED_FOR, forwarded_for);
+        headers.insert(FORWARDED_PROTO, HeaderValue::from_static(scheme));
+        match headers.get(HOST).cloned() {
+            Some(host) => headers.insert(FORWARDED_HOST, host),
+            None => headers.remove(FORWARDED_HOST),
+        };
+    })
+}
+
+/// A value of the edge's own making; empty if it could not be one.
+fn value(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
+}
+
+fn appended(headers: &HeaderMap, peer: HeaderValue) -> HeaderValue {
+    if !headers.contains_key(FORWARDED_FOR) {
+        return peer;
+    }
+    let claimed = headers.get_all(FORWARDED_FOR).iter().filter_map(|v| v.to_str().ok());
     let mut addresses: Vec<&str> =
         claimed.map(str::trim).filter(|value| !value.is_empty()).collect();
-    addresses.push(peer);
-    addresses.join(", ")
+    addresses.extend(peer.to_str());
+    value(&addresses.join(", "))
+}
+
+/// Edits the headers themselves. What is forgotten is how a client of HTTP/1 wrote their names: nobody may tell names
+/// apart by their case (RFC 9110 §5.1), HTTP/2 has none, and Pingora keeps it in a second map that costs more than all
+/// that the edge does to a request.
+fn edit_request(request: &mut RequestHeader, edit: impl FnOnce(&mut HeaderMap)) -> Result<()> {
+    let path = request.uri.path_and_query().map(|path| path.as_str().as_bytes());
+    let target = (path != Some(request.raw_path())).then(|| request.raw_path().to_owned());
+    let ends = request.send_end_stream();
+    let nothing = http::Request::new(()).into_parts().0.into();
+    let mut parts: http::request::Parts = mem::replace(request, nothing).into();
+    edit(&mut parts.headers);
+    *request = parts.into();
+    request.set_send_end_stream(ends.unwrap_or(true));
+    target.map_or(Ok(()), |target| request.set_raw_path(&target))
+}
+
+/// Edits an answer's headers themselves, as [`edit_request`] does.
+fn edit_response(response: &mut ResponseHeader, edit: impl FnOnce(&mut HeaderMap)) -> Result<()> {
+    let usual = response.status.canonical_reason();
+    let reason = response.get_reason_phrase().filter(|reason| Some(*reason) != usual);
+    let reason = reason.map(str::to_owned);
+    let nothing = http::Response::new(()).into_parts().0.into();
+    let mut parts: http::response::Parts = mem::replace(response, nothing).into();
+    edit(&mut parts.headers);
+    *response = parts.into();
+    reason.map_or(Ok(()), |reason| response.set_reason_phrase(Some(&reason)))
 }
 
 /// Takes what concerns only the connection to the app out of its answer, and stamps it.
 pub(crate) fn mark_response(response: &mut ResponseHeader, stamp: Stamp<'_>) -> Result<()> {
+    // What comes after a switch of protocols is none of the edge's business, and its clients are the most peculiar.
     if response.status != StatusCode::SWITCHING_PROTOCOLS {
-        for name in nominated(response) {
-            response.remove_header(&name);
-        }
-        for name in [KEEP_ALIVE, PROXY_CONNECTION, UPGRADE, CONNECTION] {
-            response.remove_header(&name);
-        }
+        let nominated = nominated(response);
+        edit_response(response, |headers| {
+            for name in
+                nominated.into_iter().chain([KEEP_ALIVE, PROXY_CONNECTION, UPGRADE, CONNECTION])
+            {
+                headers.remove(name);
+            }
+        })?;
     }
     stamp.mark(response)
 }
@@ -116,8 +175,7 @@ mod tests {
         }
         let origin = Origin {
             request_id: "01H",
-            project: ProjectId::from_parts(1, 1),
-            environment: EnvironmentId::from_parts(1, 2),
+            told: &Told::new(ProjectId::from_parts(1, 1), EnvironmentId::from_parts(1, 2)),
             client: client.parse().unwrap(),
             peer: client.parse().unwrap(),
             https,
@@ -169,6 +227,28 @@ mod tests {
         assert_eq!(get(&request, "x-forwarded-host"), "shop.localho.st:8080");
         assert_eq!(get(&request, "forwarded"), "");
         assert_eq!(get(&request, "proxy"), "");
+    }
+
+    #[test]
+    fn a_target_outlives_the_marks() {
+        for target in [&b"/a?b=c"[..], b"*", b"http://shop.localho.st/a", b"/\xff"] {
+            let mut request = RequestHeader::build("GET", target, None).unwrap();
+            request.set_send_end_stream(false);
+            request.set_version(http::Version::HTTP_2);
+            edit_request(&mut request, |_| {}).unwrap();
+            assert_eq!(request.raw_path(), target);
+            assert_eq!(request.send_end_stream(), Some(false));
+        }
+    }
+
+    #[test]
+    fn a_reason_outlives_the_marks() {
+        for reason in ["Fine", "OK"] {
+            let mut response = ResponseHeader::build(200, None).unwrap();
+            response.set_reason_phrase(Some(reason)).unwrap();
+            mark_response(&mut response, STAMP).unwrap();
+            assert_eq!(response.get_reason_phrase(), Some(reason));
+        }
     }
 
     #[test]

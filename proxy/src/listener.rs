@@ -119,7 +119,8 @@ impl Listener {
     }
 
     /// Serves one request after the other.
-    async fn serve(&self, mut connection: Connection) {
+    async fn serve(&self, connection: Connection) {
+        let mut connection = Box::new(connection);
         let mut stop = self.stop.clone();
         loop {
             let limits = self.table.limits();
@@ -130,10 +131,10 @@ impl Listener {
             };
             match next {
                 Next::Nothing => return,
-                Next::Refuse(fault) => return self.refuse(connection, &fault).await,
+                Next::Refuse(fault) => return self.refuse(*connection, &fault).await,
                 Next::H2(flooded) => {
                     let http2 = Http2 { proxy: self.proxy.clone(), stop };
-                    return http2.serve(connection, flooded, &limits).await;
+                    return http2.serve(*connection, flooded, &limits).await;
                 }
                 Next::Request => match self.serve_http1(connection, &limits).await {
                     Some(reused) => connection = reused,
@@ -144,14 +145,18 @@ impl Listener {
     }
 
     /// Serves one HTTP/1 request; gives the connection back where it can take another.
-    async fn serve_http1(&self, connection: Connection, limits: &Limits) -> Option<Connection> {
+    async fn serve_http1(
+        &self,
+        connection: Box<Connection>,
+        limits: &Limits,
+    ) -> Option<Box<Connection>> {
         let last = connection.is_spent(limits);
-        let mut session = ServerSession::new_http1(Box::new(connection));
+        let mut session = ServerSession::new_http1(connection);
         session.set_keepalive(Some(0));
         session.set_keepalive_reuses_remaining(last.then_some(0));
         let reused = self.proxy.process_new_http(session, &self.stop).await?;
         let (stream, _) = reused.consume();
-        stream.into_any().downcast().ok().map(|connection| *connection)
+        stream.into_any().downcast().ok()
     }
 
     async fn refuse(&self, connection: Connection, fault: &Fault) {

@@ -152,8 +152,7 @@ impl ProxyHttp for Phases {
         };
         let origin = Origin {
             request_id: &ctx.id,
-            project: route.project,
-            environment: route.environment,
+            told: &route.told,
             client: ctx.client,
             peer: ctx.peer,
             https: ctx.https,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use temps_state::{EnvironmentId, Name, ProjectId};
 
 use crate::guard::Checks;
+use crate::headers::Told;
 use crate::security_headers::SecurityHeaders;
 use crate::upstream::Pool;
 
@@ -21,6 +22,8 @@ pub(crate) struct Route {
     pub(crate) environment: EnvironmentId,
     /// Its name.
     pub(crate) environment_name: Name,
+    /// What its app is told about every request.
+    pub(crate) told: Told,
     /// What answers.
     pub(crate) target: Target,
     /// What is added to its answers.

@@ -11,6 +11,7 @@ use crate::connector::{Line, Place};
 use crate::domains::{Domains, Lead, Leads};
 use crate::endpoint::Endpoint;
 use crate::guard::Guards;
+use crate::headers::Told;
 use crate::inner::{Inside, label_of};
 use crate::limits::Limits;
 use crate::route::{Route, Target};
@@ -169,6 +170,7 @@ impl RouteTable {
             disabled: project.disabled,
             environment: environment.id,
             environment_name: environment.name.clone(),
+            told: Told::new(project.id, environment.id),
             target,
             security: security.cloned().unwrap_or_else(|| Arc::new(SecurityHeaders::new(policy))),
             checks,
