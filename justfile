@@ -26,3 +26,7 @@ bench:
 bench-edge *ARGS:
     bench/peers.sh
     bench/edge.py {{ARGS}}
+
+# What else an edge costs: `routes`, `idle` connections or added `latency`; after `just bench-edge`.
+bench-edge-cost WHAT *ARGS:
+    bench/edge_cost.py {{WHAT}} {{ARGS}}
