@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal};
 use std::str::FromStr;
 
+use temps_proxy::AccessLines;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::layer;
@@ -57,15 +58,29 @@ impl FromStr for LogLevel {
 
 /// Starts logging; what was logged before is lost.
 pub fn start(format: LogFormat, level: &LogLevel) {
-    let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let colour = io::stderr().is_terminal() && !no_colour;
-    let lines = layer().with_writer(io::stderr).with_ansi(colour);
+    let lines = layer().with_writer(io::stderr).with_ansi(is_coloured());
     let registry = tracing_subscriber::registry().with(EnvFilter::new(&level.0));
     // Fails only when something logs already.
     let _ = match format {
         LogFormat::Text => registry.with(lines).try_init(),
         LogFormat::Json => registry.with(lines.json().flatten_event(true)).try_init(),
     };
+}
+
+/// How the access log is written beside what is logged, where it is shown at all and nobody looks at colours.
+pub fn access_lines(format: LogFormat) -> Option<AccessLines> {
+    let is_shown = tracing::enabled!(target: "temps::access", tracing::Level::INFO);
+    let lines = match format {
+        LogFormat::Text if is_coloured() => return None,
+        LogFormat::Text => AccessLines::Text,
+        LogFormat::Json => AccessLines::Json,
+    };
+    is_shown.then_some(lines)
+}
+
+fn is_coloured() -> bool {
+    let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    io::stderr().is_terminal() && !no_colour
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ use crate::banner::{Banner, reachable};
 use crate::domains::{self, Looker};
 use crate::housekeeping;
 use crate::joining::Joining;
+use crate::logging;
 use crate::machine;
 use crate::node_config::{Admin, NodeConfig};
 use crate::parts::{ApiTask, Parts, is_alone};
@@ -130,6 +131,11 @@ async fn start(
     let cluster = Cluster::start(raft_config(config)).await.map_err(ServeError::open)?;
     let first_password = ensure_first_admin(&cluster, &config.admin).await?;
     let edge = Edge::on(edge_config(config, &cluster), edge).map_err(ServeError::Edge)?;
+    let edge = match logging::access_lines(config.log_format) {
+        Some(form) => edge.with_access_lines(form, Box::new(std::io::stderr())),
+        None => Ok(edge),
+    };
+    let edge = edge.map_err(ServeError::Edge)?;
     record_node(&cluster, facts(config, &cluster, &edge), joining, &stop).await?;
     let authority = zones.map(|sockets| Authority::start(sockets, cluster.watch()));
     let authority = authority.transpose().map_err(ServeError::Authority)?;

@@ -7,9 +7,9 @@
 
 use std::fs::File;
 use std::net::SocketAddr;
-use std::sync::Mutex;
 
-use temps_state::{Command, Id, Project, ProjectId};
+use temps_proxy::{AccessLines, Edge};
+use temps_state::{Command, Id, Project, ProjectId, Settings};
 use tokio::io::AsyncReadExt;
 
 #[path = "../tests/support/mod.rs"]
@@ -26,22 +26,21 @@ async fn main() {
     let upstream = arguments.next().expect("UPSTREAM is missing");
     let upstream: SocketAddr = upstream.parse().expect("UPSTREAM is no address");
     let routes = arguments.next().map_or(0, |routes| routes.parse().expect("ROUTES is no number"));
-    log_to_file();
-    let mut edge = TestEdge::start_with(|settings| {
+    let limits = |settings: &mut Settings| {
         settings.edge.connections_max = CONNECTIONS_MAX;
         settings.edge.connections_per_client_max = CONNECTIONS_MAX;
-    })
-    .await;
+    };
+    let mut edge = TestEdge::start_as(limits, log_to_file).await;
     edge.apply_all((0..routes).map(other).collect()).await;
     edge.app("bench", &[upstream]).await;
     println!("{} {}", edge.http, edge.https);
     let _ = tokio::io::stdin().read_to_end(&mut Vec::new()).await;
 }
 
-fn log_to_file() {
-    let Some(path) = std::env::var_os("ACCESS_LOG") else { return };
+fn log_to_file(edge: Edge) -> Edge {
+    let Some(path) = std::env::var_os("ACCESS_LOG") else { return edge };
     let file = File::create(path).expect("the log's folder is there");
-    tracing_subscriber::fmt().with_ansi(false).with_writer(Mutex::new(file)).init();
+    edge.with_access_lines(AccessLines::Text, Box::new(file)).expect("a thread")
 }
 
 /// A project with a route that leads to nothing yet.

@@ -1,14 +1,18 @@
-//! One log entry per request, at the target `temps::access`. Requests never wait for it.
+//! One log entry per request. Requests never wait for it.
 
+use std::io::{self, Write};
+use std::iter;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use prometheus_client::metrics::counter::Counter;
 use tokio::sync::mpsc;
 use tracing::info;
 
+use crate::access_line::AccessLines;
 use crate::connector::Place;
 use crate::route::Route;
 
@@ -16,11 +20,16 @@ use crate::route::Route;
 const WAITING_MAX: usize = 4_096;
 /// How long entries are gathered before they are written together: to wake a thread for each costs more than the entry.
 const GATHER: Duration = Duration::from_millis(20);
+/// How many octets of lines are written at once, unless one line has more.
+const BATCH_BYTES: usize = 64 << 10;
+/// What entries are logged as.
+pub(crate) const TARGET: &str = "temps::access";
 /// How much of a path is logged.
 const PATH_BYTES_MAX: usize = 512;
 
 /// What is logged of a request. No query strings: they carry tokens and addresses.
 pub(crate) struct Entry {
+    pub(crate) at: Timestamp,
     pub(crate) request_id: String,
     pub(crate) method: String,
     pub(crate) host: String,
@@ -30,7 +39,7 @@ pub(crate) struct Entry {
     pub(crate) status: u16,
     pub(crate) received_bytes: u64,
     pub(crate) sent_bytes: usize,
-    pub(crate) milliseconds: u128,
+    pub(crate) milliseconds: u64,
     pub(crate) client: IpAddr,
     pub(crate) https: bool,
     pub(crate) route: Option<Arc<Route>>,
@@ -45,16 +54,40 @@ pub(crate) struct AccessLog {
 }
 
 impl AccessLog {
-    /// Starts the thread; it ends with the log.
-    pub(crate) fn start(dropped: Counter) -> std::io::Result<Self> {
+    /// Starts the thread, which makes an event of each entry; it ends with the log.
+    pub(crate) fn of_events(dropped: Counter) -> io::Result<Self> {
+        Self::start(dropped, |entries| entries.for_each(|entry| entry.tell()))
+    }
+
+    /// Starts one that writes lines, many at once, which costs a fraction of what events do.
+    pub(crate) fn of_lines(
+        dropped: Counter,
+        form: AccessLines,
+        mut out: Box<dyn Write + Send>,
+    ) -> io::Result<Self> {
+        let mut lines = String::new();
+        Self::start(dropped, move |entries| {
+            for entry in entries {
+                form.append(&mut lines, &entry);
+                if lines.len() >= BATCH_BYTES {
+                    flush(&mut lines, &mut *out);
+                }
+            }
+            flush(&mut lines, &mut *out);
+        })
+    }
+
+    /// Starts a thread that is given the entries, as many at once as were gathered.
+    fn start(
+        dropped: Counter,
+        mut write: impl FnMut(&mut dyn Iterator<Item = Entry>) + Send + 'static,
+    ) -> io::Result<Self> {
         let (entries, mut waiting) = mpsc::channel::<Entry>(WAITING_MAX);
         thread::Builder::new().name("temps-access".into()).spawn(move || {
             while let Some(entry) = waiting.blocking_recv() {
-                entry.write();
                 thread::sleep(GATHER);
-                while let Ok(entry) = waiting.try_recv() {
-                    entry.write();
-                }
+                let gathered = iter::from_fn(|| waiting.try_recv().ok()).take(WAITING_MAX);
+                write(&mut iter::once(entry).chain(gathered));
             }
         })?;
         Ok(Self { entries, dropped })
@@ -68,15 +101,25 @@ impl AccessLog {
     }
 }
 
+/// Writes what was gathered. Where nobody reads it, nobody can be told either.
+fn flush(lines: &mut String, out: &mut dyn Write) {
+    let _ = out.write_all(lines.as_bytes());
+    lines.clear();
+}
+
 impl Entry {
-    fn write(&self) {
+    pub(crate) fn scheme(&self) -> &'static str {
+        if self.https { "https" } else { "http" }
+    }
+
+    fn tell(&self) {
         let project = self.route.as_ref().map(|route| route.project_name.to_string());
         let environment = self.route.as_ref().map(|route| route.environment_name.to_string());
         info!(
-            target: "temps::access",
+            target: TARGET,
             request_id = self.request_id,
             method = self.method,
-            scheme = if self.https { "https" } else { "http" },
+            scheme = self.scheme(),
             host = self.host,
             path = self.path,
             version = ?self.version,

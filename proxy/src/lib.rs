@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod accept_encoding;
+mod access_line;
 mod access_log;
 mod acme;
 mod answer;
@@ -67,6 +68,7 @@ mod upstream;
 mod vicinity;
 mod view;
 
+pub use access_line::AccessLines;
 pub use acme::{keep_certificates, keep_previews, keep_renewal_advice};
 pub use domain_probe::{DomainProbe, Names, SeenAddress, Sight};
 pub use edge::{Edge, EdgeConfig, EdgeSockets};

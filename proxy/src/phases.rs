@@ -263,6 +263,7 @@ impl ProxyHttp for Phases {
         self.metrics.sent_bytes.inc_by(sent as u64);
         let head = session.req_header();
         self.log.log(Entry {
+            at: Timestamp::now(),
             request_id: ctx.id.clone(),
             method: head.method.to_string(),
             host: ctx.host.clone(),
@@ -271,7 +272,7 @@ impl ProxyHttp for Phases {
             status,
             received_bytes: ctx.body_bytes,
             sent_bytes: sent,
-            milliseconds: ctx.started.elapsed().as_millis(),
+            milliseconds: ctx.started.elapsed().as_millis() as u64,
             client: ctx.client,
             https: ctx.https,
             route: ctx.route.clone(),

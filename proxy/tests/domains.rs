@@ -95,7 +95,9 @@ async fn a_host_shows_that_it_leads_to_its_cluster() {
         assert_eq!((status(&answer), body(&answer)), (200, proof));
         assert_eq!(header(&answer, "content-type"), Some("text/plain; charset=utf-8"));
     }
-    for elsewhere in ["example.org", &host("shop")] {
+    let answer = edge.ask("GET", &host("shop"), "/.well-known/temps-domain").await;
+    assert_eq!(body(&answer), edge.state().zone_mark(), "a name of the preview domain");
+    for elsewhere in ["example.org", &host("nobody")] {
         let answer = edge.ask("GET", elsewhere, "/.well-known/temps-domain").await;
         assert_eq!(status(&answer), 503, "{elsewhere}");
     }
