@@ -1,8 +1,10 @@
 //! Names whose certificate cannot be had or renewed, told wherever somebody looks at the cluster.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::Serialize;
-use temps_state::{DomainName, Order, State};
+use temps_state::{CertificateSource, DomainName, Order, State};
 use utoipa::ToSchema;
 
 /// How many of them are told at most; the most urgent come first.
@@ -32,25 +34,40 @@ pub(crate) fn count(state: &State) -> usize {
 
 /// Those names, as many as are told: first what has no certificate, then what ends first.
 pub(crate) fn told(state: &State) -> Vec<FailingOut> {
-    let failing = state.orders.values().filter(|order| order.failures > 0);
-    let mut told: Vec<FailingOut> = failing.map(|order| FailingOut::of(state, order)).collect();
-    told.sort_by(|a, b| (a.ends, &a.name).cmp(&(b.ends, &b.name)));
-    told.truncate(TOLD_MAX);
-    told
+    let mut failing: Vec<&Order> =
+        state.orders.values().filter(|order| order.failures > 0).collect();
+    if failing.is_empty() {
+        return vec![];
+    }
+    let ends = ends(state);
+    failing.sort_by_key(|order| (ends.get(&order.name), &order.name));
+    failing.truncate(TOLD_MAX);
+    failing.into_iter().map(|order| FailingOut::of(order, &ends)).collect()
+}
+
+/// When the certificates end that the cluster got, by what they are for.
+fn ends(state: &State) -> BTreeMap<&DomainName, Timestamp> {
+    let issued = state.certificates.values().filter_map(|one| match &one.source {
+        CertificateSource::Issued { domain, .. } => Some((domain, one.not_after)),
+        CertificateSource::Uploaded => None,
+    });
+    issued.collect()
 }
 
 impl FailingOut {
-    fn of(state: &State, order: &Order) -> Self {
-        let Order { name, failures, error, retry_at, .. } = order.clone();
-        let ends = state.issued_for(&name).map(|issued| issued.not_after);
-        Self { name, ends, failures, error, retry_at }
+    fn of(order: &Order, ends: &BTreeMap<&DomainName, Timestamp>) -> Self {
+        Self {
+            name: order.name.clone(),
+            ends: ends.get(&order.name).copied(),
+            failures: order.failures,
+            error: order.error.clone(),
+            retry_at: order.retry_at,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use temps_state::{CertificateSource, Order};
-
     use super::*;
     use crate::domains::fixtures;
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use prometheus_client::metrics::counter::Counter;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tracing::info;
 
 use crate::access_line::AccessLines;
@@ -47,9 +47,16 @@ pub(crate) struct Entry {
     pub(crate) error: Option<String>,
 }
 
+enum Message {
+    Entry(Box<Entry>),
+    /// Tells when all before it is written.
+    Flush(oneshot::Sender<()>),
+}
+
 /// Hands entries to a thread that writes them.
+#[derive(Clone)]
 pub(crate) struct AccessLog {
-    entries: mpsc::Sender<Entry>,
+    entries: mpsc::Sender<Message>,
     dropped: Counter,
 }
 
@@ -82,20 +89,40 @@ impl AccessLog {
         dropped: Counter,
         mut write: impl FnMut(&mut dyn Iterator<Item = Entry>) + Send + 'static,
     ) -> io::Result<Self> {
-        let (entries, mut waiting) = mpsc::channel::<Entry>(WAITING_MAX);
+        let (entries, mut waiting) = mpsc::channel::<Message>(WAITING_MAX);
         thread::Builder::new().name("temps-access".into()).spawn(move || {
-            while let Some(entry) = waiting.blocking_recv() {
-                thread::sleep(GATHER);
-                let gathered = iter::from_fn(|| waiting.try_recv().ok()).take(WAITING_MAX);
-                write(&mut iter::once(entry).chain(gathered));
+            while let Some(first) = waiting.blocking_recv() {
+                if matches!(first, Message::Entry(_)) {
+                    thread::sleep(GATHER);
+                }
+                let mut flushed = Vec::new();
+                let more = iter::from_fn(|| waiting.try_recv().ok()).take(WAITING_MAX);
+                write(&mut iter::once(first).chain(more).filter_map(|message| match message {
+                    Message::Entry(entry) => Some(*entry),
+                    Message::Flush(written) => {
+                        flushed.push(written);
+                        None
+                    }
+                }));
+                for written in flushed {
+                    let _ = written.send(());
+                }
             }
         })?;
         Ok(Self { entries, dropped })
     }
 
+    /// Resolves once everything is written that was logged before.
+    pub(crate) async fn flush(&self) {
+        let (written, flushed) = oneshot::channel();
+        if self.entries.send(Message::Flush(written)).await.is_ok() {
+            let _ = flushed.await;
+        }
+    }
+
     /// Logs an entry, or counts it as dropped when too many wait.
     pub(crate) fn log(&self, entry: Entry) {
-        if self.entries.try_send(entry).is_err() {
+        if self.entries.try_send(Message::Entry(Box::new(entry))).is_err() {
             self.dropped.inc();
         }
     }

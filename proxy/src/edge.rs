@@ -212,7 +212,7 @@ impl Edge {
                 https_port: self.https_addr.map(|addr| addr.port()),
                 http3: http3.clone(),
                 metrics: self.metrics.clone(),
-                log: self.log,
+                log: self.log.clone(),
                 gate: Gate::new(self.key.as_ref(), self.countries),
             },
             &certificates,
@@ -235,7 +235,14 @@ impl Edge {
         }
         self.runtime.spawn(serve(follower, listener, self.sockets, certificates.clone()));
         info!(node = %self.config.node, http = %self.http_addr, https = ?self.https_addr, "the edge serves");
-        EdgeHandle::new(table.applied(), EdgeView::new(certificates), stop, tasks, self.runtime)
+        EdgeHandle::new(
+            table.applied(),
+            EdgeView::new(certificates),
+            stop,
+            tasks,
+            self.log,
+            self.runtime,
+        )
     }
 }
 

@@ -9,6 +9,10 @@ use tokio_util::task::TaskTracker;
 use tracing::warn;
 
 use crate::EdgeView;
+use crate::access_log::AccessLog;
+
+/// How long the last entries of the access log may take to be written.
+const LOG_MAX: Duration = Duration::from_secs(1);
 
 /// A serving edge. Dropping it cuts all connections; [`stop`](Self::stop) lets requests end first.
 pub struct EdgeHandle {
@@ -16,6 +20,7 @@ pub struct EdgeHandle {
     view: EdgeView,
     stop: watch::Sender<bool>,
     tasks: TaskTracker,
+    log: AccessLog,
     /// Only `None` once it is being dropped.
     runtime: Option<Runtime>,
 }
@@ -26,9 +31,10 @@ impl EdgeHandle {
         view: EdgeView,
         stop: watch::Sender<bool>,
         tasks: TaskTracker,
+        log: AccessLog,
         runtime: Runtime,
     ) -> Self {
-        Self { applied, view, stop, tasks, runtime: Some(runtime) }
+        Self { applied, view, stop, tasks, log, runtime: Some(runtime) }
     }
 
     /// The log index of the state that its route table is made from.
@@ -48,6 +54,7 @@ impl EdgeHandle {
         if timeout(within, self.tasks.wait()).await.is_err() {
             warn!(connections = self.tasks.len(), "cut connections that did not end in time");
         }
+        let _ = timeout(LOG_MAX, self.log.flush()).await;
     }
 }
 

@@ -191,9 +191,9 @@ impl State {
         self.environments.remove(&id);
         self.forget_policies();
         self.forget_guards();
+        self.forget_previews_of(id);
         retain(&mut self.hosts, |_, of| *of != id);
         self.forget_environment(id);
-        self.forget_previews();
         retain(&mut self.variables, |(of, _), _| *of != id);
         retain(&mut self.deployments, |_, deployment| deployment.environment != id);
         retain(&mut self.replicas, |_, replica| replica.environment != id);

@@ -1,10 +1,11 @@
 //! Certificates for the names of the preview domain: one wildcard where the cluster answers in the DNS, else one for each
 //! name that somebody asked for.
 
+use crate::format::THIRD;
 use crate::table::retain;
 use crate::{
-    Certificate, CertificateSource, DomainName, EnvironmentId, Order, PREVIEW_DOMAIN_DEFAULT,
-    Rejected, Reply, State,
+    Certificate, CertificateId, CertificateSource, DomainName, EnvironmentId, Order,
+    PREVIEW_DOMAIN_DEFAULT, Rejected, Reply, State,
 };
 
 /// The most orders at a time, so that strangers who ask for names cannot fill the state.
@@ -24,9 +25,18 @@ impl State {
 
     /// The environment that a name of the preview domain leads to.
     pub fn preview_environment(&self, name: &DomainName) -> Option<EnvironmentId> {
+        self.preview_environment_in(&self.settings().preview_domain, name)
+    }
+
+    /// The same for whoever has the preview domain of the settings at hand.
+    pub fn preview_environment_in(
+        &self,
+        preview_domain: &str,
+        name: &DomainName,
+    ) -> Option<EnvironmentId> {
         let (label, domain) = name.as_str().split_once('.')?;
-        let found = self.hosts.get(label).filter(|_| !name.is_wildcard());
-        found.filter(|_| domain == self.settings().preview_domain).copied()
+        let ours = domain == preview_domain && !name.is_wildcard();
+        self.hosts.get(label).filter(|_| ours).copied()
     }
 
     /// Has a certificate asked for that somebody wanted to see: that of a name of the preview domain which leads to an
@@ -45,33 +55,56 @@ impl State {
         Ok(Reply::Done)
     }
 
-    /// Whether the cluster may get a certificate for a name: a domain, or one of the preview domain.
+    /// Whether the cluster may get a certificate for a name: a domain, or one of the preview domain. Nodes of earlier formats
+    /// know single names of it not at all.
     pub(crate) fn may_be_certified(&self, name: &DomainName) -> bool {
-        self.domains.contains_key(name)
-            || match self.preview_wildcard() {
-                Some(wildcard) => *name == wildcard,
-                None => self.preview_environment(name).is_some(),
-            }
+        self.domains.contains_key(name) || self.previews().may_be_certified(self, name)
     }
 
-    /// Drops orders and certificates that are for no name of the cluster any more, after the preview domain, where it is
-    /// kept, or an environment changed. Certificates that a wildcard is to replace are shown until it does.
+    fn previews(&self) -> Previews {
+        let singly = self.format() >= u32::from(THIRD);
+        Previews {
+            wildcard: self.preview_wildcard(),
+            domain: self.settings().preview_domain,
+            singly,
+        }
+    }
+
+    /// Drops orders and certificates that are for no name of the cluster any more, after the preview domain or where it is
+    /// kept changed. Certificates that a wildcard is to replace are shown until it does.
     pub(crate) fn forget_previews(&mut self) {
-        let orders = self.orders.keys().filter(|name| !self.may_be_certified(name));
-        let orders: Vec<DomainName> = orders.cloned().collect();
+        let previews = self.previews();
+        let ours = |name: &DomainName| {
+            self.domains.contains_key(name) || previews.may_be_certified(self, name)
+        };
+        let orders: Vec<DomainName> =
+            self.orders.keys().filter(|name| !ours(name)).cloned().collect();
+        let is_gone = |name: &DomainName| {
+            !ours(name) && self.preview_environment_in(&previews.domain, name).is_none()
+        };
+        let certificates = self.certificates.values().filter(|one| {
+            matches!(&one.source, CertificateSource::Issued { domain, .. } if is_gone(domain))
+        });
+        let certificates: Vec<CertificateId> = certificates.map(|one| one.id).collect();
         for name in orders {
             self.orders.remove(&name);
         }
-        let ours = |name: &DomainName| {
-            self.may_be_certified(name) || self.preview_environment(name).is_some()
-        };
-        let gone = self.certificates.iter().filter(|(_, one)| {
-            matches!(&one.source, CertificateSource::Issued { domain, .. } if !ours(domain))
-        });
-        let gone: Vec<_> = gone.map(|(id, _)| *id).collect();
-        for id in gone {
+        for id in certificates {
             self.certificates.remove(&id);
         }
+    }
+
+    /// Drops what an environment's names on the preview domain had, before they go with it.
+    pub(crate) fn forget_previews_of(&mut self, id: EnvironmentId) {
+        let domain = self.settings().preview_domain;
+        let labels = self.hosts.iter().filter(|(_, of)| **of == id).map(|(label, _)| label);
+        let names = labels.filter_map(|label| format!("{label}.{domain}").parse().ok());
+        let names: Vec<DomainName> =
+            names.filter(|name| !self.domains.contains_key(name)).collect();
+        for name in &names {
+            self.orders.remove(name);
+        }
+        retain(&mut self.certificates, |_, one| !names.iter().any(|name| one.is_issued_for(name)));
     }
 
     /// The wildcard is there: what single names of the preview domain had is not needed any more.
@@ -90,12 +123,29 @@ impl State {
     }
 }
 
+/// What of the preview domain gets certificates.
+struct Previews {
+    wildcard: Option<DomainName>,
+    domain: String,
+    /// Whether its names may have some one by one.
+    singly: bool,
+}
+
+impl Previews {
+    fn may_be_certified(&self, state: &State, name: &DomainName) -> bool {
+        match &self.wildcard {
+            Some(wildcard) => name == wildcard,
+            None => self.singly && state.preview_environment_in(&self.domain, name).is_some(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::{DnsSettings, Id, Settings};
+    use crate::{DnsSettings, Id, Node, NodeId, Settings};
 
     fn name(text: &str) -> DomainName {
         text.parse().unwrap()
@@ -110,6 +160,8 @@ mod tests {
     fn state() -> State {
         let mut state = State::default();
         state.hosts.insert("shop-production".into(), EnvironmentId::from_parts(0, 1));
+        let node = Node::new(NodeId(1), "n1", Timestamp::UNIX_EPOCH);
+        state.nodes.insert(NodeId(1), Node { format: THIRD.into(), ..node });
         state.change_settings(settings("apps.example.com", None)).unwrap();
         state
     }
@@ -153,6 +205,16 @@ mod tests {
         certify(&mut state, 1, ours.as_str());
         state.want_certificate(&ours).unwrap();
         assert!(state.orders.is_empty(), "it has one");
+    }
+
+    #[test]
+    fn what_older_nodes_do_not_know_is_not_certified() {
+        let mut state = state();
+        let ours = name("shop-production.apps.example.com");
+        assert!(state.may_be_certified(&ours));
+        let older = Node::new(NodeId(2), "n2", Timestamp::UNIX_EPOCH);
+        state.nodes.insert(NodeId(2), Node { format: 2, ..older });
+        assert!(!state.may_be_certified(&ours));
     }
 
     #[test]

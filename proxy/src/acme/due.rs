@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use temps_state::{
     Certificate, CertificateSource, DomainName, NodeId, Order, RenewalAdvice, Settings, Spending,
-    Spent, State,
+    State,
 };
 
 /// How long the first failure waits, and the longest wait.
@@ -31,10 +31,10 @@ pub(crate) fn due(state: &State, me: NodeId, now: Timestamp) -> Vec<DomainName> 
     let preview = state.preview_wildcard();
     let mut due: Vec<(Timestamp, &DomainName)> = Vec::new();
     let domains = wanted(state, &settings, preview.as_ref());
-    for (name, since) in domains.chain(wished(state, &certificates)) {
+    for (name, since) in domains.chain(wished(state, &settings, &certificates)) {
         let order = state.orders.get(name);
         if order.is_none_or(|order| may_work(order, me, now)) {
-            let needed = needed_at(name, since, order, &certificates, state, &settings);
+            let needed = needed_at(name, since, order, &certificates, &settings);
             due.extend(needed.filter(|at| *at <= now).map(|at| (at, name)));
         }
     }
@@ -61,6 +61,7 @@ fn wanted<'a>(
 /// Single names of the preview domain that somebody came for; they come after what teams added themselves.
 fn wished<'a>(
     state: &'a State,
+    settings: &'a Settings,
     certificates: &Certificates<'a>,
 ) -> impl Iterator<Item = (&'a DomainName, Timestamp)> {
     let now = certificates.now;
@@ -68,8 +69,9 @@ fn wished<'a>(
         Some(_) => BTreeSet::new(),
         None => state.orders.keys().chain(certificates.issued.keys().copied()).collect(),
     };
-    let single = |name: &&DomainName| {
-        !state.domains.contains_key(*name) && state.preview_environment(name).is_some()
+    let single = move |name: &&DomainName| {
+        !state.domains.contains_key(*name)
+            && state.preview_environment_in(&settings.preview_domain, name).is_some()
     };
     asked.into_iter().filter(single).map(move |name| (name, now))
 }
@@ -92,7 +94,6 @@ fn needed_at(
     since: Timestamp,
     order: Option<&Order>,
     certificates: &Certificates<'_>,
-    state: &State,
     settings: &Settings,
 ) -> Option<Timestamp> {
     if order.is_some_and(|order| order.attempt.is_some()) {
@@ -109,20 +110,11 @@ fn needed_at(
     if !same {
         return Some(since);
     }
-    let asked = asked_lately(state, name, &settings.acme.directory, certificates.now);
-    let advised = issued.renewal.as_ref().filter(|_| asked < ADVISED_RENEWALS_A_DAY_MAX);
-    Some(advised.map_or_else(|| renewal_of(issued), |advice| advised_of(issued, advice)))
-}
-
-/// How many certificates an authority gave for a name within a day.
-fn asked_lately(state: &State, name: &DomainName, directory: &str, now: Timestamp) -> usize {
-    let lately = |spent: &&Spent| {
-        spent.what == Spending::Certificate
-            && spent.name == *name
-            && spent.directory == directory
-            && now.duration_since(spent.at) < DAY
+    let heeded = |_: &&RenewalAdvice| {
+        certificates.given.get(name).is_none_or(|given| *given < ADVISED_RENEWALS_A_DAY_MAX)
     };
-    state.spending.values().filter(lately).count()
+    let advised = issued.renewal.as_ref().filter(heeded);
+    Some(advised.map_or_else(|| renewal_of(issued), |advice| advised_of(issued, advice)))
 }
 
 /// The certificates by what they are for.
@@ -130,11 +122,33 @@ struct Certificates<'a> {
     now: Timestamp,
     uploaded: BTreeMap<&'a DomainName, Timestamp>,
     issued: BTreeMap<&'a DomainName, &'a Certificate>,
+    /// How many the authority gave for a name within a day.
+    given: BTreeMap<&'a DomainName, usize>,
+}
+
+/// How many certificates the authority of the settings gave for each name within a day.
+fn given_lately(state: &State, now: Timestamp) -> BTreeMap<&DomainName, usize> {
+    let directory = state.settings().acme.directory;
+    let mut given = BTreeMap::new();
+    for spent in state.spending.values() {
+        let counts = spent.what == Spending::Certificate
+            && spent.directory == directory
+            && now.duration_since(spent.at) < DAY;
+        if counts {
+            *given.entry(&spent.name).or_default() += 1;
+        }
+    }
+    given
 }
 
 impl<'a> Certificates<'a> {
     fn of(state: &'a State, now: Timestamp) -> Self {
-        let mut all = Self { now, uploaded: BTreeMap::new(), issued: BTreeMap::new() };
+        let mut all = Self {
+            now,
+            uploaded: BTreeMap::new(),
+            issued: BTreeMap::new(),
+            given: given_lately(state, now),
+        };
         for certificate in state.certificates.values() {
             match &certificate.source {
                 CertificateSource::Issued { domain, .. } => {
@@ -198,7 +212,7 @@ pub(crate) fn wait_after(failures: u32, asked: Option<Duration>) -> Duration {
 mod tests {
     use temps_state::{
         AcmeSettings, Attempt, CertificateId, ClusterKey, DnsSettings, Domain, EnvironmentId, Id,
-        Lease,
+        Lease, Spent,
     };
 
     use super::*;

@@ -82,6 +82,8 @@ pub(crate) struct Wish<'a> {
     pub(crate) registered: &'a str,
     /// Whether it renews what there is, which the limit of a registered domain does not count.
     pub(crate) renews: bool,
+    /// Whether a client wished for it and nobody added it: half of what is allowed stays for what teams add.
+    pub(crate) wished: bool,
 }
 
 /// Whether an authority may be asked for a certificate now.
@@ -102,7 +104,9 @@ pub(crate) fn allows<'a>(
         return Ok(());
     }
     let of_registered = certificates.filter(|one| one.registered == wish.registered);
-    limits.of_registered.allows(of_registered, wish.registered, now)
+    let parts = if wish.wished { 2 } else { 1 };
+    let limit = Limit { most: limits.of_registered.most / parts, ..limits.of_registered };
+    limit.allows(of_registered, wish.registered, now)
 }
 
 fn limits_of(directory: &str) -> Option<Limits> {
@@ -163,8 +167,23 @@ mod tests {
     fn ask(all: &[Spent], text: &str, renews: bool, minute: i64) -> Result<(), Limited> {
         let name = name(text);
         let registered = registered(&name);
-        let wish = Wish { directory: PRODUCTION_URL, name: &name, registered: &registered, renews };
+        let directory = PRODUCTION_URL;
+        let wish = Wish { directory, name: &name, registered: &registered, renews, wished: false };
         allows(all.iter(), wish, at(minute))
+    }
+
+    #[test]
+    fn what_clients_wish_for_leaves_half_for_teams() {
+        let given: Vec<Spent> = (0..25)
+            .map(|n| spent(n, &format!("a{n}.example.com"), Spending::Certificate))
+            .collect();
+        let name = name("b.example.com");
+        let wish = |wished| {
+            let (directory, registered) = (PRODUCTION_URL, "example.com");
+            let wish = Wish { directory, name: &name, registered, renews: false, wished };
+            allows(given.iter(), wish, at(100)).is_ok()
+        };
+        assert!(wish(false) && !wish(true));
     }
 
     #[test]
@@ -221,6 +240,7 @@ mod tests {
             name: &name,
             registered: "example.com",
             renews: false,
+            wished: false,
         };
         assert!(allows(all.iter(), wish, at(1)).is_ok());
     }

@@ -49,12 +49,16 @@ fn lacks(state: &State, wished: &str, now: Timestamp) -> Option<DomainName> {
     let asked = settings.acme.enabled && settings.preview_domain != PREVIEW_DOMAIN_DEFAULT;
     let ours = state.preview_environment(&name).is_some() && state.preview_wildcard().is_none();
     let has = || state.certificate_for(&name, now).is_some_and(|found| found.is_valid(now));
-    (asked && ours && !state.orders.contains_key(&name) && !has()).then_some(name)
+    let want = Command::WantCertificate { name: name.clone() };
+    let known = want.format() <= state.format();
+    (known && asked && ours && !state.orders.contains_key(&name) && !has()).then_some(name)
 }
 
 #[cfg(test)]
 mod tests {
-    use temps_state::{AcmeSettings, DnsSettings, EnvironmentId, Id, Order, Settings};
+    use temps_state::{
+        AcmeSettings, DnsSettings, EnvironmentId, FORMAT, Id, Node, NodeId, Order, Settings,
+    };
 
     use super::*;
 
@@ -64,6 +68,8 @@ mod tests {
         let mut state = State::default();
         state.hosts.insert("shop-production".into(), EnvironmentId::from_parts(0, 1));
         state.settings.insert(0, settings);
+        let node = Node::new(NodeId(1), "n1", Timestamp::UNIX_EPOCH);
+        state.nodes.insert(NodeId(1), Node { format: FORMAT.into(), ..node });
         state
     }
 
@@ -91,6 +97,10 @@ mod tests {
         assert!(!lacking(&state(Settings { acme, ..settings() }), OURS), "nobody is asked");
         let here = "shop-production.localho.st";
         assert!(!lacking(&state(Settings::default()), here), "it leads to everybody's own machine");
+        let mut mixed = state(settings());
+        let older = Node::new(NodeId(2), "n2", Timestamp::UNIX_EPOCH);
+        mixed.nodes.insert(NodeId(2), older);
+        assert!(!lacking(&mixed, OURS), "not every node knows of wishes");
         let mut asked = state(settings());
         let name: DomainName = OURS.parse().unwrap();
         asked.orders.insert(name.clone(), Order::new(name));

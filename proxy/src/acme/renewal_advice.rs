@@ -28,6 +28,9 @@ const AGAIN_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// How soon after it did not answer, or has no advice to give.
 const AGAIN_AFTER_ERROR: Duration = Duration::from_secs(6 * 60 * 60);
 
+/// How many certificates are asked about in a row; others wait for the next time.
+const AT_ONCE: usize = 100;
+
 /// When it is asked again about each certificate.
 type Asked = BTreeMap<CertificateId, Timestamp>;
 
@@ -39,8 +42,11 @@ pub async fn keep_renewal_advice(cluster: Cluster, cancel: CancellationToken) {
         let state = changes.borrow_and_update().clone();
         if !*leading.borrow() {
             asked.clear();
-        } else if let Err(error) = ask(&cluster, &state, &mut asked).await {
-            debug!(%error, "the certificate authority could not be asked for advice");
+        } else {
+            tokio::select! {
+                () = cancel.cancelled() => return,
+                () = ask(&cluster, &state, &mut asked) => {}
+            }
         }
         let others = |newer: &Applied| !newer.certificates.ptr_eq(&state.certificates);
         tokio::select! {
@@ -51,15 +57,26 @@ pub async fn keep_renewal_advice(cluster: Cluster, cancel: CancellationToken) {
     }
 }
 
-/// Asks about every certificate whose time has come.
-async fn ask(cluster: &Cluster, state: &Applied, asked: &mut Asked) -> Result<(), AcmeError> {
+/// Asks about the certificates whose time has come, as many as are asked about at once.
+async fn ask(cluster: &Cluster, state: &Applied, asked: &mut Asked) {
     asked.retain(|id, _| state.certificates.contains_key(id));
-    let due: Vec<&Certificate> = due(state, asked, Timestamp::now()).collect();
+    let due: Vec<&Certificate> = due(state, asked, Timestamp::now()).take(AT_ONCE).collect();
     if due.is_empty() {
-        return Ok(());
+        return;
     }
     // Whatever happens, not at once again.
     asked.extend(due.iter().map(|one| (one.id, after(AGAIN_AFTER_ERROR))));
+    if let Err(error) = ask_about(due, cluster, state, asked).await {
+        info!(%error, "the certificate authority could not be asked when to renew");
+    }
+}
+
+async fn ask_about(
+    due: Vec<&Certificate>,
+    cluster: &Cluster,
+    state: &Applied,
+    asked: &mut Asked,
+) -> Result<(), AcmeError> {
     let settings = state.settings().acme;
     let authority = Authority::new(&settings)?;
     let Some(account) = account::kept(cluster, &settings, &authority).await? else { return Ok(()) };
@@ -70,10 +87,24 @@ async fn ask(cluster: &Cluster, state: &Applied, asked: &mut Asked) -> Result<()
                 keep(cluster, certificate, advice).await;
             }
             Err(CaError::Unsupported(_)) => return Ok(()),
-            Err(error) => return Err(of_authority(error, &settings.directory, None)),
+            Err(error) if concerns_all(&error) => {
+                return Err(of_authority(error, &settings.directory, None));
+            }
+            Err(error) => debug!(id = %certificate.id, %error, "no advice about a certificate"),
         }
     }
     Ok(())
+}
+
+/// Whether an authority would say the same of the next certificate: it does not answer, or asks to wait.
+fn concerns_all(error: &CaError) -> bool {
+    match error {
+        CaError::Api(problem) => {
+            problem.status.is_some_and(|status| status == 429 || status >= 500)
+        }
+        CaError::Str(_) | CaError::Json(_) => false,
+        _ => true,
+    }
 }
 
 /// The certificates that the authority is to be asked about now. Pure.

@@ -221,6 +221,7 @@ impl Job<'_> {
             name: self.name,
             registered: &ledger::registered(self.name),
             renews,
+            wished: !state.domains.contains_key(self.name) && !self.name.is_wildcard(),
         };
         ledger::allows(state.spending.values(), wish, Timestamp::now())
             .map_err(AcmeError::Limited)?;
@@ -245,7 +246,7 @@ impl Job<'_> {
         let new = || NewOrder::new(&identifiers);
         let ordered = match self.replaced() {
             Some(replaced) => match account.new_order(&new().replaces(replaced)).await {
-                Err(error) if is_about_replacing(&error) => account.new_order(&new()).await,
+                Err(error) if may_be_about_replacing(&error) => account.new_order(&new()).await,
                 ordered => ordered,
             },
             None => account.new_order(&new()).await,
@@ -411,13 +412,17 @@ fn spent(directory: &str, name: &DomainName, what: Spending) -> Spent {
     }
 }
 
-/// Whether an authority takes the same order where it replaces nothing: another one does already, which came to nothing,
-/// or the answer does not say that it does, as it must.
-fn is_about_replacing(error: &CaError) -> bool {
+/// Whether an authority may take the same order where it replaces nothing: whatever it has against it but what passes, or
+/// what has to do with the account. An answer that does not say what is replaced counts, as it must (RFC 9773 §5).
+fn may_be_about_replacing(error: &CaError) -> bool {
     match error {
         CaError::Api(problem) => {
-            problem.r#type.as_deref().is_some_and(|kind| kind.ends_with(":alreadyReplaced"))
+            let kind = problem.r#type.as_deref().unwrap_or_default();
+            let kind = kind.rsplit(':').next().unwrap_or_default();
+            let passes = ["badNonce", "rateLimited", "serverInternal", "accountDoesNotExist"];
+            !passes.contains(&kind) && problem.status.is_none_or(|status| status < 500)
         }
+        CaError::Unsupported(_) => true,
         CaError::Other(why) => why.to_string().starts_with("replaces field mismatch"),
         _ => false,
     }

@@ -79,6 +79,7 @@ impl Certificates {
             && older.orders.ptr_eq(&newer.orders)
             && older.ticket_keys.ptr_eq(&newer.ticket_keys)
             && older.domains.ptr_eq(&newer.domains)
+            && older.hosts.ptr_eq(&newer.hosts)
             && older.settings.ptr_eq(&newer.settings)
     }
 
@@ -93,6 +94,7 @@ impl Certificates {
         }
         self.tickets.follow(&state.ticket_keys, key);
         self.refusals.follow(&state.domains);
+        self.wishes.follow(state);
         if let Err(error) = self.preview.follow(&state.settings().preview_domain) {
             error!(%error, "the preview domain has no certificate");
         }
