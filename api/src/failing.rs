@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::Serialize;
-use temps_state::{CertificateSource, DomainName, Order, State};
+use temps_state::{DomainName, Order, State};
 use utoipa::ToSchema;
 
 /// How many of them are told at most; the most urgent come first.
@@ -29,13 +29,16 @@ pub struct FailingOut {
 
 /// How many names there are whose certificate cannot be had or renewed.
 pub(crate) fn count(state: &State) -> usize {
-    state.orders.values().filter(|order| order.failures > 0).count()
+    failing(state).count()
+}
+
+fn failing(state: &State) -> impl Iterator<Item = &Order> {
+    state.orders.values().filter(|order| order.failures > 0)
 }
 
 /// Those names, as many as are told: first what has no certificate, then what ends first.
 pub(crate) fn told(state: &State) -> Vec<FailingOut> {
-    let mut failing: Vec<&Order> =
-        state.orders.values().filter(|order| order.failures > 0).collect();
+    let mut failing: Vec<&Order> = failing(state).collect();
     if failing.is_empty() {
         return vec![];
     }
@@ -47,11 +50,8 @@ pub(crate) fn told(state: &State) -> Vec<FailingOut> {
 
 /// When the certificates end that the cluster got, by what they are for.
 fn ends(state: &State) -> BTreeMap<&DomainName, Timestamp> {
-    let issued = state.certificates.values().filter_map(|one| match &one.source {
-        CertificateSource::Issued { domain, .. } => Some((domain, one.not_after)),
-        CertificateSource::Uploaded => None,
-    });
-    issued.collect()
+    let issued = state.certificates.values();
+    issued.filter_map(|one| Some((one.issued_for()?, one.not_after))).collect()
 }
 
 impl FailingOut {
@@ -68,6 +68,8 @@ impl FailingOut {
 
 #[cfg(test)]
 mod tests {
+    use temps_state::CertificateSource;
+
     use super::*;
     use crate::domains::fixtures;
 

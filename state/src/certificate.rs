@@ -85,9 +85,22 @@ impl Certificate {
         self.not_before <= at && at < self.not_after
     }
 
+    /// What the cluster got it for; nothing where somebody brought it.
+    pub fn issued_for(&self) -> Option<&DomainName> {
+        match &self.source {
+            CertificateSource::Issued { domain, .. } => Some(domain),
+            CertificateSource::Uploaded => None,
+        }
+    }
+
     /// Whether the cluster got it for this domain.
     pub fn is_issued_for(&self, name: &DomainName) -> bool {
-        matches!(&self.source, CertificateSource::Issued { domain, .. } if domain == name)
+        self.issued_for() == Some(name)
+    }
+
+    /// Whether the cluster got it from the authority with this directory.
+    pub fn is_issued_by(&self, authority: &str) -> bool {
+        matches!(&self.source, CertificateSource::Issued { directory, .. } if directory == authority)
     }
 
     fn check(&self) -> Result<(), Rejected> {

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::table::retain;
-use crate::{Certificate, CertificateSource, DomainName, NodeId, Rejected, Reply, Sealed, State};
+use crate::{Certificate, DomainName, NodeId, Rejected, Reply, Sealed, State};
 
 /// The most names that an authority is asked to look at for one certificate.
 pub const CHALLENGES_MAX: usize = 100;
@@ -225,8 +225,7 @@ impl State {
         spent: Vec<Spent>,
     ) -> Result<Reply, Rejected> {
         self.fenced(name, fence)?;
-        if !matches!(&certificate.source, CertificateSource::Issued { domain, .. } if domain == name)
-        {
+        if !certificate.is_issued_for(name) {
             return Err(Rejected::Invalid {
                 what: "certificate".into(),
                 why: format!("it was not issued for {name}"),

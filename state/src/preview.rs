@@ -4,8 +4,7 @@
 use crate::format::THIRD;
 use crate::table::retain;
 use crate::{
-    Certificate, CertificateId, CertificateSource, DomainName, EnvironmentId, Order,
-    PREVIEW_DOMAIN_DEFAULT, Rejected, Reply, State,
+    CertificateId, DomainName, EnvironmentId, Order, PREVIEW_DOMAIN_DEFAULT, Rejected, Reply, State,
 };
 
 /// The most orders at a time, so that strangers who ask for names cannot fill the state.
@@ -82,9 +81,8 @@ impl State {
         let is_gone = |name: &DomainName| {
             !ours(name) && self.preview_environment_in(&previews.domain, name).is_none()
         };
-        let certificates = self.certificates.values().filter(|one| {
-            matches!(&one.source, CertificateSource::Issued { domain, .. } if is_gone(domain))
-        });
+        let certificates =
+            self.certificates.values().filter(|one| one.issued_for().is_some_and(is_gone));
         let certificates: Vec<CertificateId> = certificates.map(|one| one.id).collect();
         for name in orders {
             self.orders.remove(&name);
@@ -113,13 +111,9 @@ impl State {
             return;
         }
         let Self { certificates, domains, .. } = self;
-        let single = |one: &Certificate| match &one.source {
-            CertificateSource::Issued { domain, .. } => {
-                !domains.contains_key(domain) && wildcard.covers(domain.as_str())
-            }
-            CertificateSource::Uploaded => false,
-        };
-        retain(certificates, |_, one| !single(one));
+        let single =
+            |name: &DomainName| !domains.contains_key(name) && wildcard.covers(name.as_str());
+        retain(certificates, |_, one| !one.issued_for().is_some_and(single));
     }
 }
 
@@ -145,7 +139,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::{DnsSettings, Id, Node, NodeId, Settings};
+    use crate::{Certificate, CertificateSource, DnsSettings, Id, Node, NodeId, Settings};
 
     fn name(text: &str) -> DomainName {
         text.parse().unwrap()

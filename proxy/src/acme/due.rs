@@ -105,9 +105,7 @@ fn needed_at(
     let Some(issued) = certificates.issued.get(name) else {
         return Some(since);
     };
-    let same = matches!(&issued.source, CertificateSource::Issued { directory, .. }
-        if *directory == settings.acme.directory);
-    if !same {
+    if !issued.is_issued_by(&settings.acme.directory) {
         return Some(since);
     }
     let heeded = |_: &&RenewalAdvice| {

@@ -8,9 +8,7 @@ use jiff::Timestamp;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use temps_raft::{Applied, Cluster, Proposal};
-use temps_state::{
-    Actor, Certificate, CertificateId, CertificateSource, Command, RenewalAdvice, State,
-};
+use temps_state::{Actor, Certificate, CertificateId, Command, RenewalAdvice, State};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
@@ -115,10 +113,8 @@ fn due<'a>(
 ) -> impl Iterator<Item = &'a Certificate> {
     let settings = state.settings().acme;
     state.certificates.values().filter(move |one| {
-        let ours = matches!(&one.source, CertificateSource::Issued { directory, .. }
-            if *directory == settings.directory);
         settings.enabled
-            && ours
+            && one.is_issued_by(&settings.directory)
             && one.is_valid(now)
             && asked.get(&one.id).is_none_or(|at| *at <= now)
     })

@@ -261,9 +261,7 @@ impl Job<'_> {
     fn replaced(&self) -> Option<CertificateIdentifier<'static>> {
         let state = self.state();
         let issued = state.issued_for(self.name).filter(|issued| issued.renewal.is_some())?;
-        let same = matches!(&issued.source, CertificateSource::Issued { directory, .. }
-            if *directory == self.settings.directory);
-        identifier(issued).filter(|_| same)
+        identifier(issued).filter(|_| issued.is_issued_by(&self.settings.directory))
     }
 
     /// Lets every edge show what the authority will look for, and has it look.

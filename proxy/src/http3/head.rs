@@ -9,7 +9,7 @@ use crate::headers::text;
 use crate::request_target::judge_target;
 
 /// What concerns a connection of HTTP/1 only (RFC 9114 §4.2).
-const OF_CONNECTIONS: [HeaderName; 5] = [
+pub(super) const OF_CONNECTIONS: [HeaderName; 5] = [
     CONNECTION,
     TRANSFER_ENCODING,
     UPGRADE,

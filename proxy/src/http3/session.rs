@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures::Stream;
-use http::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderName, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONTENT_LENGTH, DATE};
 use http::{HeaderMap, Method, Response, StatusCode};
 use pingora_core::protocols::Digest;
 use pingora_core::protocols::http::HttpTask;
@@ -23,16 +23,8 @@ use temps_http3::{Exchange, Reason, RequestError};
 use tokio::time::timeout;
 
 use crate::headers::text;
-use crate::http3::head::Head;
+use crate::http3::head::{Head, OF_CONNECTIONS};
 use crate::limits::RETRY_BYTES_MAX;
-
-const OF_CONNECTIONS: [HeaderName; 5] = [
-    CONNECTION,
-    TRANSFER_ENCODING,
-    UPGRADE,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-];
 
 /// A request and its answer.
 pub(crate) struct Http3Session {

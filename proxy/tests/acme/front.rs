@@ -10,7 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST, RETRY_AFTER};
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -87,7 +87,7 @@ impl Front {
         self.desk.reflects.store(false, Ordering::SeqCst);
     }
 
-    /// The orders that it was asked for and did not refuse.
+    /// The orders that it made.
     pub fn orders(&self) -> Vec<Value> {
         self.desk.orders.lock().unwrap().clone()
     }
@@ -132,16 +132,19 @@ impl Desk {
             if self.refusals.fetch_update(Ordering::SeqCst, Ordering::SeqCst, left).is_ok() {
                 return wait();
             }
-            self.orders.lock().unwrap().push(payload(&body));
         }
-        let replaces = || payload(&body).get("replaces").cloned();
-        let replaces = if path == "/order-plz" { replaces() } else { None };
+        let order = (path == "/order-plz").then(|| payload(&body));
+        let replaces = order.as_ref().and_then(|order| order.get("replaces").cloned());
         let asked = self.client.request(parts.method, format!("{}{path}", self.behind));
         let kind = parts.headers.get(CONTENT_TYPE).cloned();
         let asked = kind.into_iter().fold(asked, |asked, kind| asked.header(CONTENT_TYPE, kind));
-        let answer = asked.header(HOST, &self.host).body(body.clone()).send().await.unwrap();
+        let answer = asked.header(HOST, &self.host).body(body).send().await.unwrap();
         let (status, headers) = (answer.status(), answer.headers().clone());
         let mut octets = answer.bytes().await.unwrap();
+        // A refused nonce (one in twenty) has the same order asked for again.
+        if let (Some(order), StatusCode::CREATED) = (order, status) {
+            self.orders.lock().unwrap().push(order);
+        }
         if path == "/dir" {
             let mut directory: Value = serde_json::from_slice(&octets).unwrap();
             directory["renewalInfo"] = format!("https://{}/renewal-info", self.host).into();

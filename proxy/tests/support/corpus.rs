@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use super::recorder::Got;
+
 /// A case of a corpus: what is sent, and what must happen.
 #[derive(Debug, Clone)]
 pub struct Case {
@@ -29,6 +31,22 @@ pub struct WantedRequest {
     pub body: Vec<u8>,
     /// The name of a header that must not be there.
     pub without: Option<String>,
+}
+
+impl Case {
+    /// Whether what the app got is right for a request on a stream of its own, which was answered or not.
+    pub fn is_met(&self, answered: bool, got: &Got) -> bool {
+        let lines: Vec<_> = got.whole.iter().map(|r| (r.line.as_str(), &r.body)).collect();
+        let right = match &self.wanted {
+            Wanted::Requests(wanted) => {
+                let wanted: Vec<_> = wanted.iter().map(|w| (w.line.as_str(), &w.body)).collect();
+                answered && lines == wanted
+            }
+            Wanted::Harmless => lines.iter().all(|(line, _)| !line.contains("/smuggled")),
+            _ => !answered && lines.is_empty(),
+        };
+        right && got.broken.is_empty()
+    }
 }
 
 /// Every case of a corpus, and one for each octet where it names several.
