@@ -50,6 +50,11 @@ mod when;
 use std::process::ExitCode;
 
 use clap::Parser;
+use mimalloc::MiMalloc;
+
+/// A tenth less processor time for each request than the system's (bench/edge.md).
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     // Fails only when a provider is installed already, which is as good.

@@ -17,6 +17,10 @@ mod support;
 
 use support::TestEdge;
 
+/// As in the program itself.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// More than any measurement opens.
 const CONNECTIONS_MAX: usize = 100_000;
 

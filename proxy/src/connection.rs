@@ -48,7 +48,7 @@ pub(crate) struct Connection {
     ahead: BytesMut,
     /// How much of what arrives may be handed on.
     share: Share,
-    /// Whether what is written next is the head of an answer.
+    /// Whether what is written next is the head of an answer to a request without a body.
     begins: bool,
     h2: Option<H2>,
     /// Becomes true when the edge stops.
@@ -188,8 +188,12 @@ impl Connection {
     fn admit(&mut self, length: usize, limits: &Limits) -> Next {
         let head = length as u64;
         self.farewell = None;
+        self.begins = false;
         self.share = match judge(&self.ahead[..length], limits) {
-            Ok(Body::Octets(octets)) => Share::Octets(octets.saturating_add(head)),
+            Ok(Body::Octets(octets)) => {
+                self.begins = octets == 0;
+                Share::Octets(octets.saturating_add(head))
+            }
             Ok(Body::Chunks) => Share::Chunks(head, Chunks::default()),
             Ok(Body::Upgrade { websocket }) => {
                 self.farewell = websocket.then(|| Farewell::new(self.stop.clone()));
@@ -198,7 +202,6 @@ impl Connection {
             Err(fault) => return Next::Refuse(fault),
         };
         self.requests = self.requests.saturating_add(1);
-        self.begins = true;
         Next::Request
     }
 
@@ -342,8 +345,8 @@ impl Connection {
         }
     }
 
-    /// Whether octets begin an answer of whose request nothing is awaited any more. Such a head can wait for the body:
-    /// Pingora flushes where no body follows at once, and reads from here before it waits for the app.
+    /// Whether octets begin an answer to a request that brings no body. Such a head can wait for the answer's body: Pingora
+    /// flushes where none follows at once, and reads from here before it waits for the app.
     fn may_wait(&mut self) -> bool {
         std::mem::take(&mut self.begins) && matches!(self.share, Share::Octets(0))
     }

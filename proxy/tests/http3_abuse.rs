@@ -4,12 +4,17 @@
 
 mod support;
 
+use std::net::SocketAddr;
+
 use support::corpus::{Case, cases};
 use support::http3::*;
 use support::recorder::Recorder;
 use support::{PATIENCE, TestEdge, host};
 use temps_state::Settings;
+use tokio::net::UdpSocket;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
+use tokio_util::task::AbortOnDropHandle;
 
 const DATA: u64 = 0;
 const HEADERS: u64 = 1;
@@ -190,6 +195,40 @@ async fn connections_are_counted_with_all_others() {
     let end = timeout(PATIENCE, third.closed()).await.expect("it ends in time");
     assert_eq!(reason(&end), Some(H3_EXCESSIVE_LOAD));
     assert_eq!(edge.metric("temps_edge_connections_refused_total"), "1");
+}
+
+/// A way to the edge on which its answers get lost.
+async fn one_way_to(edge: SocketAddr) -> (SocketAddr, AbortOnDropHandle<()>) {
+    let way = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let addr = way.local_addr().unwrap();
+    let carry = async move {
+        let mut datagram = [0; 2_000];
+        while let Ok((length, sender)) = way.recv_from(&mut datagram).await {
+            if sender != edge {
+                let _ = way.send_to(&datagram[..length], edge).await;
+            }
+        }
+    };
+    (addr, AbortOnDropHandle::new(tokio::spawn(carry)))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn handshakes_of_one_address_are_counted_once_there_are_many() {
+    let few = |settings: &mut Settings| settings.edge.connections_per_client_max = 1;
+    let (edge, _app) = edge_with_recorder(few).await;
+    let name = host("shop");
+    let _first = connect(&edge, &name).await.unwrap();
+    let (way, _carried) = one_way_to(edge.https).await;
+    let mut begun = JoinSet::new();
+    for _ in 0..100 {
+        let (name, certificate) = (name.clone(), certificate_of(&edge));
+        begun.spawn(async move { connect_trusting(way, &name, certificate).await });
+    }
+    let refused = async {
+        // While there are few, only who has shaken hands is counted.
+        while connect(&edge, &name).await.is_ok() {}
+    };
+    timeout(PATIENCE, refused).await.expect("it is refused before it shakes hands");
 }
 
 /// CVE-2023-44487.

@@ -20,6 +20,7 @@ use super::Http3;
 use super::head;
 use super::session::Http3Session;
 use crate::budget::{Budget, RESET_COST};
+use crate::connection_count::Admission;
 use crate::limits::{H2_MALFORMED_MAX, H3_LEAVE_MAX, Limits};
 
 /// What came of a request.
@@ -77,6 +78,7 @@ impl Http3 {
         &self,
         caller: Caller,
         handshake: OwnedSemaphorePermit,
+        admission: Option<Admission>,
         leave: CancellationToken,
     ) {
         let (limits, client) = (self.listener.table.limits(), caller.address());
@@ -86,11 +88,8 @@ impl Http3 {
             Err(_) => return debug!(%client, "an HTTP/3 handshake took too long"),
         };
         drop(handshake);
-        // Only now is it sure that it is at that address.
-        let counted = (!limits.trusted.contains(client.ip())).then(|| client.ip());
-        let Some(_admission) = self.listener.count.admit(counted, &limits) else {
-            self.listener.metrics.connections_refused.inc();
-            debug!(%client, "refused a connection: too many are open");
+        // The handshake has shown that it is at that address.
+        let Some(_admission) = admission.or_else(|| self.count(client.ip(), &limits)) else {
             return connection.end(Reason::ExcessiveLoad);
         };
         self.listener.metrics.connections.inc();

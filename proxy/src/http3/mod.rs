@@ -4,7 +4,7 @@ mod connection;
 mod head;
 mod session;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -16,9 +16,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, error, info, warn};
 
+use crate::connection_count::Admission;
 use crate::limits::{
     H2_CONNECTION_WINDOW, H2_HEADER_BYTES_MAX, H2_STREAM_WINDOW, H2_STREAMS_MAX, H3_DRAIN_MAX,
     H3_HANDSHAKES_MAX, H3_HANDSHAKES_TRUSTING, H3_OPEN_FAILURES, H3_OPEN_PAUSE, H3_SEND_WINDOW,
+    Limits,
 };
 use crate::listener::Listener;
 
@@ -135,9 +137,26 @@ impl Http3 {
             // It must say for whom it comes, which QUIC has no place for.
             return caller.refuse();
         }
+        // Who has shown the address counts already, so that no address has more handshakes than connections.
+        let admission = match caller.is_proven().then(|| self.count(caller.address().ip(), &limits))
+        {
+            Some(None) => return caller.refuse(),
+            counted => counted.flatten(),
+        };
         let (http3, leave) = (self.clone(), hall.leave.clone());
-        let served = async move { http3.greet(caller, permit, leave).await };
+        let served = async move { http3.greet(caller, permit, admission, leave).await };
         self.listener.tasks.spawn(hall.connections.track_future(served));
+    }
+
+    /// Counts a client's connection with those of the other versions, unless there are too many.
+    fn count(&self, client: IpAddr, limits: &Limits) -> Option<Admission> {
+        let counted = (!limits.trusted.contains(client)).then_some(client);
+        let admission = self.listener.count.admit(counted, limits);
+        if admission.is_none() {
+            self.listener.metrics.connections_refused.inc();
+            debug!(%client, "refused a connection: too many are open");
+        }
+        admission
     }
 
     /// Resolves once it should listen no more.
