@@ -1,16 +1,16 @@
 //! A real certificate authority, Debian's `pebble`, and the DNS that it and the nodes ask, on the host's side of a ground.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use reqwest::Certificate;
 use serde_json::{Value, json};
 
 use crate::client::http_builder;
+use crate::program::{Program, folder_for};
 use crate::wait::{RECOVERY, until};
 use crate::{Ground, GroundError};
 
@@ -31,7 +31,7 @@ pub struct Authority {
     log: PathBuf,
     root: String,
     http: reqwest::Client,
-    processes: Vec<Process>,
+    processes: Vec<Program>,
 }
 
 impl Authority {
@@ -41,13 +41,13 @@ impl Authority {
     /// # Errors
     /// When it does not come up.
     pub async fn start(ground: &Ground, habits: &[(&str, &str)]) -> Result<Self, GroundError> {
-        let (address, folder) = (ground.host(), folder_of(ground)?);
+        let (address, folder) = (ground.host(), folder_for(ground, "authority")?);
         let dns = at(address, DNS_PORT);
         let names = ["-dns01", &dns, "-management", &at(address, RECORDS_PORT)];
         let nothing_else = ["-http01", "-https01", "-tlsalpn01", "-defaultIPv4", "-defaultIPv6"];
         let nothing_else = nothing_else.map(|flag| [flag, ""]);
         let names = [&names, nothing_else.as_flattened()].concat();
-        let names = Process::start(&folder, "pebble-challtestsrv", &names, &[])?;
+        let names = Program::start(&folder, "pebble-challtestsrv", &names, &[])?;
         let mut authority = Self::asking(ground, address, habits).await?;
         authority.processes.push(names);
         for node in ground.nodes() {
@@ -65,12 +65,12 @@ impl Authority {
         dns: Ipv4Addr,
         habits: &[(&str, &str)],
     ) -> Result<Self, GroundError> {
-        let (address, folder) = (ground.host(), folder_of(ground)?);
+        let (address, folder) = (ground.host(), folder_for(ground, "authority")?);
         let root = write(&folder, address)
             .map_err(|source| GroundError::Folder { path: folder.clone(), source })?;
         let dns = at(dns, DNS_PORT);
         let authority = ["-config", "pebble.json", "-dnsserver", &dns, "-strict"];
-        let processes = vec![Process::start(&folder, "pebble", &authority, habits)?];
+        let processes = vec![Program::start(&folder, "pebble", &authority, habits)?];
         let http = Certificate::from_pem(root.as_bytes())
             .and_then(|root| http_builder().tls_certs_only([root]).build())
             .map_err(GroundError::HttpClient)?;
@@ -137,15 +137,6 @@ impl Authority {
     }
 }
 
-/// A folder for the authority's files.
-fn folder_of(ground: &Ground) -> Result<PathBuf, GroundError> {
-    let path = ground.folder().join("authority");
-    match fs::create_dir_all(&path) {
-        Ok(()) => Ok(path),
-        Err(source) => Err(GroundError::Folder { path, source }),
-    }
-}
-
 /// Writes what the authority is started with, and returns what its own TLS is trusted by.
 fn write(folder: &Path, address: Ipv4Addr) -> io::Result<String> {
     let CertifiedKey { cert, signing_key } = generate_simple_self_signed([address.to_string()])
@@ -168,34 +159,4 @@ fn write(folder: &Path, address: Ipv4Addr) -> io::Result<String> {
 
 fn at(address: Ipv4Addr, port: u16) -> String {
     SocketAddr::from((address, port)).to_string()
-}
-
-/// A program that ends with its owner.
-#[derive(Debug)]
-struct Process(Child);
-
-impl Process {
-    fn start(
-        folder: &Path,
-        program: &'static str,
-        arguments: &[&str],
-        environment: &[(&str, &str)],
-    ) -> Result<Self, GroundError> {
-        // The kernel ends it with this process, should that be killed.
-        let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL", "--", program]).args(arguments);
-        command.envs(environment.iter().copied()).current_dir(folder);
-        let started = File::create(folder.join(format!("{program}.log"))).and_then(|log| {
-            command.stdin(Stdio::null()).stderr(log.try_clone()?).stdout(log).spawn()
-        });
-        started.map(Self).map_err(|source| GroundError::Program { program, source })
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // One that has ended already is as good.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
