@@ -6,12 +6,17 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use crate::guard::{Hindrance, Verdict};
+
 /// The edge's counters. Clones share them.
 #[derive(Clone, Default)]
 pub(crate) struct Metrics {
     requests: Family<Class, Counter>,
     /// Requests answered by the first digit of their status; looked up once, as the family has a lock.
     answered: [Counter; CLASSES.len()],
+    hindered: Family<Why, Counter>,
+    /// Requests that the checks kept from going on, by [`Hindrance::ALL`]; looked up once for the same reason.
+    kept: [Counter; Hindrance::ALL.len()],
     /// Requests being answered.
     pub(crate) in_flight: Gauge,
     /// Octets of request bodies.
@@ -44,12 +49,20 @@ struct Class {
     status: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Why {
+    reason: &'static str,
+}
+
 impl Metrics {
     /// Counters at zero.
     pub(crate) fn new() -> Self {
         let requests = Family::<Class, Counter>::default();
         let answered = CLASSES.map(|status| requests.get_or_create(&Class { status }).clone());
-        Self { requests, answered, ..Self::default() }
+        let hindered = Family::<Why, Counter>::default();
+        let kept = Hindrance::ALL
+            .map(|hindrance| hindered.get_or_create(&Why { reason: hindrance.word() }).clone());
+        Self { requests, answered, hindered, kept, ..Self::default() }
     }
 
     /// Shows the counters in a registry.
@@ -57,6 +70,8 @@ impl Metrics {
         let Self {
             requests,
             answered: _,
+            hindered,
+            kept: _,
             in_flight,
             received_bytes,
             sent_bytes,
@@ -71,6 +86,7 @@ impl Metrics {
         } = self.clone();
         let edge = registry.sub_registry_with_prefix("temps_edge");
         edge.register("requests", "Requests answered, by class of status", requests);
+        edge.register("requests_hindered", "Requests that checks kept from apps", hindered);
         edge.register("requests_in_flight", "Requests being answered", in_flight);
         edge.register("received_bytes", "Octets of request bodies", received_bytes);
         edge.register("sent_bytes", "Octets of answers' bodies", sent_bytes);
@@ -86,6 +102,14 @@ impl Metrics {
         edge.register("connections_open", "Connections open", connections_open);
         edge.register("http3_listens", "Whether HTTP/3 is taken", http3_listens);
         edge.register("access_log_dropped", "Access log entries lost", access_log_dropped);
+    }
+
+    /// Counts a request that the checks keep from going on.
+    pub(crate) fn judged(&self, verdict: &Verdict) {
+        let counter = verdict.hindrance().and_then(|hindrance| self.kept.get(hindrance as usize));
+        if let Some(counter) = counter {
+            counter.inc();
+        }
     }
 
     /// Counts an answered request; status 0 is a client that left.

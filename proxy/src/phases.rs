@@ -88,7 +88,8 @@ impl ProxyHttp for Phases {
             let verdict = self.gate.judge(&checks, &caller(session.req_header(), ctx));
             (checks, verdict)
         });
-        if let Some((_, Verdict::Refuse(fault))) = &guarded {
+        if let Some((_, verdict @ Verdict::Refuse(fault))) = &guarded {
+            self.metrics.judged(verdict);
             respond(session, ctx, fault).await?;
             return Ok(true);
         }
@@ -341,6 +342,7 @@ impl Phases {
         }
         let caller = caller(session.req_header(), ctx);
         let missing = *verdict != Verdict::Pass;
+        self.metrics.judged(verdict);
         Ok(missing.then(|| self.gate.page(checks, &caller, verdict)))
     }
 

@@ -136,6 +136,8 @@ async fn addresses_are_kept_out_by_any_scope() {
         let reason = header(&answer, "x-blocked-reason");
         assert_eq!(reason, (code == 403).then_some("address"), "{client}");
     }
+    let kept = "temps_edge_requests_hindered_total{reason=\"address\"}";
+    assert_eq!(guarded.edge.metric(kept), "3");
     let document = guarded.get("/", "203.0.113.7", "Accept: application/json\r\n").await;
     let document: serde_json::Value = serde_json::from_str(body(&document)).unwrap();
     assert_eq!(document["code"], "address_denied");
@@ -178,6 +180,8 @@ async fn whoever_asks_too_often_waits() {
     assert_eq!(ask("192.0.2.2").await, (200, None), "the refused one was not counted in all");
     let (code, wait) = ask("192.0.2.3").await;
     assert!(code == 429 && wait.is_some(), "three came in all");
+    let kept = "temps_edge_requests_hindered_total{reason=\"rate\"}";
+    assert_eq!(guarded.edge.metric(kept), "2");
     let off =
         Guard { rate_per_client: limit("off"), rate_in_all: limit("off"), ..Guard::default() };
     guarded.guard(Scope::Environment(guarded.environment), off).await;

@@ -24,7 +24,7 @@ use temps_state::{AttackMode, ClusterKey, EnvironmentId, Rate, Scope, Trigger};
 
 pub(crate) use checks::{Checks, Guards};
 pub use countries::Countries;
-pub(crate) use verdict::Verdict;
+pub(crate) use verdict::{Hindrance, Verdict};
 
 use crate::connection_count::network_of;
 use crate::error_page::{Fault, Page, wants_html};

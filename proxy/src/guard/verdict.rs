@@ -55,6 +55,52 @@ pub(crate) enum Verdict {
     Unlock,
 }
 
+/// Why a request does not go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hindrance {
+    /// The client's address.
+    Address,
+    /// The client's country.
+    Country,
+    /// Too many requests.
+    Rate,
+    /// A challenge to be solved first.
+    Challenge,
+    /// A password to be given first.
+    Password,
+}
+
+impl Hindrance {
+    /// All there are, in order.
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Address, Self::Country, Self::Rate, Self::Challenge, Self::Password];
+
+    /// In one word.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Address => "address",
+            Self::Country => "country",
+            Self::Rate => "rate",
+            Self::Challenge => "challenge",
+            Self::Password => "password",
+        }
+    }
+}
+
+impl Verdict {
+    /// Why the request does not go on, if it does not.
+    pub(crate) fn hindrance(&self) -> Option<Hindrance> {
+        match self {
+            Self::Pass => None,
+            Self::Refuse(Fault::AddressDenied) => Some(Hindrance::Address),
+            Self::Refuse(Fault::CountryDenied) => Some(Hindrance::Country),
+            Self::Refuse(_) => Some(Hindrance::Rate),
+            Self::Challenge => Some(Hindrance::Challenge),
+            Self::Unlock => Some(Hindrance::Password),
+        }
+    }
+}
+
 impl Asked {
     /// A request of a client of whom nothing else is known.
     pub(crate) fn by(client: IpAddr, place: Place) -> Self {
