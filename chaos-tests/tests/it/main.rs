@@ -6,6 +6,7 @@ mod death;
 mod disk;
 mod dns;
 mod ground;
+mod guards;
 mod images;
 mod internal;
 mod membership;
