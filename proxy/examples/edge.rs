@@ -1,7 +1,7 @@
 //! An edge in front of one app, to be measured: `edge UPSTREAM [ROUTES]`, as `bench/edge.py` starts it.
 //!
 //! Prints the addresses of HTTP and HTTPS, and ends with its standard input. With `ACCESS_LOG=FILE`, the access log is
-//! written there. ROUTES is how many other apps have a route, too.
+//! written there. ROUTES is how many other routes there are.
 
 #![expect(clippy::expect_used, reason = "what cannot be measured should end at once")]
 
@@ -9,7 +9,7 @@ use std::fs::File;
 use std::net::SocketAddr;
 
 use temps_proxy::{AccessLines, Edge};
-use temps_state::{Command, Id, Project, ProjectId, Settings};
+use temps_state::{Command, Domain, EnvironmentId, Id, Project, ProjectId, Settings};
 use tokio::io::AsyncReadExt;
 
 #[path = "../tests/support/mod.rs"]
@@ -35,7 +35,7 @@ async fn main() {
         settings.edge.connections_per_client_max = CONNECTIONS_MAX;
     };
     let mut edge = TestEdge::start_as(limits, log_to_file).await;
-    edge.apply_all((0..routes).map(other).collect()).await;
+    edge.apply_all(others(routes)).await;
     edge.app("bench", &[upstream]).await;
     println!("{} {}", edge.http, edge.https);
     let _ = tokio::io::stdin().read_to_end(&mut Vec::new()).await;
@@ -47,11 +47,25 @@ fn log_to_file(edge: Edge) -> Edge {
     edge.with_access_lines(AccessLines::Text, Box::new(file)).expect("a thread")
 }
 
-/// A project with a route that leads to nothing yet.
-fn other(number: u64) -> Command {
-    let id = ProjectId::from_parts(1_600_000_000_000, u128::from(number));
+/// How many projects there are before routes are those of domains: a cluster has no more than 10,000.
+const PROJECTS: u64 = 9_000;
+/// Routes of a domain: its own, and that of a path.
+const ROUTES_OF_A_DOMAIN: u64 = 2;
+
+/// So many routes that lead to nothing yet.
+fn others(routes: u64) -> Vec<Command> {
+    let projects = routes.min(PROJECTS);
+    let domains = (routes - projects) / ROUTES_OF_A_DOMAIN;
+    (0..projects).map(project).chain((0..domains).map(domain)).collect()
+}
+
+fn environment(number: u64) -> EnvironmentId {
+    Id::from_parts(1_600_000_000_000, u128::from(number))
+}
+
+fn project(number: u64) -> Command {
     let project = Project {
-        id,
+        id: ProjectId::from_parts(1_600_000_000_000, u128::from(number)),
         name: format!("other-{number}").parse().expect("a name"),
         created_at: jiff::Timestamp::UNIX_EPOCH,
         disabled: false,
@@ -60,6 +74,19 @@ fn other(number: u64) -> Command {
         previews: true,
         deployments_made: 0,
     };
-    let production = Id::from_parts(1_600_000_000_000, u128::from(number));
-    Command::CreateProject { project, production }
+    Command::CreateProject { project, production: environment(number) }
+}
+
+fn domain(number: u64) -> Command {
+    let environment = environment(number % PROJECTS);
+    let domain = Domain {
+        name: format!("other-{number}.example.com").parse().expect("a name"),
+        environment,
+        redirect: None,
+        paths: [("/other".parse().expect("a path"), environment)].into(),
+        proof: "proof".into(),
+        verified_at: None,
+        created_at: jiff::Timestamp::UNIX_EPOCH,
+    };
+    Command::CreateDomain { domain }
 }

@@ -1,13 +1,15 @@
-//! HTTPS with the self-signed certificate of the preview domain, and nothing for other names.
+//! HTTPS with the self-signed certificate of the preview domain, nothing for other names, and nothing weak.
 
 mod support;
 
 use std::net::SocketAddr;
+use std::process::Stdio;
 
 use support::upstream::Upstream;
 use support::{TestEdge, host};
 use temps_proxy::{Edge, EdgeConfig, EdgeError};
 use temps_state::{Command, NodeId, Settings};
+use tokio::process::Command as Program;
 
 fn client(edge: &TestEdge, host: &str, http1: bool) -> reqwest::Client {
     let builder = edge.builder(&[]).resolve(host, edge.https).danger_accept_invalid_certs(true);
@@ -65,5 +67,53 @@ async fn a_port_in_use_is_named() {
         assert!(matches!(error, EdgeError::PortInUse { .. }));
         let text = error.to_string();
         assert!(text.contains(&addr.to_string()) && text.ends_with(option), "{text}");
+    }
+}
+
+/// What `openssl s_client` agrees on with the edge, with these options: the version and the cipher.
+async fn agreed(edge: &TestEdge, options: &str) -> (String, String) {
+    let mut openssl = Program::new("openssl");
+    let (at, name) = (edge.https.to_string(), host("shop"));
+    openssl.args(["s_client", "-connect", &at, "-servername", &name]).args(options.split(' '));
+    let said =
+        openssl.stdin(Stdio::null()).output().await.expect("deploy/test.sh installs openssl");
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    let line = said.lines().find_map(|line| line.split_once(", Cipher is "));
+    let (version, cipher) = line.unwrap_or_else(|| panic!("{options}: {said}"));
+    let version = version.rsplit(' ').next().expect("there is one");
+    assert!(version == "(NONE)" || said.contains("Compression: NONE"), "{options}: {said}");
+    (version.to_owned(), cipher.to_owned())
+}
+
+#[tokio::test]
+async fn nothing_weak_is_agreed_on() {
+    let edge = TestEdge::start().await;
+    for cipher in
+        ["TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"]
+    {
+        let options = format!("-tls1_3 -ciphersuites {cipher}");
+        assert_eq!(agreed(&edge, &options).await, ("TLSv1.3".into(), cipher.into()));
+    }
+    for cipher in ["AES128-GCM-SHA256", "AES256-GCM-SHA384", "CHACHA20-POLY1305"] {
+        let cipher = format!("ECDHE-ECDSA-{cipher}");
+        let options = format!("-tls1_2 -cipher {cipher}");
+        assert_eq!(agreed(&edge, &options).await, ("TLSv1.2".into(), cipher));
+    }
+    let both = agreed(&edge, "-cipher ALL:@SECLEVEL=0").await;
+    assert_eq!(both.0, "TLSv1.3", "the newest that both know");
+    for refused in [
+        "-tls1_1 -cipher ALL:@SECLEVEL=0",
+        "-tls1 -cipher ALL:@SECLEVEL=0",
+        "-tls1_2 -cipher ALL:!AESGCM:!CHACHA20:@SECLEVEL=0",
+        "-tls1_2 -cipher kRSA:@SECLEVEL=0",
+        "-tls1_2 -cipher kDHE:@SECLEVEL=0",
+        "-tls1_2 -cipher kPSK:@SECLEVEL=0",
+        "-tls1_2 -cipher aNULL:@SECLEVEL=0",
+        "-tls1_2 -cipher eNULL:@SECLEVEL=0",
+        "-tls1_2 -sigalgs ECDSA+SHA1 -cipher ALL:@SECLEVEL=0",
+        "-tls1_3 -ciphersuites TLS_AES_128_CCM_8_SHA256",
+    ] {
+        let none = ("(NONE)".into(), "(NONE)".into());
+        assert_eq!(agreed(&edge, refused).await, none, "{refused}");
     }
 }
