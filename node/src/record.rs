@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use temps_raft::{Cluster, Proposal, ProposeError};
-use temps_state::{Actor, Command, FORMAT, Node, Standing};
+use temps_raft::{Cluster, ProposeError};
+use temps_state::{Command, FORMAT, Node, Standing};
 use tokio::time::sleep;
 use tracing::{debug, info};
 
@@ -43,8 +43,7 @@ pub async fn tell(cluster: &Cluster, facts: &Node) -> Result<(), ProposeError> {
     if known == Some(&node) {
         return Ok(());
     }
-    let proposal = Proposal::new(Actor::Node { id }, Command::RecordNode { node });
-    cluster.propose(proposal).await.map(drop)
+    cluster.propose_own(Command::RecordNode { node }).await.map(drop)
 }
 
 /// Tells it again and again until the cluster has taken it.

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
-use temps_raft::{Cluster, Proposal};
-use temps_state::{Actor, Command, Domain, DomainName};
+use temps_raft::Cluster;
+use temps_state::{Command, Domain, DomainName};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -59,9 +59,7 @@ async fn verify(cluster: &Cluster, probe: &DomainProbe, domain: Domain) {
         return;
     }
     let name = domain.name;
-    let actor = Actor::Node { id: cluster.node_id() };
-    let verify = Proposal::new(actor, Command::VerifyDomain { name: name.clone() });
-    match cluster.propose(verify).await {
+    match cluster.propose_own(Command::VerifyDomain { name: name.clone() }).await {
         Ok(_) => info!(%name, "the domain leads to this cluster"),
         Err(error) => warn!(%name, %error, "nobody could be told that the domain leads here"),
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::{SignedDuration, Timestamp};
-use temps_raft::{Cluster, Proposal};
-use temps_state::{Actor, Command, State, TicketKey};
+use temps_raft::Cluster;
+use temps_state::{Command, State, TicketKey};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
@@ -43,9 +43,7 @@ async fn rotate(cluster: &Cluster) {
     let key = STANDARD.encode(rand::random::<[u8; KEY_BYTES]>());
     let Ok(key) = cluster.seal(TicketKey::PLACE, &key) else { return };
     let key = TicketKey { key, created_at: Timestamp::now() };
-    let actor = Actor::Node { id: cluster.node_id() };
-    let rotate = Proposal::new(actor, Command::RotateTicketKey { key });
-    if let Err(error) = cluster.propose(rotate).await {
+    if let Err(error) = cluster.propose_own(Command::RotateTicketKey { key }).await {
         // Nodes of an older version may be there: edges use keys of their own until then.
         debug!(%error, "the key of session tickets was not replaced");
     }

@@ -91,6 +91,11 @@ impl Cluster {
         self.inner.group.propose(proposal).await
     }
 
+    /// Puts a command of this node's own in the log, as [`propose`](Self::propose) does.
+    pub async fn propose_own(&self, command: Command) -> Result<Committed, ProposeError> {
+        self.propose(Proposal::new(Actor::Node { id: self.node_id() }, command)).await
+    }
+
     /// What this node has applied.
     pub fn state(&self) -> Arc<Applied> {
         self.inner.group.applied()
@@ -195,9 +200,7 @@ impl Cluster {
     /// `HANDOVER_GRACE` at most. It ends when the node tells of itself again. Refused while some node does not know that
     /// command; takes as long as [`propose`](Self::propose).
     pub async fn announce_handover(&self) -> Result<(), ProposeError> {
-        let id = self.node_id();
-        let proposal = Proposal::new(Actor::Node { id }, Command::HandOverNode { id });
-        self.propose(proposal).await.map(drop)
+        self.propose_own(Command::HandOverNode { id: self.node_id() }).await.map(drop)
     }
 
     /// Whether the cluster could still agree without a node.

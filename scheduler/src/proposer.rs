@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use temps_raft::{Cluster, Proposal, ProposeError};
-use temps_state::{Actor, Command, State};
+use temps_raft::{Cluster, ProposeError};
+use temps_state::{Command, State};
 use tokio::time::sleep;
 
 /// Between two tries of a proposal that found no quorum, or no room on the disk.
@@ -11,8 +11,7 @@ const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// Proposes as this node.
 pub async fn propose(cluster: &Cluster, command: Command) -> Result<(), ProposeError> {
-    let actor = Actor::Node { id: cluster.node_id() };
-    cluster.propose(Proposal::new(actor, command)).await.map(|_| ())
+    cluster.propose_own(command).await.map(drop)
 }
 
 /// Proposes until the cluster took or refused it, or until it makes no sense any more. Dropping the future gives up.

@@ -2,8 +2,8 @@
 //! an environment, and that the world finds this cluster at.
 
 use jiff::Timestamp;
-use temps_raft::{Cluster, Proposal};
-use temps_state::{Actor, Command, DomainName, PREVIEW_DOMAIN_DEFAULT, State};
+use temps_raft::Cluster;
+use temps_state::{Command, DomainName, PREVIEW_DOMAIN_DEFAULT, State};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -32,9 +32,7 @@ pub async fn keep_previews(
 }
 
 async fn want(cluster: &Cluster, name: DomainName) {
-    let actor = Actor::Node { id: cluster.node_id() };
-    let want = Proposal::new(actor, Command::WantCertificate { name: name.clone() });
-    match cluster.propose(want).await {
+    match cluster.propose_own(Command::WantCertificate { name: name.clone() }).await {
         Ok(_) => {
             info!(%name, "a client came for a name of the preview domain: it gets a certificate")
         }

@@ -7,8 +7,8 @@ use instant_acme::{Account, CertificateIdentifier, Error as CaError, RenewalInfo
 use jiff::Timestamp;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use temps_raft::{Applied, Cluster, Proposal};
-use temps_state::{Actor, Certificate, CertificateId, Command, RenewalAdvice, State};
+use temps_raft::{Applied, Cluster};
+use temps_state::{Certificate, CertificateId, Command, RenewalAdvice, State};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
@@ -148,9 +148,7 @@ async fn keep(cluster: &Cluster, certificate: &Certificate, advice: Option<Renew
         return;
     }
     let id = certificate.id;
-    let advise = Command::AdviseRenewal { id, advice };
-    let actor = Actor::Node { id: cluster.node_id() };
-    match cluster.propose(Proposal::new(actor, advise)).await {
+    match cluster.propose_own(Command::AdviseRenewal { id, advice }).await {
         Ok(_) => info!(%id, "the authority advises when to renew a certificate"),
         Err(error) => debug!(%id, %error, "the authority's advice could not be kept"),
     }

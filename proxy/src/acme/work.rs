@@ -11,10 +11,10 @@ use instant_acme::{
 };
 use jiff::Timestamp;
 use temps_certificates::draw_request;
-use temps_raft::{Applied, Cluster, Committed, Proposal, ProposeError, fresh_id};
+use temps_raft::{Applied, Cluster, Committed, ProposeError, fresh_id};
 use temps_state::{
-    AcmeAccount, AcmeSettings, Actor, Attempt, Certificate, CertificateSource, Challenge,
-    ChallengeKind, Command, DomainName, OrderFailure, Reply, Spending, Spent,
+    AcmeAccount, AcmeSettings, Attempt, Certificate, CertificateSource, Challenge, ChallengeKind,
+    Command, DomainName, OrderFailure, Reply, Spending, Spent,
 };
 use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
@@ -102,7 +102,7 @@ impl Worker {
         let until = Timestamp::now().checked_add(LEASE).ok()?;
         let node = self.cluster.node_id();
         let command = Command::LeaseOrder { name: name.clone(), node, until };
-        match self.propose(command).await {
+        match self.cluster.propose_own(command).await {
             Ok(Committed { reply: Reply::Lease { fence }, .. }) => Some(fence),
             Ok(_) => None,
             Err(error) => {
@@ -141,12 +141,7 @@ impl Worker {
         let spent = spent.into_iter().collect();
         let fence = fence.lock().await;
         let command = Command::FailOrder { name: name.clone(), fence: *fence, failure, spent };
-        self.propose(command).await.map(drop)
-    }
-
-    async fn propose(&self, command: Command) -> Result<Committed, ProposeError> {
-        let actor = Actor::Node { id: self.cluster.node_id() };
-        self.cluster.propose(Proposal::new(actor, command)).await
+        self.cluster.propose_own(command).await.map(drop)
     }
 }
 
@@ -201,7 +196,7 @@ impl Job<'_> {
         let text = text.map_err(|error| AcmeError::Kept(error.to_string()))?;
         let credentials = self.worker.cluster.seal(&AcmeAccount::place(&directory), &text)?;
         let kept = AcmeAccount { directory, credentials, created_at: Timestamp::now() };
-        self.worker.propose(Command::KeepAccount { account: kept }).await?;
+        self.worker.cluster.propose_own(Command::KeepAccount { account: kept }).await?;
         Ok(account)
     }
 
@@ -373,7 +368,7 @@ impl Job<'_> {
         let spent = vec![self.spent(Spending::Certificate)];
         let (name, fence) = (self.name.clone(), self.fence.lock().await);
         let finish = Command::FinishOrder { name, fence: *fence, certificate, spent };
-        self.worker.propose(finish).await?;
+        self.worker.cluster.propose_own(finish).await?;
         Ok(())
     }
 
@@ -382,7 +377,7 @@ impl Job<'_> {
         let (name, attempt) = (self.name.clone(), attempt.clone());
         let fence = self.fence.lock().await;
         let command = Command::KeepAttempt { name, fence: *fence, attempt, spent };
-        Ok(self.worker.propose(command).await?.index)
+        Ok(self.worker.cluster.propose_own(command).await?.index)
     }
 
     fn spent(&self, what: Spending) -> Spent {
