@@ -12,16 +12,17 @@ use crate::client::{Client, http_client};
 use crate::wait::{RECOVERY, until};
 use crate::{Ground, GroundError};
 
-/// The app's source, from where this crate was built.
+/// The end-to-end app's source, from where this crate was built.
 const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/e2e/app");
 /// How long requests on replicas that go get to end; the app answers at once.
 const DRAIN_SECONDS: u32 = 5;
 /// How long an edge that serves it takes to answer at most.
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 
-/// The end-to-end app, which answers with its version.
+/// An app, by default the end-to-end one, which answers with its version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct App {
+    source: &'static str,
     project: &'static str,
     environment: &'static str,
     zone: Option<&'static str>,
@@ -31,7 +32,13 @@ impl App {
     /// In the production environment of this project.
     #[must_use]
     pub const fn new(project: &'static str) -> Self {
-        Self { project, environment: "production", zone: None }
+        Self { source: SOURCE, project, environment: "production", zone: None }
+    }
+
+    /// Another app: the one in this folder.
+    #[must_use]
+    pub const fn made_from(self, source: &'static str) -> Self {
+        Self { source, ..self }
     }
 
     /// In another environment, which is created by its branch of the same name.
@@ -149,7 +156,7 @@ impl App {
     fn write(&self, folder: &Path) -> io::Result<()> {
         fs::create_dir_all(folder)?;
         for file in ["Dockerfile", "server.js"] {
-            fs::copy(PathBuf::from(SOURCE).join(file), folder.join(file))?;
+            fs::copy(PathBuf::from(self.source).join(file), folder.join(file))?;
         }
         fs::write(folder.join("version"), "one\n")?;
         let labels = self.zone.map(|zone| ("zone", zone)).into_iter().collect::<BTreeMap<_, _>>();

@@ -11,4 +11,5 @@ mod images;
 mod internal;
 mod membership;
 mod partition;
+mod speech;
 mod upgrade;

@@ -1,11 +1,14 @@
 // The app that the end-to-end stories deploy: it answers with its version, and shows what a container was given.
 const { createHash } = require("node:crypto");
-const { readFileSync } = require("node:fs");
+const { createReadStream, createWriteStream, readFileSync } = require("node:fs");
 const http = require("node:http");
+const { pipeline } = require("node:stream");
 
 const port = Number(process.env.PORT ?? 3000);
 const version = readFileSync(`${__dirname}/version`, "utf8").trim();
 const cronHeaders = [];
+const subscribers = new Set();
+const upload = "/tmp/upload";
 let healthChecks = 0;
 
 const pages = {
@@ -35,6 +38,24 @@ const pages = {
     response.write("data: 1\n\n");
     setTimeout(() => response.write("data: 2\n\n"), 1500);
     setTimeout(() => response.end("data: 3\n\n"), 3000);
+  },
+  // Events that are sent when /publish is asked to, which answers with how many they are sent to.
+  "/subscribe": (_request, response) => {
+    response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-cache" });
+    response.flushHeaders();
+    subscribers.add(response);
+    response.on("close", () => subscribers.delete(response));
+  },
+  "/publish": (_request, response, url) => {
+    for (const subscriber of subscribers) subscriber.write(`data: ${url.searchParams.get("event")}\n\n`);
+    response.end(String(subscribers.size));
+  },
+  // Keeps what is put there, answers with its digest, and gives it back.
+  "/upload": (request, response) => {
+    if (request.method === "GET") return pipeline(createReadStream(upload), response, () => {});
+    const digest = createHash("sha256");
+    request.on("data", (piece) => digest.update(piece));
+    pipeline(request, createWriteStream(upload), (error) => (error ? response.destroy() : response.end(digest.digest("hex"))));
   },
 };
 
