@@ -42,6 +42,8 @@ pub struct NodeView {
     pub address: Option<SocketAddr>,
     /// How far it takes part.
     pub standing: Standing,
+    /// Whether it drains, and replicas of it serve still or end what they serve.
+    pub serves: bool,
     /// How long it has been a node.
     pub age: Duration,
     /// For how long it has been lost, if it is.
@@ -117,14 +119,18 @@ fn remove(view: &View) -> Option<Change> {
     view.learners.iter().find(|id| !is_node(id)).copied().map(Change::Remove)
 }
 
-/// A leader that drains leads no longer than it must.
+/// A leader that drains leads until its replicas are elsewhere, and no longer.
 fn hand_over(view: &View) -> Option<Change> {
-    let is_draining = |node: &NodeView| node.standing == Standing::Draining;
-    view.nodes.iter().find(|node| node.id == view.leader && is_draining(node))?;
+    view.nodes.iter().find(|node| node.id == view.leader && is_leaving(view, node))?;
     let may_lead = |node: &&NodeView| {
-        view.voters.contains(&node.id) && node.lost.is_none() && !is_draining(node)
+        view.voters.contains(&node.id) && node.lost.is_none() && node.standing != Standing::Draining
     };
     view.nodes.iter().find(may_lead).map(|node| Change::HandOver(node.id))
+}
+
+/// Whether others come first: a node that drains, but the leader only once its replicas are elsewhere.
+fn is_leaving(view: &View, node: &NodeView) -> bool {
+    node.standing == Standing::Draining && !(node.id == view.leader && node.serves)
 }
 
 /// Who should vote. A seat goes to whoever is alive and ready, then to whoever drains, and stays with a lost voter only
@@ -140,7 +146,7 @@ fn target(view: &View) -> BTreeSet<NodeId> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Seat {
     is_gone: bool,
-    is_draining: bool,
+    is_leaving: bool,
     is_new: bool,
     follows: bool,
     id: NodeId,
@@ -154,7 +160,7 @@ fn seat(view: &View, node: &NodeView) -> Option<Seat> {
         && view.learners.contains(&node.id);
     (votes || may_begin).then(|| Seat {
         is_gone: is_gone(node),
-        is_draining: node.standing == Standing::Draining,
+        is_leaving: is_leaving(view, node),
         is_new: !votes,
         follows: node.id != view.leader,
         id: node.id,

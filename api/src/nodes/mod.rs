@@ -14,7 +14,6 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use temps_raft::Applied;
 use temps_state::{Command, Node, NodeId, State as Agreed};
-use tracing::warn;
 use utoipa::{IntoParams, ToSchema};
 
 pub use shown::NodeOut;
@@ -111,15 +110,6 @@ pub(crate) async fn drain(
     let id = find(&*context.cluster.read_latest().await?, &n)?.id;
     let state =
         change(&context, &caller, id, Command::DrainNode { id }, if_match, key.of(&caller)).await?;
-    if id == context.cluster.node_id() {
-        let cluster = context.cluster.clone();
-        // The leader looks after it as well; it is only sooner this way.
-        tokio::spawn(async move {
-            if let Err(error) = cluster.hand_over().await {
-                warn!(%error, "the lead stays here for now");
-            }
-        });
-    }
     shown(&context, &state, id).await
 }
 

@@ -1,9 +1,12 @@
 //! Nodes join, drain, leave and come back as new ones.
 
-use serde_json::Value;
-use temps_chaos_tests::{Ground, RECOVERY, Traffic, until};
+use std::time::{Duration, Instant};
 
-use crate::common::{APP, cluster, founded, token};
+use serde_json::Value;
+use temps_chaos_tests::{Client, Ground, RECOVERY, Traffic, Writes, until};
+use tokio::time::sleep;
+
+use crate::common::{APP, cluster, end_well, founded, token, without};
 
 /// What a join that must fail says.
 async fn join_error(ground: &Ground, node: usize, token: &str) -> String {
@@ -70,6 +73,77 @@ async fn a_node_drains_leaves_and_rejoins_under_a_new_id() {
     APP.serves(&ground, 3).await.unwrap();
     let report = traffic.stop().await;
     assert_eq!(report.failed(), 0, "{report}");
+}
+
+/// What is seen of a node while it drains, by others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Sight {
+    leads: bool,
+    replicas: u64,
+    drained: bool,
+}
+
+async fn look(client: &Client, asked: usize, node: usize) -> Option<Sight> {
+    let answer = client.get(asked, &format!("/nodes/n{node}")).await.ok()?;
+    let shown = answer.body;
+    Some(Sight {
+        leads: shown["leader"].as_bool()?,
+        replicas: shown["replicas"].as_u64()?,
+        drained: shown["drained"].as_bool()?,
+    })
+}
+
+/// Looks at a node until it is drained; gives all that was seen, in order, without repetitions.
+async fn watch_drain(client: &Client, asked: usize, node: usize) -> Vec<Sight> {
+    let begun = Instant::now();
+    let mut seen: Vec<Sight> = Vec::new();
+    while begun.elapsed() < DRAINED_WITHIN && seen.last().is_none_or(|sight| !sight.drained) {
+        if let Some(sight) = look(client, asked, node).await
+            && seen.last() != Some(&sight)
+        {
+            println!("{:.1?} {sight:?}", begun.elapsed());
+            seen.push(sight);
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+    seen
+}
+
+/// How long a drain may take. Requests on replicas that go have 5 s to end.
+const DRAINED_WITHIN: Duration = Duration::from_secs(60);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_leader_drains_and_neither_requests_nor_changes_notice() {
+    let ground = cluster(3).await;
+    APP.deploy(&ground, 3).await.unwrap();
+    let client = ground.client().unwrap();
+    let leader = client.leader(1).await.expect("a cluster that has deployed has a leader");
+    let (name, others) = (ground.node(leader).name(), without(leader));
+    let traffic = Traffic::start(&ground.edges(&[1, 2, 3]), &APP.host(), 50);
+    let writes = Writes::start(client.clone(), &[1, 2, 3], "w");
+    until("changes are made", RECOVERY, async || writes.acknowledged() > 10).await.unwrap();
+
+    let drain = ["nodes", "drain", &name];
+    let (said, seen) = tokio::join!(ground.temps(&drain), watch_drain(&client, others[0], leader));
+    let said = said.expect("it drains");
+    assert!(said.contains("is drained: it is safe to stop"), "{said}");
+    assert!(seen.last().is_some_and(|it| it.drained && !it.leads && it.replicas == 0), "{seen:?}");
+    let early = seen.iter().find(|it| !it.leads && it.replicas > 0);
+    assert_eq!(early, None, "replicas move before the lead: {seen:?}");
+    let on = APP.healthy(&client, leader).await;
+    assert!(on.len() == 3 && !on.contains(&name), "{on:?}");
+    assert_ne!(client.leader(others[0]).await, Some(leader));
+
+    let acknowledged = writes.acknowledged();
+    until("changes go on", RECOVERY, async || writes.acknowledged() > acknowledged + 10)
+        .await
+        .unwrap();
+    ground.temps(&["nodes", "undrain", &name]).await.unwrap();
+    until("the cluster is whole", RECOVERY, async || client.is_whole(others[0], 3).await)
+        .await
+        .unwrap();
+    APP.serves(&ground, leader).await.unwrap();
+    end_well(&client, traffic, writes).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use openraft::{BasicNode, ChangeMembers};
-use temps_state::{Actor, ClusterKey, Command, Node, NodeId, Standing};
+use temps_state::{Actor, ClusterKey, Command, Intent, Node, NodeId, Standing, State};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tracing::{info, warn};
 
@@ -153,8 +153,9 @@ impl Group {
         let membership = metrics.membership_config.membership();
         let now = Timestamp::now();
         let voters: BTreeSet<NodeId> = membership.voter_ids().map(NodeId).collect();
+        let state = self.applied();
         let nodes =
-            self.applied().nodes.values().map(|node| node_view(node, metrics, now)).collect();
+            state.nodes.values().map(|node| node_view(&state, node, metrics, now)).collect();
         View {
             leader: self.node,
             is_joint: membership.get_joint_config().len() > 1,
@@ -206,7 +207,7 @@ fn ticks() -> tokio::time::Interval {
     ticks
 }
 
-fn node_view(node: &Node, metrics: &RaftMetrics, now: Timestamp) -> NodeView {
+fn node_view(state: &State, node: &Node, metrics: &RaftMetrics, now: Timestamp) -> NodeView {
     let since = |at: Timestamp| now.duration_since(at).unsigned_abs();
     let matched = metrics.replication.as_ref().and_then(|all| all.get(&node.id.0));
     let matched = matched.and_then(|at| at.as_ref()).map(|at| at.index);
@@ -215,6 +216,8 @@ fn node_view(node: &Node, metrics: &RaftMetrics, now: Timestamp) -> NodeView {
         id: node.id,
         address: node.address,
         standing: node.standing,
+        serves: node.standing == Standing::Draining
+            && state.replicas_on(node.id).any(|replica| replica.intent != Intent::Keep),
         age: match node.standing {
             Standing::Joining => since(node.joined_at),
             Standing::Ready | Standing::Draining => Duration::ZERO,

@@ -12,6 +12,7 @@ fn node(id: u64) -> NodeView {
         id: NodeId(id),
         address: Some(SocketAddr::from(([127, 0, 0, 1], 7000))),
         standing: Standing::Ready,
+        serves: false,
         age: Duration::from_secs(60),
         lost: None,
         caught_up: true,
@@ -84,6 +85,7 @@ fn nodes_come_and_go() {
 #[test]
 fn lost_and_draining_voters_are_replaced() {
     let draining = |id| standing(id, Standing::Draining);
+    let serves = |node| NodeView { serves: true, ..node };
     let cases = [
         (
             "lost for a moment",
@@ -130,6 +132,16 @@ fn lost_and_draining_voters_are_replaced() {
             "the leader drains, nobody gets its vote",
             view(&[1, 2, 3], &[], vec![draining(1), node(2), node(3)]),
             Some(Change::HandOver(NodeId(2))),
+        ),
+        (
+            "the leader drains, its replicas first",
+            view(&[1, 2, 3], &[4], vec![serves(draining(1)), node(2), node(3), node(4)]),
+            None,
+        ),
+        (
+            "another one drains, whatever it serves",
+            view(&[1, 2, 3], &[4], vec![node(1), node(2), serves(draining(3)), node(4)]),
+            vote(&[1, 2, 4]),
         ),
         (
             "everybody drains",
@@ -187,9 +199,10 @@ fn any_node(id: u64) -> impl Strategy<Value = NodeView> {
         1 => Just(Some(Duration::from_secs(5))),
         1 => Just(Some(Duration::from_secs(60)))
     ];
-    (standing, lost, any::<bool>(), any::<bool>()).prop_map(move |(standing, lost, is_old, ok)| {
+    let flags = any::<(bool, bool, bool)>();
+    (standing, lost, flags).prop_map(move |(standing, lost, (is_old, ok, serves))| {
         let age = if is_old { JOINING_MAX * 2 } else { Duration::from_secs(9) };
-        NodeView { standing, lost, age, caught_up: ok && lost.is_none(), ..node(id) }
+        NodeView { standing, serves, lost, age, caught_up: ok && lost.is_none(), ..node(id) }
     })
 }
 
