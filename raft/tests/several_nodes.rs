@@ -301,6 +301,8 @@ async fn write_anyhow(
 async fn a_late_joiner_gets_a_large_state_while_writes_go_on() {
     const LARGE: u64 = 400;
     const OCTETS: usize = 250_000;
+    // A snapshot that reaches so far lets the log begin after the large entries.
+    const LOG_BEGINS: u64 = 7_000;
     let mut founder = found().await;
     for number in 0..LARGE {
         let mut proposal = write(number);
@@ -312,7 +314,7 @@ async fn a_late_joiner_gets_a_large_state_while_writes_go_on() {
     // So many entries that the joiner cannot be fed from the log.
     common::churn(founder.node(), 10_500).await;
     founder.report().await;
-    until("there is a snapshot", || founder.status().snapshot.is_some()).await;
+    until("the log begins later", || founder.status().snapshot >= Some(LOG_BEGINS)).await;
 
     let (stop, stopped) = watch::channel(false);
     let writer = tokio::spawn(write_steadily(founder.node().clone(), stopped));
@@ -321,21 +323,33 @@ async fn a_late_joiner_gets_a_large_state_while_writes_go_on() {
     until("it knows everything", || numbers(&joiner.node().state()).len() as u64 >= LARGE).await;
     println!("100 MB handed over in {:?}", begun.elapsed());
     stop.send_replace(true);
-    let (writes, longest) = writer.await.unwrap();
-    println!("{writes} writes meanwhile, the longest took {longest:?}");
+    let (acknowledged, longest) = writer.await.unwrap();
+    println!("{} writes meanwhile, the longest took {longest:?}", acknowledged.len());
+    assert!(!acknowledged.is_empty(), "writes went on");
+    assert!(joiner.status().snapshot.is_some(), "it was fed by a snapshot");
+    let written: BTreeSet<u64> = (0..LARGE).chain(acknowledged).collect();
+    until("both have the same state", || {
+        let (one, other) = (founder.node().state(), joiner.node().state());
+        one.index == other.index && one.state == other.state
+    })
+    .await;
+    assert_eq!(numbers(&joiner.node().state()), written);
     assert_eq!(joiner.node().state().nodes[&NodeId(1)].address, Some(founder.address));
     joiner.stop().await;
     founder.stop().await;
 }
 
-/// One write after the other; says how many, and how long the longest took.
-async fn write_steadily(cluster: Cluster, stopped: watch::Receiver<bool>) -> (u64, Duration) {
-    let (mut number, mut longest) = (1_000_000, Duration::ZERO);
-    while !*stopped.borrow() {
+/// One write after the other; says which were acknowledged, and how long the longest took.
+async fn write_steadily(cluster: Cluster, stopped: watch::Receiver<bool>) -> (Vec<u64>, Duration) {
+    let (mut acknowledged, mut longest) = (Vec::new(), Duration::ZERO);
+    for number in 1_000_000.. {
+        if *stopped.borrow() {
+            break;
+        }
         let begun = Instant::now();
         put(&cluster, number).await.expect("writes go on");
         longest = longest.max(begun.elapsed());
-        number += 1;
+        acknowledged.push(number);
     }
-    (number - 1_000_000, longest)
+    (acknowledged, longest)
 }
