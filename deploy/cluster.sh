@@ -35,6 +35,8 @@ Usage: deploy/cluster.sh up [N]            a cluster of N nodes (3), each on a m
        deploy/cluster.sh stop I            lets node I drain and end
        deploy/cluster.sh start I           starts node I again
        deploy/cluster.sh pause I, resume I
+       deploy/cluster.sh pause-engine I, resume-engine I
+                                           halts the engine of machine I; its containers run on
        deploy/cluster.sh pid I             the number of node I's process, as this machine counts
        deploy/cluster.sh join I PEER TOKEN starts node I on an empty folder as a member of the peer's cluster
        deploy/cluster.sh off I             machine I loses power: its node, engine and containers are gone at once
@@ -146,6 +148,9 @@ signal() {
     mapfile -t pids < <(node_pids "$(node_folder "$1")")
     kill "-$2" "${pids[@]}"
 }
+
+# signal_engine I NAME: to dockerd, and to nothing that it has started.
+signal_engine() { pkill "-$2" --ns "$(init_pid "$1")" --nslist pid -x dockerd; }
 
 start_again() {
     ! node_runs "$(node_folder "$1")" || die "node $1 runs already"
@@ -330,6 +335,8 @@ join) on_machine "$@"; join_with "$@" ;;
 pid) on_machine "$@"; node_pid "$(node_folder "$1")" ;;
 pause) on_machine "$@"; signal "$1" STOP ;;
 resume) on_machine "$@"; signal "$1" CONT ;;
+pause-engine) on_machine "$@"; signal_engine "$1" STOP ;;
+resume-engine) on_machine "$@"; signal_engine "$1" CONT ;;
 off) on_machine "$@"; power_off "$1" ;;
 on) on_machine "$@"; power_on "$1" ;;
 partition) on_cluster; mapfile -t pairs < <(pairs_between "$@"); cut_links "${pairs[@]}" ;;

@@ -141,6 +141,22 @@ impl Node<'_> {
         self.call("resume").await
     }
 
+    /// Halts its engine; the containers run on.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn pause_engine(&self) -> Result<(), GroundError> {
+        self.call("pause-engine").await
+    }
+
+    /// Lets the engine go on.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn resume_engine(&self) -> Result<(), GroundError> {
+        self.call("resume-engine").await
+    }
+
     /// Its machine loses power: the process, the engine and every container are gone at once, and no peer is told.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use temps_raft::{Cluster, fresh_id};
+use temps_state::{Command, State};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -68,9 +69,19 @@ pub async fn roll_out(cluster: &Cluster, faults: &mut Faults) {
             return;
         }
         for command in commands {
+            tell_of_move(&state, &command);
             if let Err(error) = propose(cluster, command).await {
                 return tracing::warn!(%error, "a step of a rollout was not taken");
             }
         }
     }
+}
+
+/// Says in the log what moves, and why.
+fn tell_of_move(state: &State, command: &Command) {
+    let Command::MoveReplica { id, to, .. } = command else { return };
+    let Some(replica) = state.replicas.get(id) else { return };
+    let (from, observed) = (replica.node, &replica.observed);
+    let lost = state.nodes.get(&from).is_none_or(|node| !node.is_reachable());
+    tracing::info!(replica = %id, %from, %to, lost, ?observed, "a replica moves");
 }

@@ -6,6 +6,7 @@ pub(crate) mod loopback;
 pub(crate) mod sockets;
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use bollard::Docker;
 use bollard::container::LogOutput;
@@ -21,6 +22,7 @@ use bollard::query_parameters::{
 use futures::{Stream, StreamExt};
 use temps_builder::Engine;
 use temps_state::{Failure, ReplicaId};
+use tokio::time::timeout;
 
 use crate::SchedulerError;
 use crate::container::{Container, DATA_DIR, Role, Status};
@@ -30,6 +32,8 @@ use crate::spec::Spec;
 
 /// Seconds a container may take to end by itself when it is stopped.
 pub const STOP_SECONDS: i32 = 10;
+/// How long the engine may take to list containers before it counts as away: nothing else is done meanwhile.
+pub const LIST_MAX: Duration = Duration::from_secs(15);
 /// How many lines of a container's log a failure shows.
 pub const LOG_TAIL_LINES: usize = 30;
 
@@ -57,7 +61,9 @@ impl Runtime {
     /// This node's containers.
     pub async fn list(&self) -> Result<Vec<Container>> {
         let options = ListContainersOptionsBuilder::new().all(true).filters(&self.own()).build();
-        let listed = self.docker().await?.list_containers(Some(options)).await;
+        let docker = self.docker().await?;
+        let listed = timeout(LIST_MAX, docker.list_containers(Some(options))).await;
+        let listed = listed.unwrap_or(Err(DockerError::RequestTimeoutError));
         let listed = listed.map_err(SchedulerError::container("list", "containers"))?;
         Ok(listed.into_iter().filter_map(|summary| self.read(summary)).collect())
     }

@@ -5,6 +5,7 @@ mod common;
 mod death;
 mod disk;
 mod dns;
+mod engine;
 mod ground;
 mod guards;
 mod images;

@@ -154,12 +154,13 @@ impl Situation<'_> {
     }
 
     /// One replica more, on a node that has two fewer than another: the more crowded one loses one when it is healthy.
-    /// A single replica stays where it is, as there are never two of it without need.
+    /// A single replica stays where it is, as there are never two of it without need. Of a node at fault, as one
+    /// whose engine does not answer, nothing is moved that does well.
     fn spread(&self, ledger: &mut Ledger, fresh: Fresh) -> Vec<Command> {
         let crowds = self.crowds();
         let most = crowds.values().copied().max().unwrap_or(0);
         let rests = self.replicas.iter().all(|replica| match replica.intent {
-            Intent::Serve => is_healthy(replica),
+            Intent::Serve => is_healthy(replica) && !self.faults.is_faulty(replica.node),
             Intent::Drain { .. } => false,
             _ => true,
         });
@@ -197,10 +198,16 @@ impl Situation<'_> {
         let unneeded = if worst.len() >= wanted { self.stranded().count() } else { 0 };
         let crowds = self.crowds();
         worst.sort_by_key(|r| {
-            (is_healthy(r), Reverse(crowds.get(&r.node)), Reverse(r.created_at), r.id)
+            let crowd = Reverse(crowds.get(&r.node));
+            (is_healthy(r), self.is_stuck(r), crowd, Reverse(r.created_at), r.id)
         });
         let worst = worst.into_iter().take(beyond);
         self.leaving().take(covered).chain(self.stranded().take(unneeded)).chain(worst)
+    }
+
+    /// Whether a replica's node cannot stop it now.
+    fn is_stuck(&self, replica: &Replica) -> bool {
+        self.node(replica.node).is_some_and(|node| !node.engine_answers())
     }
 
     fn drain(&self, replica: &Replica) -> Command {

@@ -265,6 +265,35 @@ fn what_an_engine_took_down_is_not_held_against_its_node_once_it_answers() {
 }
 
 #[test]
+fn what_runs_on_a_node_whose_engine_is_away_stays_there() {
+    let (mut world, id) = world(2, 2, true);
+    let (crowded, empty) = (NodeId(1), NodeId(2));
+    let on = |world: &World, node| world.replicas(id).iter().filter(|r| r.node == node).count();
+    world.apply(Command::DrainNode { id: empty });
+    world.settle();
+    world.apply(Command::UndrainNode { id: empty });
+    assert_eq!((world.lead(), on(&world, crowded)), (vec![], 2));
+
+    // Not even to be spread, which it would be by now.
+    world.engine(crowded, true);
+    world.pass(SETTLED_AFTER.as_secs() * 3);
+    assert_eq!(world.lead(), []);
+    world.engine(crowded, false);
+    assert_eq!(world.lead(), []);
+    world.pass(ENGINE_SETTLED_AFTER.as_secs());
+    let done = world.lead();
+    assert!(matches!(done[..], [Command::PlaceReplicas { .. }]), "{done:?}");
+
+    // What is one too many then goes where it can be stopped.
+    world.engine(crowded, true);
+    world.heal();
+    let done = world.lead();
+    assert!(matches!(done[..], [Command::DrainReplica { .. }]), "{done:?}");
+    let serves = |r: &&Replica| r.node == crowded && r.intent == Intent::Serve;
+    assert_eq!(world.replicas(id).iter().filter(serves).count(), 2);
+}
+
+#[test]
 fn a_fault_of_an_engine_that_says_it_answers_is_remembered() {
     let (mut world, id) = world(2, 1, true);
     let replica = world.replicas(id)[0].clone();
