@@ -12,6 +12,7 @@ mod audit;
 mod auth;
 mod body;
 mod build_log;
+mod callers;
 mod certificates;
 mod conditions;
 mod consistency;

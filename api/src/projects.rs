@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 
 use crate::auth::{MayRead, MayWrite};
 use crate::body::Json;
+use crate::callers::callers_of;
 use crate::conditions::{IfMatch, Tagged};
 use crate::consistency::Seen;
 use crate::context::Shared;
@@ -51,6 +52,9 @@ pub struct ProjectOut {
     pub git_url: String,
     /// Where Git servers send its pushes.
     pub webhooks: WebhookUrls,
+    /// Other projects, whose apps may call this one's by their internal names.
+    #[schema(value_type = Vec<String>)]
+    pub callers: Vec<Name>,
     /// Where it runs.
     pub environments: Vec<EnvironmentOut>,
 }
@@ -152,6 +156,7 @@ impl ProjectOut {
                 gitlab: links.webhook("gitlab", project),
                 gitea: links.webhook("gitea", project),
             },
+            callers: callers_of(state, project).map(|caller| caller.name.clone()).collect(),
             environments: environments.map(|e| EnvironmentOut::of(state, links, e)).collect(),
         }
     }
@@ -283,6 +288,7 @@ pub(crate) async fn create(
         webhook_secret,
         previews,
         deployments_made: 0,
+        callers: Default::default(),
     };
     let mut proposal = caller.asks(Command::CreateProject { project, production: fresh_id() });
     proposal.request = key.of(&caller);

@@ -193,6 +193,7 @@ mod tests {
             webhook_secret,
             previews: false,
             deployments_made: 0,
+            callers: Default::default(),
         };
         let mut state = State::default();
         let production = EnvironmentId::from_parts(1, 1);

@@ -13,10 +13,10 @@ use utoipa_swagger_ui::SwaggerUi;
 use crate::body::JSON_BYTES_MAX;
 use crate::context::Shared;
 use crate::{
-    ApiError, answer, api_keys, audit, certificates, consistency, deployments, dns_providers,
-    domains, environments, events, exec, git_push, guards, header_policies, health, logs, metrics,
-    nodes, openapi, projects, registry, replicas, schema, session, settings, status, uploads,
-    users, variables, webhooks,
+    ApiError, answer, api_keys, audit, callers, certificates, consistency, deployments,
+    dns_providers, domains, environments, events, exec, git_push, guards, header_policies, health,
+    logs, metrics, nodes, openapi, projects, registry, replicas, schema, session, settings, status,
+    uploads, users, variables, webhooks,
 };
 
 /// Where the OpenAPI document is.
@@ -62,6 +62,8 @@ fn apps() -> OpenApiRouter<Shared> {
         .routes(routes!(projects::list, projects::create))
         .routes(routes!(projects::show, projects::change, projects::delete))
         .routes(routes!(projects::rotate_webhook_secret))
+        .routes(routes!(callers::list))
+        .routes(routes!(callers::allow, callers::deny))
         .routes(routes!(environments::list, environments::create))
         .routes(routes!(environments::show, environments::delete))
         .routes(routes!(environments::scale))

@@ -174,6 +174,14 @@ password_is_asked() {
 
 asks_for_a_password() { status_of "$(app_url "$NODE" app)" | grep -qx 403; }
 
+# other_project_calls COMMAND: the project shop, by then the image that was pushed; listed, and no more once it is denied.
+other_project_calls() {
+    as_written "${1/OTHER/shop}" | has 'callers deny shop -p app'
+    temps projects callers list -p app --json | field '.items[].name' | grep -x shop
+    temps projects callers deny shop -p app
+    temps projects callers list -p app | has 'Only apps of app itself'
+}
+
 # over_https NAME: the app answers with a certificate that the story's own authority vouches for.
 over_https() {
     local port
@@ -251,6 +259,7 @@ works() {
     'temps nodes label n2 zone=north') as_written "$1"; temps nodes show n2 | has north ;;
     'temps upgrade --binary FILE') upgrades "$1" ;;
     'temps leave') leaves "$1" ;;
+    'temps projects callers allow OTHER -p app') other_project_calls "$1" ;;
     'temps nodes remove n2') removes "$1" ;;
     # chaos-tests/ brings clusters up with it.
     'deploy/cluster.sh up 3') "$DEPLOY/cluster.sh" --help | has 'up [N]' ;;

@@ -84,6 +84,7 @@ impl Home {
         let node = Node {
             architecture: "amd64".into(),
             capacity: Capacity { cpu_millis: 2_000, memory_mib: 4_096 },
+            format: FORMAT.into(),
             ..Node::new(home.cluster.node_id(), "node-1", Timestamp::now())
         };
         home.propose(Command::RecordNode { node }).await;
@@ -105,6 +106,7 @@ impl Home {
             webhook_secret: self.cluster.seal("p", "v").expect("it is short"),
             previews: true,
             deployments_made: 0,
+            callers: Default::default(),
         };
         let (id, production) = (project.id, fresh_id());
         self.propose(Command::CreateProject { project, production }).await;
@@ -209,11 +211,16 @@ async fn expect(what: &str, said: impl Future<Output = String>, expected: &str) 
     assert_eq!(timeout(PATIENCE, said).await.expect("in time"), expected, "{what}");
 }
 
+/// Asks until an app answers with this status: the table of routes follows the state.
+async fn until_answered(home: &Home, from: ReplicaId, host: &str, status: &str) {
+    while home.python(from, &get(host)).await != status {}
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn apps_of_one_project_reach_each_other_and_no_others() {
     let home = Home::new("inner", |_| {}).await;
     let (shop, production) = home.project("shop").await;
-    let (_, blog) = home.project("blog").await;
+    let (other, blog) = home.project("blog").await;
     let next: EnvironmentId = fresh_id();
     let branch = "next".into();
     home.propose(Command::CreateEnvironment { id: next, project: shop, branch }).await;
@@ -233,6 +240,11 @@ async fn apps_of_one_project_reach_each_other_and_no_others() {
     ] {
         expect(host, home.python(from, &get(host)), status).await;
     }
+    let allow = Command::AllowCaller { id: shop, caller: other };
+    home.propose(allow).await;
+    let allowed = until_answered(&home, blog, "shop-next.temps.internal", "200");
+    timeout(PATIENCE, allowed).await.expect("it is let in");
+    expect("back", home.python(production, &get("blog-production.temps.internal")), "403").await;
     for (host, found) in [
         ("example.test", "192.0.2.9"),
         ("shop-nothing.temps.internal", "True"),

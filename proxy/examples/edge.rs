@@ -73,6 +73,7 @@ fn project(number: u64) -> Command {
         webhook_secret: support::cluster_key().seal([0; 12], "place", "value").expect("short"),
         previews: true,
         deployments_made: 0,
+        callers: Default::default(),
     };
     Command::CreateProject { project, production: environment(number) }
 }

@@ -1,6 +1,9 @@
 //! What a client gets instead of an answer: what failed, why, and what to do next. Pure.
 
+use std::borrow::Cow;
+
 use serde_json::json;
+use temps_state::Name;
 
 /// Why the edge answers by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,8 +14,13 @@ pub(crate) enum Fault {
     Disabled,
     /// A request to an internal name does not come from a container of this node.
     UnknownCaller,
-    /// A request to an internal name comes from another project.
-    OtherProject,
+    /// A request to an internal name comes from another project, which may not call this one.
+    OtherProject {
+        /// Whose app asks.
+        caller: Name,
+        /// Whose app is asked.
+        called: Name,
+    },
     /// The client's address is kept out.
     AddressDenied,
     /// The client's country is kept out.
@@ -64,7 +72,7 @@ impl Fault {
     pub(crate) fn status(&self) -> u16 {
         match self {
             Self::BadRequest(_) => 400,
-            Self::Disabled | Self::UnknownCaller | Self::OtherProject => 403,
+            Self::Disabled | Self::UnknownCaller | Self::OtherProject { .. } => 403,
             Self::AddressDenied | Self::CountryDenied => 403,
             Self::ChallengeRequired | Self::WrongAnswer => 403,
             Self::PasswordRequired | Self::WrongPassword => 403,
@@ -89,7 +97,7 @@ impl Fault {
             Self::BadRequest(_) => "bad_request",
             Self::Disabled => "project_disabled",
             Self::UnknownCaller => "unknown_caller",
-            Self::OtherProject => "other_project",
+            Self::OtherProject { .. } => "other_project",
             Self::AddressDenied => "address_denied",
             Self::CountryDenied => "country_denied",
             Self::ChallengeRequired => "challenge_required",
@@ -116,7 +124,7 @@ impl Fault {
     }
 
     /// What failed, why, and what to do next.
-    fn words(&self) -> (&'static str, String, &'static str) {
+    fn words(&self) -> (&'static str, String, Cow<'static, str>) {
         let (what, why, next) = match self {
             Self::BadRequest(why) => ("The request is malformed", *why, "Correct the request."),
             Self::Disabled => (
@@ -127,13 +135,15 @@ impl Fault {
             Self::UnknownCaller => (
                 "This name is for apps only",
                 "the request does not come from a running app on this node",
-                "Ask from an app of the same project; from elsewhere, use the app's public address.",
+                "Ask from an app of a project that may; from elsewhere, use the app's public address.",
             ),
-            Self::OtherProject => (
-                "This app belongs to another project",
-                "an internal name answers only apps of its own project",
-                "Use the app's public address, or put both apps into one project.",
-            ),
+            Self::OtherProject { caller, called } => {
+                let why = format!("{called} does not let apps of {caller} call its own");
+                let next = format!(
+                    "Let them: temps projects callers allow {caller} -p {called}; or use the app's public address."
+                );
+                return ("This app belongs to another project", why, next.into());
+            }
             Self::AddressDenied => (
                 "You are not let in from here",
                 "the rules of this site keep your address out",
@@ -199,12 +209,12 @@ impl Fault {
                 return (
                     "The request is too large",
                     why,
-                    "Send less, or have an admin raise the setting `edge.body_bytes_max`.",
+                    "Send less, or have an admin raise the setting `edge.body_bytes_max`.".into(),
                 );
             }
             Self::RangeNotSatisfiable(bytes) => {
                 let why = format!("the file has {bytes} octets");
-                return ("The file has no such part", why, "Ask for a part within it.");
+                return ("The file has no such part", why, "Ask for a part within it.".into());
             }
             Self::HeadersTooLarge => (
                 "The request's headers are too large",
@@ -247,7 +257,7 @@ impl Fault {
                 "Try again; if it is yours, see its logs with `temps logs`.",
             ),
         };
-        (what, why.into(), next)
+        (what, why.into(), next.into())
     }
 }
 

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use imbl::OrdMap;
 use ipnet::Ipv4Net;
-use temps_state::{INTERNAL_DOMAIN, ProjectId};
+use temps_state::{INTERNAL_DOMAIN, Project, ProjectId};
 use tokio::sync::watch;
 
 use crate::error_page::Fault;
@@ -35,9 +36,10 @@ impl Inner {
         gateway.map(|gateway| SocketAddr::new(gateway.addr().into(), self.port))
     }
 
-    /// What is known now.
-    pub(crate) fn inside(&self) -> Inside {
-        Inside { door: self.door(), residents: self.residents.borrow().clone() }
+    /// What is known now, where these are the projects.
+    pub(crate) fn inside(&self, projects: &OrdMap<ProjectId, Project>) -> Inside {
+        let residents = self.residents.borrow().clone();
+        Inside { door: self.door(), residents, projects: projects.clone() }
     }
 }
 
@@ -46,6 +48,7 @@ impl Inner {
 pub(crate) struct Inside {
     door: Option<SocketAddr>,
     residents: Residents,
+    projects: OrdMap<ProjectId, Project>,
 }
 
 impl Inside {
@@ -56,7 +59,7 @@ impl Inside {
     }
 
     /// Whether a request that came in `at` this address may go on to an app `of` this project: only through the door of
-    /// the containers, and only from a container of the same project.
+    /// the containers, and only from a container of the same project or of one that it lets call.
     pub(crate) fn judge(
         &self,
         at: Option<SocketAddr>,
@@ -66,10 +69,15 @@ impl Inside {
         if at.is_none() || at != self.door {
             return Err(Fault::UnknownHost);
         }
-        match self.residents.get(&caller) {
-            None => Err(Fault::UnknownCaller),
-            Some(project) if *project != of => Err(Fault::OtherProject),
-            Some(_) => Ok(()),
+        let caller = self.residents.get(&caller).and_then(|id| self.projects.get(id));
+        let caller = caller.ok_or(Fault::UnknownCaller)?;
+        let called = self.projects.get(&of).ok_or(Fault::UnknownHost)?;
+        match called.admits(caller.id) {
+            true => Ok(()),
+            false => {
+                let [caller, called] = [caller, called].map(|project| project.name.clone());
+                Err(Fault::OtherProject { caller, called })
+            }
         }
     }
 }
@@ -81,7 +89,8 @@ pub(crate) fn label_of(host: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use temps_state::Id;
+    use jiff::Timestamp;
+    use temps_state::{ClusterKey, Id};
 
     use super::*;
 
@@ -116,27 +125,54 @@ mod tests {
         }
     }
 
+    fn project(n: u128, name: &str, callers: &[u128]) -> Project {
+        Project {
+            id: ProjectId::from_parts(0, n),
+            name: name.parse().unwrap(),
+            created_at: Timestamp::UNIX_EPOCH,
+            disabled: false,
+            repository: None,
+            webhook_secret: ClusterKey::new([3; 32]).seal([0; 12], "place", "value").unwrap(),
+            previews: false,
+            deployments_made: 0,
+            callers: callers.iter().map(|n| ProjectId::from_parts(0, *n)).collect(),
+        }
+    }
+
     #[test]
-    fn only_containers_of_the_same_project_may_ask_and_only_at_their_door() {
-        let [shop, blog] = [1, 2].map(|n| ProjectId::from_parts(0, n));
+    fn only_containers_of_projects_that_may_are_let_in_and_only_at_their_door() {
+        let projects = [project(1, "shop", &[3]), project(2, "blog", &[]), project(3, "web", &[])];
+        let [shop, blog, web, gone] = [1, 2, 3, 4].map(|n| ProjectId::from_parts(0, n));
+        let projects: OrdMap<_, _> = projects.into_iter().map(|one| (one.id, one)).collect();
         let addr = |text: &str| text.parse::<IpAddr>().unwrap();
         let door: SocketAddr = "172.19.0.1:80".parse().unwrap();
-        let residents =
-            Arc::new(BTreeMap::from([(addr("172.19.0.2"), shop), (addr("172.19.0.3"), blog)]));
-        let inside = Inside { door: Some(door), residents: residents.clone() };
+        let residents = [("2", shop), ("3", blog), ("5", web), ("6", gone)]
+            .map(|(last, project)| (addr(&format!("172.19.0.{last}")), project));
+        let residents = Arc::new(BTreeMap::from(residents));
+        let inside = Inside { door: Some(door), residents, projects };
+        let other = |caller: &str, called: &str| {
+            let [caller, called] = [caller, called].map(|name| name.parse().unwrap());
+            Err(Fault::OtherProject { caller, called })
+        };
         for (at, caller, verdict) in [
             (Some("172.19.0.1:80"), "172.19.0.2", Ok(())),
-            (Some("172.19.0.1:80"), "172.19.0.3", Err(Fault::OtherProject)),
+            (Some("172.19.0.1:80"), "172.19.0.5", Ok(())),
+            (Some("172.19.0.1:80"), "172.19.0.3", other("blog", "shop")),
             (Some("172.19.0.1:80"), "172.19.0.4", Err(Fault::UnknownCaller)),
+            (Some("172.19.0.1:80"), "172.19.0.6", Err(Fault::UnknownCaller)),
             (Some("172.19.0.1:80"), "172.19.0.1", Err(Fault::UnknownCaller)),
             (Some("172.19.0.1:8080"), "172.19.0.2", Err(Fault::UnknownHost)),
+            (Some("172.19.0.1:8080"), "172.19.0.5", Err(Fault::UnknownHost)),
             (Some("192.0.2.7:80"), "172.19.0.2", Err(Fault::UnknownHost)),
             (None, "172.19.0.2", Err(Fault::UnknownHost)),
         ] {
             let at = at.map(|at| at.parse().unwrap());
             assert_eq!(inside.judge(at, addr(caller), shop), verdict, "{at:?} {caller}");
         }
-        let shut = Inside { door: None, residents };
+        let from_shop = |of| inside.judge(Some(door), addr("172.19.0.2"), of);
+        assert_eq!(from_shop(web), other("shop", "web"), "who lets call may not call");
+        assert_eq!(from_shop(gone), Err(Fault::UnknownHost));
+        let shut = Inside { door: None, ..inside };
         for at in [None, Some(door)] {
             assert_eq!(shut.judge(at, addr("172.19.0.2"), shop), Err(Fault::UnknownHost));
         }

@@ -97,7 +97,7 @@ impl RouteTable {
             mark: state.zone_mark(),
             guards,
             endpoints,
-            inside: vicinity.inside(),
+            inside: vicinity.inside(state),
             limits: Arc::new(Limits::from(&settings.edge)),
         }
     }

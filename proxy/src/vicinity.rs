@@ -39,9 +39,9 @@ impl Vicinity {
         Self { inner, ..self }
     }
 
-    /// What decides about requests to internal names.
-    pub(crate) fn inside(&self) -> Inside {
-        self.inner.as_ref().map(Inner::inside).unwrap_or_default()
+    /// What decides about requests to internal names in a state.
+    pub(crate) fn inside(&self, state: &State) -> Inside {
+        self.inner.as_ref().map(|inner| inner.inside(&state.projects)).unwrap_or_default()
     }
 
     /// Waits for news of this node's containers.

@@ -117,6 +117,30 @@ async fn an_app_answers_containers_of_its_own_project_only() {
 }
 
 #[tokio::test]
+async fn another_project_may_ask_from_when_it_is_allowed_until_it_is_denied() {
+    let app = Upstream::start("shop").await;
+    let mut ground = Ground::new().await;
+    let shop = ground.shop(app.addr).await;
+    let id = ground.project_of(shop);
+    let caller = ground.residents.borrow()[&IpAddr::from(BLOG)];
+    let (status, body) = ground.get(BLOG, "shop-production", "/").await;
+    assert_eq!(status, 403);
+    let told = ["shop does not let apps of blog call", "temps projects callers allow blog -p shop"];
+    assert!(told.iter().all(|told| body.contains(told)), "{body}");
+
+    ground.edge.apply(temps_state::Command::AllowCaller { id, caller }).await;
+    assert_eq!(ground.get(BLOG, "shop-production", "/").await, (200, "shop".into()));
+    assert_eq!(ground.get(SHOP, "shop-production", "/").await.0, 200);
+    assert_eq!(ground.get(SHOP, "blog-production", "/").await.0, 403, "it holds in one direction");
+    assert_eq!(ground.get(STRANGER, "shop-production", "/").await.0, 403);
+    let (status, _) = ground.get_at(ground.edge.http, BLOG, "shop-production", "/").await;
+    assert_eq!(status, 503, "only at the door");
+
+    ground.edge.apply(temps_state::Command::DenyCaller { id, caller }).await;
+    assert_eq!(ground.get(BLOG, "shop-production", "/").await.0, 403);
+}
+
+#[tokio::test]
 async fn the_outer_listeners_know_no_internal_names() {
     let app = Upstream::start("shop").await;
     let mut ground = Ground::new().await;

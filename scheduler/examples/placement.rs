@@ -93,6 +93,7 @@ fn preparation() -> Vec<Vec<Command>> {
             webhook_secret: secret.clone(),
             previews: false,
             deployments_made: 0,
+            callers: Default::default(),
         },
         production: fresh_id(),
     };

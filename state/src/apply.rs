@@ -111,6 +111,8 @@ impl State {
             CreateProject { project, production } => self.create_project(project, production),
             ChangeProject { id, change } => self.change_project(id, change),
             DeleteProject { id } => self.delete_project(id),
+            AllowCaller { id, caller } => self.allow_caller(id, caller),
+            DenyCaller { id, caller } => self.deny_caller(id, caller),
             CreateEnvironment { id, project, branch } => {
                 self.create_environment(id, project, branch)
             }

@@ -83,6 +83,10 @@ pub enum Command {
     ChangeProject { id: ProjectId, change: ProjectChange },
     /// Deletes a project with everything in it.
     DeleteProject { id: ProjectId },
+    /// Lets apps of another project call those of a project by their internal names.
+    AllowCaller { id: ProjectId, caller: ProjectId },
+    /// Lets apps of another project call those of a project no more.
+    DenyCaller { id: ProjectId, caller: ProjectId },
     /// Creates a preview environment for a branch.
     CreateEnvironment { id: EnvironmentId, project: ProjectId, branch: String },
     /// Deletes a preview environment with everything in it.
@@ -198,6 +202,8 @@ impl Command {
                 ("project.change", format!("{id}: {}", change.fields().join(", ")))
             }
             Self::DeleteProject { id } => ("project.delete", id.to_string()),
+            Self::AllowCaller { id, caller } => ("project.caller.allow", format!("{id}: {caller}")),
+            Self::DenyCaller { id, caller } => ("project.caller.deny", format!("{id}: {caller}")),
             Self::CreateEnvironment { id, .. } => ("environment.create", id.to_string()),
             Self::DeleteEnvironment { id } => ("environment.delete", id.to_string()),
             Self::SetReplicas { id, .. } => ("environment.scale", id.to_string()),

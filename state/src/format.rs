@@ -18,8 +18,8 @@ pub(crate) const FIRST: u8 = 1;
 /// Handovers between two processes of a node, builds that go to another one, domains and their certificates,
 /// pushed images.
 pub(crate) const SECOND: u8 = 2;
-/// Zones that the nodes answer for, records kept at DNS providers, what is checked before a request is forwarded, and
-/// whether a node's container engine answers.
+/// Zones that the nodes answer for, records kept at DNS providers, what is checked before a request is forwarded,
+/// whether a node's container engine answers, and which projects may call another.
 pub(crate) const THIRD: u8 = 3;
 /// How many nodes a message names.
 const NAMED_MAX: usize = 5;
@@ -97,8 +97,11 @@ impl Command {
             | Self::KeepDnsRecords { .. }
             | Self::AdviseRenewal { .. }
             | Self::WantCertificate { .. }
+            | Self::AllowCaller { .. }
+            | Self::DenyCaller { .. }
             | Self::ReportEngine { .. } => THIRD,
             Self::ChangeSettings { settings } => settings.since(),
+            Self::CreateProject { project, .. } => project.since(),
             Self::ChangeProject { change, .. } if change.no_repository => SECOND,
             Self::RecordNode { node } | Self::AdmitNode { node, .. } => node.since(),
             _ => FIRST,

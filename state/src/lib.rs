@@ -7,6 +7,7 @@
 mod apply;
 mod audit;
 mod authority;
+mod caller;
 mod certificate;
 mod command;
 mod deployment;
@@ -44,6 +45,7 @@ mod zone;
 pub use apply::{ANSWERED_MAX, Answered, FINGERPRINTS_SINCE, fingerprinted};
 pub use audit::{AUDIT_RECORDS_MAX, Actor, AuditRecord};
 pub use authority::Authority;
+pub use caller::CALLERS_MAX;
 pub use certificate::{
     CERTIFICATE_NAMES_MAX, CERTIFICATES_MAX, CHAIN_BYTES_MAX, Certificate, CertificateSource,
     EXPLANATION_BYTES_MAX, RenewalAdvice,

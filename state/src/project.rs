@@ -1,9 +1,13 @@
 //! Projects: what a team deploys.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::environment::{Environment, EnvironmentKind};
+use crate::format::{FIRST, THIRD};
+use crate::row::Value;
 use crate::{EnvironmentId, Name, ProjectId, Rejected, Reply, Sealed, State};
 
 /// The most projects a cluster holds.
@@ -28,6 +32,9 @@ pub struct Project {
     pub previews: bool,
     /// How many deployments it has had; the next one's number is one more.
     pub deployments_made: u64,
+    /// Other projects, whose apps may call this one's by their internal names. Known since the third format.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub callers: BTreeSet<ProjectId>,
 }
 
 /// A Git repository to deploy from.
@@ -81,6 +88,12 @@ impl Project {
     /// Where the deploy key of a project is sealed.
     pub fn deploy_key_place(id: ProjectId) -> String {
         format!("project/{id}/deploy-key")
+    }
+}
+
+impl Value for Project {
+    fn since(&self) -> u8 {
+        if self.callers.is_empty() { FIRST } else { THIRD }
     }
 }
 
@@ -142,6 +155,7 @@ impl State {
         }
         self.project_names.remove(&name);
         self.projects.remove(&id);
+        self.forget_caller(id);
         self.forget_policies();
         self.forget_guards();
         Ok(Reply::Done)

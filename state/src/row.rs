@@ -72,7 +72,6 @@ of_the_first_format!(
     crate::Environment,
     crate::EnvironmentId,
     crate::JoinToken,
-    crate::Project,
     crate::ProjectId,
     crate::Replica,
     crate::Session,

@@ -52,6 +52,7 @@ pub(crate) fn with_environment() -> State {
         webhook_secret: serde_json::from_str("\"\"").unwrap(),
         previews: false,
         deployments_made: 0,
+        callers: Default::default(),
     };
     let entry = Entry {
         at: Timestamp::UNIX_EPOCH,

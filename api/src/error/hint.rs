@@ -135,6 +135,7 @@ fn not_found_hint(noun: &str, id: &str) -> Option<String> {
 fn list_command(noun: &str) -> Option<&'static str> {
     Some(match noun {
         "project" => "temps projects list",
+        "caller" => "temps projects callers list",
         "environment" => "temps environments list",
         "deployment" => "temps deployments list",
         "variable" => "temps env list",

@@ -19,6 +19,27 @@ async fn asks(ground: &Ground, app: App, whom: App, path: &str) -> Result<String
     app.exec(ground, &["node", "-e", ASK, &url]).await
 }
 
+/// From when its project is allowed until it is denied, another one's app is answered; never the other way round.
+async fn allowed_and_denied(ground: &Ground) -> Result<(), GroundError> {
+    let callers =
+        async |act| ground.temps(&["projects", "callers", act, "blog", "--project", "shop"]).await;
+    let is_answered = async |status: &str| {
+        until("the door knows", RECOVERY, async || {
+            asks(ground, BLOG, SHOP, "/").await.is_ok_and(|answer| answer.starts_with(status))
+        })
+        .await
+    };
+    let refused = asks(ground, BLOG, SHOP, "/").await?;
+    assert!(refused.contains("temps projects callers allow blog -p shop"), "{refused}");
+    callers("allow").await?;
+    is_answered("200 one").await?;
+    let back = asks(ground, SHOP, BLOG, "/").await?;
+    assert!(back.starts_with("403 "), "{back}");
+    callers("deny").await?;
+    is_answered("403 ").await?;
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_project_is_reached_on_another_node_and_others_are_refused() {
     let ground = cluster(3).await;
@@ -42,6 +63,7 @@ async fn the_same_project_is_reached_on_another_node_and_others_are_refused() {
     assert_eq!(answer, "200 one\n");
     let refused = asks(&ground, BLOG, SHOP, "/").await.unwrap();
     assert!(refused.starts_with("403 "), "{refused}");
+    allowed_and_denied(&ground).await.unwrap();
     // Nobody outside of a container has such a name.
     let edge = format!("http://{}/", ground.node(2).edge());
     let outside = reqwest::Client::builder().no_proxy().build().unwrap();

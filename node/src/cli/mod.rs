@@ -2,6 +2,7 @@
 
 mod apikeys;
 mod audit;
+mod callers;
 mod certificates;
 mod completion;
 mod context;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
+use super::callers;
 use super::context::{Context, ProjectArg};
 use super::project_change::{self, Change, read_key};
 use crate::client::path;
@@ -53,6 +54,8 @@ enum Act {
     Disable(Which),
     /// Serve a disabled project again.
     Enable(Which),
+    /// Say which other projects' apps may call the project's by their internal names.
+    Callers(callers::Args),
     /// Make a new secret for the project's webhooks, and print it once.
     WebhookSecret(Which),
 }
@@ -105,6 +108,7 @@ pub async fn run(context: &Context, args: Args) -> Result<(), CliError> {
         Act::Delete { which, yes } => delete(context, &which.name()?, yes).await,
         Act::Disable(which) => disable(context, &which.name()?, true).await,
         Act::Enable(which) => disable(context, &which.name()?, false).await,
+        Act::Callers(args) => callers::run(context, args).await,
         Act::WebhookSecret(which) => webhook_secret(context, &which.name()?).await,
     }
 }
@@ -163,9 +167,15 @@ pub fn about(project: &Project) -> String {
         ("state", if project.disabled { "disabled" } else { "enabled" }.into()),
         ("repository", repository),
         ("previews", if project.previews { "on" } else { "off" }.into()),
+        ("callers", listed(&project.callers)),
         ("push to", project.git_url.clone().unwrap_or_else(|| "-".into())),
         ("created", ago_or_dash(project.created_at)),
     ])
+}
+
+/// Names in one line.
+fn listed(names: &[String]) -> String {
+    if names.is_empty() { "-".into() } else { names.join(", ") }
 }
 
 async fn create(context: &Context, create: Create) -> Result<(), CliError> {

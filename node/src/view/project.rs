@@ -22,6 +22,8 @@ pub struct Project {
     pub previews: bool,
     /// Where `git push` goes.
     pub git_url: Option<String>,
+    /// Other projects that may call it by its internal names.
+    pub callers: Vec<String>,
     /// Where it runs.
     pub environments: Vec<Environment>,
 }

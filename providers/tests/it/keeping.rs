@@ -99,6 +99,7 @@ impl Ground {
             webhook_secret: self.cluster.seal("", "").unwrap(),
             previews: true,
             deployments_made: 0,
+            callers: Default::default(),
         };
         self.ask(Command::CreateProject { project, production: self.environment }).await;
     }

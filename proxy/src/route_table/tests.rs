@@ -35,6 +35,7 @@ fn add_project(state: &mut State, n: u128, name: &str, current: Option<u128>) {
         webhook_secret: sealed(),
         previews: true,
         deployments_made: 1,
+        callers: Default::default(),
     };
     let mut environment = Environment::new(id(n), &project, EnvironmentKind::Production);
     environment.current = current.map(id);

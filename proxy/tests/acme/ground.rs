@@ -98,6 +98,7 @@ impl Ground {
             webhook_secret: self.cluster.seal("place", "value").unwrap(),
             previews: false,
             deployments_made: 0,
+            callers: Default::default(),
         };
         let production = temps_raft::fresh_id();
         self.change(Command::CreateProject { project, production }).await;

@@ -236,6 +236,7 @@ impl TestEdge {
             webhook_secret: key.seal([0; 12], "place", "value").expect("short"),
             previews: true,
             deployments_made: 0,
+            callers: Default::default(),
         };
         self.apply(Command::CreateProject { project, production }).await;
         production

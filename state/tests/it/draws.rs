@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use temps_state::*;
 
 /// How many kinds of command there are to draw.
-pub const KINDS: u8 = 50;
+pub const KINDS: u8 = 51;
 
 /// The kind that sets tags of images.
 pub const TAGS: u8 = 45;
@@ -47,6 +47,7 @@ pub fn project(id: ProjectId, name: &str, at: Timestamp) -> Project {
         webhook_secret: sealed(),
         previews: true,
         deployments_made: 0,
+        callers: Default::default(),
     }
 }
 
@@ -297,6 +298,13 @@ pub fn command(state: &State, index: u64, (kind, a, b): Draw) -> Command {
             }
         }
         49 => Command::ReportEngine { id: nodes().unwrap_or(NodeId(9)), away: b % 2 == 0 },
+        50 => {
+            let caller = pick(state.projects.keys().copied(), b / 4).unwrap_or_else(|| fresh(0));
+            match b % 4 {
+                0 => Command::DenyCaller { id: projects(), caller },
+                _ => Command::AllowCaller { id: projects(), caller },
+            }
+        }
         _ => Command::CreateApiKey {
             key: ApiKey {
                 id: fresh(index),

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::domains;
 use crate::draws::{
-    Draw, KINDS, TAGS, at, command, dns_provider, entry, failure, fresh, guard, node, run,
+    Draw, KINDS, TAGS, at, command, dns_provider, entry, failure, fresh, guard, node, project, run,
 };
 use temps_state::{
     CertificateSource, Command, DnsSettings, EdgeSettings, FORMAT, ManagedRecord, Node, NodeId,
@@ -68,6 +68,9 @@ fn rows_of_the_third_format_say_so() {
     certificate.source = CertificateSource::Uploaded;
     let advised = certificate.id;
     state.apply(2, entry(2, Command::AddCertificate { certificate })).expect("it is added");
+    let project = project(fresh(20), "blog", at(2));
+    let other = Command::CreateProject { project, production: fresh(20) };
+    state.apply(2, entry(2, other)).expect("it is created");
     let older = state.clone();
     let dns = DnsSettings { zones: vec!["apps.example.com".parse().expect("a name")] };
     let answers = Node { dns: Some(([203, 0, 113, 7], 53).into()), ..node(1) };
@@ -98,6 +101,7 @@ fn rows_of_the_third_format_say_so() {
             }),
         },
         Command::ReportEngine { id: NodeId(1), away: true },
+        Command::AllowCaller { id: fresh(2), caller: fresh(20) },
     ];
     for (index, command) in (3..).zip(commands) {
         assert_eq!(command.format(), 3);

@@ -1,5 +1,6 @@
 //! What holds of the state from outside: its stories, its properties, its bytes.
 
+mod callers;
 mod domains;
 mod draws;
 mod formats;

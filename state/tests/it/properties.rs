@@ -28,6 +28,11 @@ fn check_names_are_unique(state: &State) {
 }
 
 fn check_nothing_dangles(state: &State) {
+    for project in state.projects.values() {
+        let known =
+            |caller: &ProjectId| *caller != project.id && state.projects.contains_key(caller);
+        assert!(project.callers.iter().all(known));
+    }
     for environment in state.environments.values() {
         assert!(state.projects.contains_key(&environment.project));
         for id in environment.current.iter().chain(&environment.kept) {

@@ -239,6 +239,7 @@ async fn found(cluster: &Cluster) -> EnvironmentId {
         webhook_secret: cluster.seal("p", "v").expect("it is short"),
         previews: true,
         deployments_made: 0,
+        callers: Default::default(),
     };
     let production: EnvironmentId = fresh_id();
     propose(cluster, Command::CreateProject { project, production }).await;

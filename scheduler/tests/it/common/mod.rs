@@ -45,6 +45,7 @@ impl World {
             webhook_secret: ClusterKey::new([3; 32]).seal([0; 12], "p", "v").expect("short"),
             previews: true,
             deployments_made: 0,
+            callers: Default::default(),
         };
         let production = self.fresh();
         self.apply(Command::CreateProject { project, production });
