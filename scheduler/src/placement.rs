@@ -1,17 +1,20 @@
 //! Where replicas go: to nodes that fit, spread over them, where there is most room. Pure.
+//!
+//! What the replicas of a node ask for, see [`room`](crate::room), is never more than it offers. Those that are kept for a
+//! rollback count like the others, as they serve again at once when it comes, but give way where others find no room.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use temps_state::{
-    Deployment, DeploymentId, Intent, Node, NodeId, Observed, Replica, Resources, State,
+    Deployment, DeploymentId, Intent, Node, NodeId, Observed, Replica, ReplicaId, Resources, State,
+    YIELDS_SINCE,
 };
 
 use crate::faults::Faults;
-
-/// How many times a node's memory its replicas' limits may add up to. A limit is what a replica may use at worst, not
-/// what it uses, and frozen replicas use next to nothing.
-pub const MEMORY_OVERCOMMIT: u64 = 4;
+use crate::room::{Room, is_large_enough};
+use crate::shortage::Lack;
 
 /// How many replicas are started at once only to be spread better.
 pub const SPREADS_AT_ONCE: usize = 2;
@@ -52,13 +55,23 @@ pub struct Ledger<'a> {
     /// How many more replicas may be started only to be spread better.
     spreads: usize,
     faults: Option<&'a Faults>,
+    /// Whether kept replicas may give way: every node knows of it.
+    may_yield: bool,
+    /// Those that have to, for what was promised since somebody asked.
+    yielded: Vec<ReplicaId>,
 }
 
-/// One node, and what its replicas may use together, by the limits they were given.
+/// One node, and what was promised there.
 struct Account<'a> {
     node: &'a Node,
-    memory_mib: u64,
-    cpu_millis: u64,
+    /// What it has for replicas.
+    offered: Room,
+    /// What those that serve or drain ask for.
+    taken: Room,
+    /// Those that are kept for a rollback, and what they ask for; the oldest gives way first.
+    kept: BTreeMap<(Timestamp, ReplicaId), Room>,
+    /// What they ask for together.
+    kept_in_all: Room,
     siblings: BTreeMap<DeploymentId, usize>,
 }
 
@@ -67,16 +80,19 @@ impl<'a> Ledger<'a> {
     pub fn of(state: &'a State) -> Self {
         let account = |node: &'a Node| Account {
             node,
-            memory_mib: 0,
-            cpu_millis: 0,
+            offered: Room::offered(node.capacity),
+            taken: Room::default(),
+            kept: BTreeMap::new(),
+            kept_in_all: Room::default(),
             siblings: BTreeMap::new(),
         };
         let accounts = state.nodes.iter().map(|(id, node)| (*id, account(node))).collect();
         let begin = state.replicas.values().filter(|replica| begins(replica)).count();
         let spreads = SPREADS_AT_ONCE.saturating_sub(begin);
-        let mut ledger = Self { accounts, spreads, faults: None };
+        let may_yield = state.format() >= YIELDS_SINCE;
+        let mut ledger = Self { accounts, spreads, faults: None, may_yield, yielded: vec![] };
         for replica in state.replicas.values() {
-            ledger.enter(replica, resources(state, replica));
+            ledger.enter(replica, Room::asked(resources(state, replica)));
         }
         ledger
     }
@@ -86,13 +102,27 @@ impl<'a> Ledger<'a> {
         Self { faults: Some(faults), ..self }
     }
 
-    fn enter(&mut self, replica: &Replica, uses: Resources) {
+    fn enter(&mut self, replica: &Replica, asks: Room) {
         let Some(account) = self.accounts.get_mut(&replica.node) else { return };
-        account.memory_mib += u64::from(uses.memory_mib);
         *account.siblings.entry(replica.deployment).or_default() += 1;
-        if replica.intent != Intent::Keep {
-            account.cpu_millis += u64::from(uses.cpu_millis);
+        match replica.intent {
+            Intent::Keep => {
+                account.kept.insert((replica.created_at, replica.id), asks);
+                account.kept_in_all += asks;
+            }
+            Intent::Serve | Intent::Drain { .. } => account.taken += asks,
         }
+    }
+
+    /// The kept replicas that have to go for what was promised since this was asked last.
+    pub fn yielded(&mut self) -> Vec<ReplicaId> {
+        std::mem::take(&mut self.yielded)
+    }
+
+    /// Why each of the nodes that suit takes no more replicas, as far as it takes none.
+    pub fn lacks(&self, needs: &Needs) -> Vec<Lack> {
+        let suiting = self.accounts.values().filter(|account| needs.suits(account.node));
+        suiting.filter_map(|account| account.lack(needs.resources, self.may_yield)).collect()
     }
 
     /// The nodes that `count` more replicas of a deployment go to, as far as there is room; what is returned is promised.
@@ -131,7 +161,7 @@ impl<'a> Ledger<'a> {
             let there = account.siblings.get(&deployment).copied().unwrap_or(0);
             there <= siblings && !shunned(account.node.id) && fits(account.node.id)
         };
-        let best = self.promise_best(deployment, needs, apart);
+        let best = self.promise_best(deployment, needs, false, apart);
         self.spreads = self.spreads.saturating_sub(best.iter().count());
         best
     }
@@ -145,27 +175,27 @@ impl<'a> Ledger<'a> {
         let faults = self.faults;
         let shunned = |node| faults.is_some_and(|faults| faults.shuns(node, deployment));
         let well = |account: &Account| !shunned(account.node.id);
-        match self.promise_best(deployment, needs, well) {
-            None if even_shunned => self.promise_best(deployment, needs, |_| true),
-            best => best,
-        }
+        let may_yield = self.may_yield;
+        self.promise_best(deployment, needs, false, well)
+            .or_else(|| self.promise_best(deployment, needs, may_yield, well))
+            .or_else(|| self.promise_best(deployment, needs, may_yield, |_| even_shunned))
     }
 
-    /// The least crowded of the nodes that have room and that `fits`.
+    /// The least crowded of the nodes that have room, kept replicas giving way or not, and that `fits`.
     fn promise_best(
         &mut self,
         deployment: DeploymentId,
         needs: &Needs,
+        yielding: bool,
         fits: impl Fn(&Account) -> bool,
     ) -> Option<NodeId> {
         let all = self.accounts.values_mut().filter(|account| {
-            account.node.takes_replicas()
-                && needs.suits(account.node)
-                && account.has_room(needs.resources)
+            needs.suits(account.node)
+                && account.lack(needs.resources, yielding).is_none()
                 && fits(account)
         });
         let best = all.min_by_key(|account| account.crowding(deployment))?;
-        best.promise(deployment, needs.resources);
+        self.yielded.extend(best.promise(deployment, Room::asked(needs.resources)));
         Some(best.node.id)
     }
 
@@ -179,16 +209,42 @@ impl<'a> Ledger<'a> {
 }
 
 impl Account<'_> {
-    fn promise(&mut self, deployment: DeploymentId, uses: Resources) {
-        self.memory_mib += u64::from(uses.memory_mib);
-        self.cpu_millis += u64::from(uses.cpu_millis);
-        *self.siblings.entry(deployment).or_default() += 1;
+    /// What is promised there, with the kept replicas.
+    fn promised(&self) -> Room {
+        let mut promised = self.taken;
+        promised += self.kept_in_all;
+        promised
     }
 
-    /// A capacity of 0 is not known, and holds nothing back.
-    fn has_room(&self, wants: Resources) -> bool {
-        let (has, wants) = (self.node.capacity.memory_mib, u64::from(wants.memory_mib));
-        has == 0 || (wants <= has && self.memory_mib + wants <= has * MEMORY_OVERCOMMIT)
+    /// Promises room for one more; the kept replicas that give way to it.
+    fn promise(&mut self, deployment: DeploymentId, asks: Room) -> Vec<ReplicaId> {
+        self.taken += asks;
+        *self.siblings.entry(deployment).or_default() += 1;
+        let mut yielded = Vec::new();
+        while !self.offered.holds(self.promised())
+            && let Some(((_, id), asked)) = self.kept.pop_first()
+        {
+            self.kept_in_all = self.kept_in_all - asked;
+            yielded.push(id);
+        }
+        yielded
+    }
+
+    /// Why there is no room for one more of these limits, kept replicas giving way or not.
+    fn lack(&self, limits: Resources, yielding: bool) -> Option<Lack> {
+        let taken = if yielding { self.taken } else { self.promised() };
+        let (left, asks) = (self.offered - taken, Room::asked(limits));
+        if !self.node.takes_replicas() {
+            return Some(Lack::Away);
+        }
+        if !is_large_enough(self.node.capacity, limits) {
+            return Some(Lack::Small);
+        }
+        match (asks.memory_mib <= left.memory_mib, asks.cpu_millis <= left.cpu_millis) {
+            (true, true) => None,
+            (true, false) => Some(Lack::Cpu(left.cpu_millis)),
+            (false, _) => Some(Lack::Memory(left.memory_mib)),
+        }
     }
 
     /// Less is better: first fewer siblings, then less memory and processor promised, then more of them.
@@ -199,9 +255,7 @@ impl Account<'_> {
     }
 
     fn shares(&self) -> (u64, u64) {
-        let share = |used: u64, has: u64| used.saturating_mul(1_000).checked_div(has).unwrap_or(0);
-        let capacity = self.node.capacity;
-        (share(self.cpu_millis, capacity.cpu_millis), share(self.memory_mib, capacity.memory_mib))
+        self.promised().shares_of(self.offered)
     }
 }
 

@@ -15,6 +15,7 @@ use temps_state::{
 
 use crate::faults::{Faults, is_of_node};
 use crate::placement::{Ledger, Needs};
+use crate::shortage::{Lack, Shortage};
 
 /// How much longer than its limit a build may be under way before the leader gives it up: its node should have said so.
 pub const BUILD_GRACE: Duration = Duration::from_secs(60);
@@ -44,11 +45,21 @@ pub fn next(
     for deployment in state.deployments.values() {
         let own = replicas.get(&deployment.id).map_or(&[][..], Vec::as_slice);
         let situation = Situation { state, faults, now, deployment, replicas: own };
-        commands.extend(step(&situation, &mut ledger, fresh));
+        let next = step(&situation, &mut ledger, fresh);
+        let yielded = ledger.yielded();
+        if next.iter().any(places) {
+            commands.extend(yielded.into_iter().map(|id| Command::YieldReplica { id }));
+        }
+        commands.extend(next);
     }
     // A switch takes another deployment out of service, for which something may be proposed as well: that goes first.
     commands.sort_by_key(|command| matches!(command, Command::SwitchRoute { .. }));
     commands
+}
+
+/// Whether a command gives replicas their nodes.
+fn places(command: &Command) -> bool {
+    matches!(command, Command::PlaceReplicas { .. } | Command::MoveReplica { .. })
 }
 
 /// What one deployment's next step depends on.
@@ -157,8 +168,11 @@ impl Situation<'_> {
         let placed = self.placed(missing, ledger, fresh);
         if placed.len() < missing && self.image_can_be_had() {
             let needs = Needs::of(self.deployment);
-            let fits = self.state.nodes.values().any(|node| needs.suits(node));
-            let failure = if fits { no_room(&needs, missing) } else { nowhere(&needs) };
+            let lacks = ledger.lacks(&needs);
+            let failure = match lacks.is_empty() {
+                true => nowhere(&needs),
+                false => no_room(&needs, missing - placed.len(), lacks),
+            };
             return vec![self.fail(failure)];
         }
         if !placed.is_empty() {
@@ -266,19 +280,13 @@ fn nowhere(needs: &Needs) -> Failure {
     }
 }
 
-fn no_room(needs: &Needs, missing: usize) -> Failure {
-    let memory = needs.resources.memory_mib;
+fn no_room(needs: &Needs, missing: usize, lacks: Vec<Lack>) -> Failure {
     let labels = labels_of(needs);
-    let labelled = match labels.is_empty() {
+    let on = match labels.is_empty() {
         true => String::new(),
         false => format!(" with the labels {}", labels.join(", ")),
     };
-    Failure {
-        code: FailureCode::StartFailed,
-        message: format!("no node{labelled} has room for {missing} more replicas of {memory} MiB each"),
-        hint: "lower `resources.memory` in temps.json or the number of replicas, remove what is not needed, or add a node".into(),
-        log_tail: vec![],
-    }
+    Shortage { missing, limits: needs.resources, lacks }.failure(&on)
 }
 
 fn ended_drains(state: &State, now: Timestamp) -> Vec<Command> {

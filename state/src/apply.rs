@@ -131,6 +131,7 @@ impl State {
             RollBack { environment, to } => self.roll_back(environment, to, at),
             PlaceReplicas { deployment, places } => self.place_replicas(deployment, places, at),
             MoveReplica { id, to, replacement } => self.move_replica(id, to, replacement, at),
+            YieldReplica { id } => self.yield_replica(id),
             HoldArtifact { id, node } => self.hold_artifact(id, node),
             ReleaseArtifact { id, node } => self.release_artifact(id, node),
             SetImageTag { name, manifest, holder } => {

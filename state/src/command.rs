@@ -133,6 +133,8 @@ pub enum Command {
     ReleaseImage { name: TagName, manifest: String, node: NodeId },
     /// A node tells how a replica is.
     ReportReplica { id: ReplicaId, observed: Observed },
+    /// Ends a replica that waits for a rollback, so that another one has its room.
+    YieldReplica { id: ReplicaId },
     /// Starts to take a replica away.
     DrainReplica { id: ReplicaId, until: Timestamp },
     /// A drain is over.
@@ -258,6 +260,7 @@ impl Command {
             | Self::HandOverNode { .. }
             | Self::ReportEngine { .. }
             | Self::MoveReplica { .. }
+            | Self::YieldReplica { .. }
             | Self::HoldArtifact { .. }
             | Self::ReleaseArtifact { .. }
             | Self::HoldImage { .. }

@@ -19,7 +19,7 @@ pub(crate) const FIRST: u8 = 1;
 /// pushed images.
 pub(crate) const SECOND: u8 = 2;
 /// Zones that the nodes answer for, records kept at DNS providers, what is checked before a request is forwarded,
-/// whether a node's container engine answers, and which projects may call another.
+/// whether a node's container engine answers, which projects may call another, and kept replicas that give way.
 pub(crate) const THIRD: u8 = 3;
 /// How many nodes a message names.
 const NAMED_MAX: usize = 5;
@@ -99,6 +99,7 @@ impl Command {
             | Self::WantCertificate { .. }
             | Self::AllowCaller { .. }
             | Self::DenyCaller { .. }
+            | Self::YieldReplica { .. }
             | Self::ReportEngine { .. } => THIRD,
             Self::ChangeSettings { settings } => settings.since(),
             Self::CreateProject { project, .. } => project.since(),

@@ -92,7 +92,7 @@ pub use order::{
     SPENDING_MAX, SPENDING_REMEMBERED, Spending, Spent,
 };
 pub use project::{PROJECTS_MAX, Project, ProjectChange, Repository};
-pub use replica::{Intent, Observed, Replica};
+pub use replica::{Intent, Observed, Replica, YIELDS_SINCE};
 pub use row::{Row, RowError, decode, encode};
 pub use run_config::{CronJob, HealthCheck, Resources, RunConfig};
 pub use secret::{CLUSTER_KEY_LEN, ClusterKey, NONCE_LEN, SealError, Sealed};

@@ -5,9 +5,13 @@ use std::net::SocketAddr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::format::THIRD;
 use crate::{
     DeploymentId, EnvironmentId, Failure, NodeId, Phase, Rejected, ReplicaId, Reply, State,
 };
+
+/// The format of the state from which on kept replicas may give way to others.
+pub const YIELDS_SINCE: u32 = THIRD as u32;
 
 /// One container's place: which deployment it runs, on which node, and how it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -150,6 +154,16 @@ impl State {
         let replica = self.replicas.get(&id).ok_or_else(|| Rejected::not_found("replica", id))?;
         let deployment = replica.deployment;
         self.place_replicas(deployment, vec![(replacement, to)], at)?;
+        self.replicas.remove(&id);
+        Ok(Reply::Done)
+    }
+
+    /// Ends a replica that is kept for a rollback, which then starts another one from the image.
+    pub(crate) fn yield_replica(&mut self, id: ReplicaId) -> Result<Reply, Rejected> {
+        let replica = self.replicas.get(&id).ok_or_else(|| Rejected::not_found("replica", id))?;
+        if replica.intent != Intent::Keep {
+            return Err(Rejected::NotKept { deployment: replica.deployment });
+        }
         self.replicas.remove(&id);
         Ok(Reply::Done)
     }

@@ -7,6 +7,7 @@ use bollard::models::{
     ContainerCreateBody, HealthConfig, HostConfig, HostConfigLogConfig, RestartPolicy,
     RestartPolicyNameEnum,
 };
+use temps_state::Resources;
 
 use super::STOP_SECONDS;
 use super::loopback::ROUTE_LOCALNET;
@@ -16,6 +17,8 @@ use crate::spec::Spec;
 pub const LOG_FILE_BYTES_MAX: &str = "10m";
 /// How many files a container's log has.
 pub const LOG_FILES_MAX: &str = "3";
+/// The least weight that the kernel knows.
+const CPU_WEIGHT_MIN: i64 = 2;
 /// How many bytes a mebibyte has.
 const MIB: i64 = 1 << 20;
 
@@ -57,6 +60,7 @@ fn host_config(spec: &Spec, network: &str, nameservers: &[IpAddr]) -> HostConfig
         memory,
         memory_swap: memory,
         nano_cpus: Some(i64::from(spec.resources.cpu_millis) * 1_000_000),
+        cpu_shares: Some(weight(spec.resources)),
         log_config: Some(log_config()),
         restart_policy: Some(RestartPolicy {
             name: Some(RestartPolicyNameEnum::NO),
@@ -64,6 +68,12 @@ fn host_config(spec: &Spec, network: &str, nameservers: &[IpAddr]) -> HostConfig
         }),
         ..Default::default()
     }
+}
+
+/// What a container gets of processors that all want, beside the others: one that may use a whole one has the engine's
+/// usual weight.
+fn weight(resources: Resources) -> i64 {
+    (i64::from(resources.cpu_millis) * 1_024 / 1_000).max(CPU_WEIGHT_MIN)
 }
 
 fn log_config() -> HostConfigLogConfig {

@@ -4,7 +4,8 @@ use crate::common::*;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
-use temps_scheduler::placement::{Ledger, MEMORY_OVERCOMMIT, Needs};
+use temps_scheduler::placement::{Ledger, Needs};
+use temps_scheduler::room::{Room, is_large_enough};
 use temps_state::*;
 
 fn world(memory_mib: &[u64]) -> (State, DeploymentId) {
@@ -39,12 +40,112 @@ fn a_replica_larger_than_a_node_goes_elsewhere_or_nowhere() {
     let (state, id) = world(&[512, 2_048]);
     assert_eq!(place(&state, id, &wants(1_024), 1), [NodeId(2)]);
     assert_eq!(place(&state, id, &wants(4_096), 1), []);
+    let cpu = |cpu_millis| Needs {
+        resources: Resources { cpu_millis, ..Resources::default() },
+        ..Needs::default()
+    };
+    assert_eq!(place(&state, id, &cpu(1_000), 2).len(), 2);
+    assert_eq!(place(&state, id, &cpu(1_001), 1), [], "the engine would refuse it");
 }
 
 #[test]
 fn an_unknown_capacity_holds_nothing_back() {
-    let (state, id) = world(&[0]);
-    assert_eq!(place(&state, id, &wants(1 << 20), 50).len(), 50);
+    let mut world = World::new(0);
+    world.add(Node { capacity: Capacity::default(), ..node(1) });
+    let id = world.fresh();
+    assert_eq!(place(&world.state, id, &wants(1 << 20), 50).len(), 50);
+}
+
+#[test]
+fn processors_are_promised_once_too() {
+    let (state, id) = world(&[1 << 20]);
+    assert_eq!(place(&state, id, &wants(16), 40).len(), 20, "each asks for a twentieth of one");
+}
+
+/// Two servers of 2 GiB and one processor: what a small team has.
+#[test]
+fn a_dozen_small_apps_run_on_two_small_servers_and_on_one_when_the_other_is_lost() {
+    let mut world = World::new(0);
+    for id in [1, 2] {
+        let capacity = Capacity { cpu_millis: 1_000, memory_mib: 1_960 };
+        world.add(Node { capacity, ..node(id) });
+    }
+    let apps: Vec<EnvironmentId> = (0..12).map(|n| world.project(&format!("app{n}"))).collect();
+    for _ in 0..3 {
+        for app in &apps {
+            world.deploy(*app, upload());
+            world.settle();
+        }
+    }
+    let live = |world: &World| {
+        let serving = world.state.replicas.values().filter(|r| r.serving_endpoint().is_some());
+        serving.filter(|r| world.state.nodes[&r.node].is_reachable()).count()
+    };
+    assert_eq!(live(&world), 12);
+    let kept =
+        |world: &World| world.state.replicas.values().filter(|r| r.intent == Intent::Keep).count();
+    assert!(kept(&world) > 6, "most can go back at once");
+    // What either built, both keep, as in any cluster.
+    let built: Vec<DeploymentId> = world.state.deployments.keys().copied().collect();
+    for (id, node) in built.iter().flat_map(|id| [1, 2].map(|node| (*id, NodeId(node)))) {
+        world.apply(Command::HoldArtifact { id, node });
+    }
+    world.apply(Command::LoseNode { id: NodeId(2) });
+    world.settle();
+    assert_eq!(live(&world), 12);
+    // Back on both, and everything can still go back to the version before.
+    world.apply(Command::RegainNode { id: NodeId(2) });
+    world.settle();
+    for app in &apps {
+        let to = world.state.environments[app].kept.expect("it has been deployed three times");
+        world.apply(Command::RollBack { environment: *app, to });
+        world.settle();
+        assert_eq!(world.state.environments[app].current, Some(to));
+    }
+    assert_eq!(live(&world), 12);
+}
+
+#[test]
+fn what_is_kept_for_a_rollback_gives_way_only_where_it_must() {
+    let mut world = World::new(0);
+    let capacity = Capacity { cpu_millis: 8_000, memory_mib: 1_024 };
+    world.add(Node { capacity, ..node(1) });
+    let production = world.production();
+    for _ in 0..2 {
+        world.deploy(production, upload());
+        world.settle();
+    }
+    let kept =
+        |world: &World| world.state.replicas.values().filter(|r| r.intent == Intent::Keep).count();
+    world.apply(Command::SetReplicas { id: production, replicas: 6 });
+    world.settle();
+    assert_eq!((world.state.replicas.len(), kept(&world)), (7, 1), "896 MiB are seven times 128");
+    world.apply(Command::SetReplicas { id: production, replicas: 7 });
+    assert!(matches!(
+        world.next()[..],
+        [Command::YieldReplica { .. }, Command::PlaceReplicas { .. }]
+    ));
+    world.settle();
+    assert_eq!((world.state.replicas.len(), kept(&world)), (7, 0));
+    world.apply(Command::SetReplicas { id: production, replicas: 8 });
+    world.settle();
+    assert_eq!(world.state.replicas.len(), 7);
+}
+
+#[test]
+fn nothing_gives_way_before_every_node_knows_how() {
+    let mut world = World::new(0);
+    let capacity = Capacity { cpu_millis: 8_000, memory_mib: 1_024 };
+    world.add(Node { capacity, format: 2, ..node(1) });
+    let production = world.production();
+    for _ in 0..2 {
+        world.deploy(production, upload());
+        world.settle();
+    }
+    world.apply(Command::SetReplicas { id: production, replicas: 7 });
+    world.settle();
+    let serving = world.state.replicas.values().filter(|r| r.serving_endpoint().is_some());
+    assert_eq!((serving.count(), world.state.replicas.len()), (6, 7));
 }
 
 #[test]
@@ -70,31 +171,63 @@ fn one_ledger_never_promises_the_same_room_twice() {
     let (state, id) = world(&[1_024]);
     let other = DeploymentId::from_parts(1, 1);
     let mut ledger = Ledger::of(&state);
-    assert_eq!(ledger.place(id, &wants(1_024), 3).len(), 3);
+    assert_eq!(ledger.place(id, &wants(1_024), 2).len(), 2);
     assert_eq!(ledger.place(other, &wants(1_024), 3).len(), 1);
 }
 
+/// What a node may be promised together.
+fn offered(node: &Node) -> Room {
+    Room::offered(node.capacity)
+}
+
+fn capacity() -> impl Strategy<Value = Capacity> {
+    let cpu_millis = prop_oneof![Just(0), 500..8_000u64];
+    let memory_mib = prop_oneof![Just(0), 64..8_192u64];
+    (cpu_millis, memory_mib)
+        .prop_map(|(cpu_millis, memory_mib)| Capacity { cpu_millis, memory_mib })
+}
+
+fn limits() -> impl Strategy<Value = Resources> {
+    (10..8_000u32, 16..4_096u32).prop_map(|(cpu_millis, memory_mib)| Resources {
+        cpu_millis,
+        memory_mib,
+        pids: 512,
+    })
+}
+
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
     #[test]
-    fn no_node_is_promised_more_than_it_may_and_none_waits_while_there_is_room(
-        memory in proptest::collection::vec(0..4_096u64, 0..6),
-        each in 16..2_048u32,
-        count in 0..40usize,
+    fn no_node_is_promised_more_than_it_offers_and_none_waits_while_there_is_room(
+        capacities in proptest::collection::vec(capacity(), 0..6),
+        wanted in proptest::collection::vec((limits(), 0..30usize), 1..6),
     ) {
-        let (state, id) = world(&memory);
-        let places = place(&state, id, &wants(each), count);
-        let mut counts = vec![0u64; memory.len()];
-        for node in &places {
-            counts[node.0 as usize - 1] += 1;
+        let mut world = World::new(0);
+        for (id, capacity) in (1..).zip(&capacities) {
+            world.add(Node { capacity: *capacity, ..node(id) });
         }
-        let each = u64::from(each);
-        let mut room = false;
-        for (has, count) in memory.iter().zip(&counts) {
-            let fits = |n: u64| *has == 0 || (each <= *has && n * each <= has * MEMORY_OVERCOMMIT);
-            prop_assert!(*count == 0 || fits(*count));
-            room |= fits(count + 1);
+        let state = world.state;
+        let mut ledger = Ledger::of(&state);
+        let mut promised: BTreeMap<NodeId, Room> = BTreeMap::new();
+        for (n, (resources, count)) in wanted.into_iter().enumerate() {
+            let id = DeploymentId::from_parts(1, n as u128);
+            let needs = Needs { resources, ..Needs::default() };
+            let places = ledger.place(id, &needs, count);
+            for place in &places {
+                *promised.entry(*place).or_default() += Room::asked(resources);
+                prop_assert!(is_large_enough(state.nodes[place].capacity, resources));
+            }
+            for (id, node) in &state.nodes {
+                let all = promised.get(id).copied().unwrap_or_default();
+                prop_assert!(offered(node).holds(all), "{node:?} has promised {all:?}");
+                let left = offered(node) - all;
+                let fits = left.holds(Room::asked(resources)) && is_large_enough(node.capacity, resources);
+                prop_assert!(places.len() == count || !fits, "{node:?} has {left:?} left");
+            }
+            let lacks = ledger.lacks(&needs);
+            prop_assert!(places.len() == count || lacks.len() == state.nodes.len());
         }
-        prop_assert!(places.len() == count || !room);
     }
 
     #[test]
@@ -102,7 +235,11 @@ proptest! {
         nodes in 1..12usize,
         counts in proptest::collection::vec(0..20usize, 1..6),
     ) {
-        let (state, _) = world(&vec![0; nodes]);
+        let mut world = World::new(0);
+        for id in 1..=nodes as u64 {
+            world.add(Node { capacity: Capacity::default(), ..node(id) });
+        }
+        let state = world.state;
         let mut ledger = Ledger::of(&state);
         for (i, count) in counts.iter().enumerate() {
             let id = DeploymentId::from_parts(1, i as u128);

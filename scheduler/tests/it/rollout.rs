@@ -2,7 +2,7 @@
 
 use crate::common::*;
 use proptest::prelude::*;
-use temps_scheduler::placement::MEMORY_OVERCOMMIT;
+use temps_scheduler::room::Room;
 use temps_state::*;
 
 #[test]
@@ -161,8 +161,11 @@ fn a_version_that_fits_nowhere_fails_at_once() {
     world.lead();
     world.finish_builds(&image());
     world.lead();
-    assert!(matches!(&world.state.deployments[&id].phase,
-        Phase::Failed { failure } if failure.message.contains("no node has room")));
+    let Phase::Failed { failure } = &world.state.deployments[&id].phase else { panic!("it fits") };
+    let said = "72 replicas have no place, each of which asks for 128 MiB of memory and 0.05 processors: of 1 node, 1 has \
+                too little memory left (at most 0 MiB)";
+    assert_eq!(failure.message, said);
+    assert!(failure.hint.contains("resources.memory"), "{}", failure.hint);
 }
 
 #[test]
@@ -295,8 +298,8 @@ impl History {
             self.check(&command);
             self.world.apply(command);
             for (node, promised) in self.world.promised() {
-                let has = self.world.state.nodes[&node].capacity.memory_mib;
-                assert!(promised <= has * MEMORY_OVERCOMMIT, "node {node}: {promised} MiB");
+                let offered = Room::offered(self.world.state.nodes[&node].capacity);
+                assert!(offered.holds(promised), "node {node}: {promised:?}");
             }
         }
     }

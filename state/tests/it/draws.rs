@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use temps_state::*;
 
 /// How many kinds of command there are to draw.
-pub const KINDS: u8 = 51;
+pub const KINDS: u8 = 52;
 
 /// The kind that sets tags of images.
 pub const TAGS: u8 = 45;
@@ -305,6 +305,7 @@ pub fn command(state: &State, index: u64, (kind, a, b): Draw) -> Command {
                 _ => Command::AllowCaller { id: projects(), caller },
             }
         }
+        51 => Command::YieldReplica { id: replicas() },
         _ => Command::CreateApiKey {
             key: ApiKey {
                 id: fresh(index),

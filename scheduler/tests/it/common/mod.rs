@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use temps_scheduler::faults::Faults;
 use temps_scheduler::rollout;
+use temps_scheduler::room::Room;
 use temps_state::*;
 
 pub struct World {
@@ -170,13 +171,13 @@ impl World {
         self.state.replicas_of(of).cloned().collect()
     }
 
-    /// The memory that each node's replicas may use.
-    pub fn promised(&self) -> BTreeMap<NodeId, u64> {
-        let mut promised = BTreeMap::new();
+    /// What each node's replicas ask for.
+    pub fn promised(&self) -> BTreeMap<NodeId, Room> {
+        let mut promised: BTreeMap<NodeId, Room> = BTreeMap::new();
         for replica in self.state.replicas.values() {
             let config = self.state.deployments[&replica.deployment].config.as_ref();
-            let memory = config.map_or(0, |config| config.resources.memory_mib);
-            *promised.entry(replica.node).or_default() += u64::from(memory);
+            let limits = config.map(|config| config.resources).unwrap_or_default();
+            *promised.entry(replica.node).or_default() += Room::asked(limits);
         }
         promised
     }
@@ -187,6 +188,7 @@ pub fn node(id: u64) -> Node {
         architecture: "amd64".into(),
         capacity: Capacity { cpu_millis: 2_000, memory_mib: 4_096 },
         builds: true,
+        format: FORMAT.into(),
         ..Node::new(NodeId(id), format!("node-{id}"), Timestamp::UNIX_EPOCH)
     }
 }
