@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use temps_chaos_tests::{Client, RECOVERY, Traffic, Writes, until};
+use temps_chaos_tests::{App, Client, Ground, RECOVERY, Traffic, Writes, until};
 
 use tokio::time::sleep;
 
@@ -45,6 +45,52 @@ async fn a_leader_that_is_cut_off_refuses_and_the_others_go_on() {
         .unwrap();
     end_well(&client, traffic, writes).await;
     assert!(!client.projects(lone).await.contains("lost"));
+}
+
+/// Tied to the one node with this label.
+const TIED: App = App::new("tied").in_zone("lone");
+
+/// What an edge answers for an app.
+async fn status(ground: &Ground, node: usize, app: App) -> u16 {
+    let url = format!("http://{}/", ground.node(node).edge());
+    let asked = reqwest::Client::new().get(url).header("host", app.host()).send().await;
+    asked.map_or(0, |answer| answer.status().as_u16())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_single_replica_that_is_cut_off_runs_twice_unless_it_is_tied_to_its_node() {
+    let ground = cluster(3).await;
+    APP.deploy(&ground, 1).await.unwrap();
+    let client = ground.client().unwrap();
+    let home = APP.healthy(&client, 1).await;
+    let lone: usize = home[0].trim_start_matches('n').parse().unwrap();
+    ground.temps(&["nodes", "label", &home[0], "zone=lone"]).await.unwrap();
+    TIED.deploy(&ground, 1).await.unwrap();
+    assert_eq!(TIED.healthy(&client, 1).await, home);
+
+    let others = without(lone);
+    ground.partition(&[&[lone], &others]).await.unwrap();
+    until("the others have a replica of their own", RECOVERY, async || {
+        APP.healthy(&client, others[0]).await.iter().any(|node| *node != home[0])
+            && status(&ground, others[0], APP).await == 200
+    })
+    .await
+    .unwrap();
+    assert_eq!(status(&ground, lone, APP).await, 200, "each client sees one of two");
+    assert_eq!(status(&ground, lone, TIED).await, 200);
+    for other in &others {
+        assert_eq!(status(&ground, *other, TIED).await, 503, "there is only one");
+    }
+
+    ground.heal().await.unwrap();
+    until("there is one of each, and every edge has it", RECOVERY, async || {
+        let one = APP.healthy(&client, lone).await.len() == 1;
+        one && TIED.healthy(&client, others[0]).await == home
+            && status(&ground, lone, APP).await == 200
+            && status(&ground, others[0], TIED).await == 200
+    })
+    .await
+    .unwrap();
 }
 
 /// The names of the nodes that are missed, as one of them knows.
