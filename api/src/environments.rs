@@ -5,9 +5,10 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use temps_raft::{Applied, fresh_id};
+use temps_scheduler::rollout::shortage;
 use temps_state::{
-    Artifact, Command, DeploymentId, Environment, EnvironmentId, EnvironmentKind, Name, Project,
-    Reply, State as Agreed,
+    Artifact, Command, DeploymentId, Environment, EnvironmentId, EnvironmentKind, Failure, Name,
+    Project, Reply, State as Agreed,
 };
 use utoipa::ToSchema;
 
@@ -41,10 +42,28 @@ pub struct EnvironmentOut {
     pub replicas: u32,
     /// How many of them take traffic.
     pub healthy_replicas: usize,
+    /// Why it has fewer replicas than it should, where no node has room for more.
+    pub lacking: Option<LackingOut>,
     /// The deployment that is live.
     pub current: Option<CurrentOut>,
     /// The deployment kept ready for a rollback.
     pub kept: Option<CurrentOut>,
+}
+
+/// Why replicas have no place.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Lacking)]
+pub struct LackingOut {
+    /// What is lacking, and on how many nodes.
+    pub message: String,
+    /// What to do.
+    pub hint: String,
+}
+
+impl From<Failure> for LackingOut {
+    fn from(Failure { message, hint, .. }: Failure) -> Self {
+        Self { message, hint }
+    }
 }
 
 /// What an environment is for.
@@ -108,6 +127,7 @@ impl EnvironmentOut {
             url: links.app(state, environment),
             replicas: state.replicas_wanted(environment),
             healthy_replicas: environment.current.map(serving).unwrap_or_default(),
+            lacking: shortage(state, environment).map(LackingOut::from),
             current: environment.current.and_then(brief),
             kept: environment.kept.and_then(brief),
         }

@@ -10,9 +10,10 @@ use common::{TestNode, Wires, read};
 use reqwest::Method;
 use serde_json::{Value, json};
 use temps_builder::LogLine;
-use temps_raft::Proposal;
+use temps_raft::{Proposal, fresh_id};
 use temps_state::{
-    Actor, Artifact, Built, Command, DeploymentId, Failure, FailureCode, NodeId, ReplicaId,
+    Actor, Artifact, Built, Command, DeploymentId, Failure, FailureCode, NodeId, Observed,
+    ReplicaId,
 };
 
 /// Two nodes; the first one leads.
@@ -49,6 +50,28 @@ async fn place(node: &TestNode, deployment: DeploymentId, replica: ReplicaId, on
     let built = Built { artifact, config, revision: None };
     propose(node, Command::FinishBuild { id: deployment, built }).await;
     propose(node, Command::PlaceReplicas { deployment, places: vec![(replica, on)] }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scale_that_no_node_has_room_for_is_told() {
+    let node = TestNode::that_meets(&Wires::default()).await;
+    let (id, replica) = (node.cluster.node_id(), fresh_id());
+    let deployment = building(&node, id).await;
+    place(&node, deployment, replica, id).await;
+    let observed = Observed::Healthy { endpoint: "127.0.0.1:1".parse().unwrap() };
+    propose(&node, Command::ReportReplica { id: replica, observed }).await;
+    let drain_until = jiff::Timestamp::now();
+    propose(&node, Command::SwitchRoute { id: deployment, drain_until }).await;
+    let production = "/api/projects/shop/environments/production";
+    let scale = node.admin(Method::PUT, &format!("{production}/scale"));
+    let scaled = read(scale.json(&json!({"replicas": 2}))).await.ok();
+    assert_eq!(scaled["lacking"], json!(null), "there is room, and it comes in a moment");
+    propose(&node, Command::DrainNode { id }).await;
+    let lacking = node.get(production).await.ok()["lacking"].clone();
+    let message = lacking["message"].as_str().unwrap();
+    assert!(message.starts_with("2 replicas have no place"), "{message}");
+    assert!(message.ends_with("of 1 node, 1 lost, draining or joining"), "{message}");
+    assert!(lacking["hint"].as_str().unwrap().contains("temps nodes undrain"), "{lacking}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

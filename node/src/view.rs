@@ -25,7 +25,7 @@ pub use self::domain::{
     Address, Certificate, Domain, HeaderPolicy, Look, Record, Redirect, Verification,
 };
 pub use self::guard::{Guard, Held};
-pub use self::project::{Environment, Project, Repository};
+pub use self::project::{Environment, Lacking, Project, Repository};
 
 use crate::error::CliError;
 use crate::when::ago_or_dash;

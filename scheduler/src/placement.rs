@@ -13,7 +13,7 @@ use temps_state::{
 };
 
 use crate::faults::Faults;
-use crate::room::{Room, is_large_enough};
+use crate::room::{Room, at_worst};
 use crate::shortage::Lack;
 
 /// How many replicas are started at once only to be spread better.
@@ -237,14 +237,14 @@ impl Account<'_> {
         if !self.node.takes_replicas() {
             return Some(Lack::Away);
         }
-        if !is_large_enough(self.node.capacity, limits) {
-            return Some(Lack::Small);
-        }
-        match (asks.memory_mib <= left.memory_mib, asks.cpu_millis <= left.cpu_millis) {
-            (true, true) => None,
-            (true, false) => Some(Lack::Cpu(left.cpu_millis)),
-            (false, _) => Some(Lack::Memory(left.memory_mib)),
-        }
+        let (has, uses) = (at_worst(self.node.capacity), Room::used(limits));
+        let lacks = [
+            (uses.memory_mib > has.memory_mib, Lack::MemoryInAll),
+            (uses.cpu_millis > has.cpu_millis, Lack::CpuInAll),
+            (asks.memory_mib > left.memory_mib, Lack::Memory(left.memory_mib)),
+            (asks.cpu_millis > left.cpu_millis, Lack::Cpu(left.cpu_millis)),
+        ];
+        lacks.into_iter().find_map(|(lacks, what)| lacks.then_some(what))
     }
 
     /// Less is better: first fewer siblings, then less memory and processor promised, then more of them.

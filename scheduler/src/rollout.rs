@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use temps_state::{
-    Artifact, Built, Command, Deployment, Failure, FailureCode, Intent, Node, NodeId, Observed,
-    Phase, Replica, ReplicaId, RunConfig, Source, State,
+    Artifact, Built, Command, Deployment, Environment, Failure, FailureCode, Intent, Node, NodeId,
+    Observed, Phase, Replica, ReplicaId, RunConfig, Source, State,
 };
 
 use crate::faults::{Faults, is_of_node};
 use crate::placement::{Ledger, Needs};
-use crate::shortage::{Lack, Shortage};
+use crate::shortage::Shortage;
 
 /// How much longer than its limit a build may be under way before the leader gives it up: its node should have said so.
 pub const BUILD_GRACE: Duration = Duration::from_secs(60);
@@ -55,6 +55,23 @@ pub fn next(
     // A switch takes another deployment out of service, for which something may be proposed as well: that goes first.
     commands.sort_by_key(|command| matches!(command, Command::SwitchRoute { .. }));
     commands
+}
+
+/// Why the live deployment of an environment has fewer replicas than it should; nothing where it has them all, or gets
+/// them in a moment.
+pub fn shortage(state: &State, environment: &Environment) -> Option<Failure> {
+    let deployment = state.deployments.get(&environment.current?)?;
+    let replicas: Vec<&Replica> = state.replicas_of(deployment.id).collect();
+    // Neither faults nor the time make room.
+    let (faults, now) = (&Faults::default(), Timestamp::UNIX_EPOCH);
+    let situation = Situation { state, faults, now, deployment, replicas: &replicas };
+    let missing = situation.missing();
+    if missing == 0 || !matches!(deployment.artifact, Some(Artifact::Image { .. })) {
+        return None;
+    }
+    let (needs, mut ledger) = (Needs::of(deployment), Ledger::of(state));
+    let placed = ledger.place(deployment.id, &needs, missing).len();
+    (placed < missing).then(|| unplaced(&needs, missing - placed, &ledger))
 }
 
 /// Whether a command gives replicas their nodes.
@@ -168,12 +185,7 @@ impl Situation<'_> {
         let placed = self.placed(missing, ledger, fresh);
         if placed.len() < missing && self.image_can_be_had() {
             let needs = Needs::of(self.deployment);
-            let lacks = ledger.lacks(&needs);
-            let failure = match lacks.is_empty() {
-                true => nowhere(&needs),
-                false => no_room(&needs, missing - placed.len(), lacks),
-            };
-            return vec![self.fail(failure)];
+            return vec![self.fail(unplaced(&needs, missing - placed.len(), ledger))];
         }
         if !placed.is_empty() {
             return placed.into_commands(self.deployment.id);
@@ -280,7 +292,12 @@ fn nowhere(needs: &Needs) -> Failure {
     }
 }
 
-fn no_room(needs: &Needs, missing: usize, lacks: Vec<Lack>) -> Failure {
+/// Why so many replicas have no place.
+fn unplaced(needs: &Needs, missing: usize, ledger: &Ledger) -> Failure {
+    let lacks = ledger.lacks(needs);
+    if lacks.is_empty() {
+        return nowhere(needs);
+    }
     let labels = labels_of(needs);
     let on = match labels.is_empty() {
         true => String::new(),

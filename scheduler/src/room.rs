@@ -30,6 +30,11 @@ pub struct Room {
 }
 
 impl Room {
+    /// What a replica of these limits uses at worst.
+    pub fn used(limits: Resources) -> Self {
+        Self { cpu_millis: limits.cpu_millis.into(), memory_mib: limits.memory_mib.into() }
+    }
+
     /// What a replica of these limits asks for.
     pub fn asked(limits: Resources) -> Self {
         let memory_mib = u64::from(limits.memory_mib.div_ceil(MEMORY_ASKED_PART));
@@ -61,11 +66,10 @@ impl Room {
     }
 }
 
-/// Whether a node is large enough for one replica of these limits. The engine takes no container that may use more
-/// processors than there are, and one that may use more memory could take the node down by itself.
-pub fn is_large_enough(capacity: Capacity, limits: Resources) -> bool {
-    u64::from(limits.cpu_millis) <= known(capacity.cpu_millis)
-        && u64::from(limits.memory_mib) <= known(capacity.memory_mib)
+/// What a node has for one replica alone. The engine takes no container that may use more processors than there are, and
+/// one that may use more memory could take the node down by itself.
+pub fn at_worst(capacity: Capacity) -> Room {
+    Room { cpu_millis: known(capacity.cpu_millis), memory_mib: known(capacity.memory_mib) }
 }
 
 fn known(capacity: u64) -> u64 {
@@ -129,8 +133,8 @@ mod tests {
             [(1_000, 512, true), (1_001, 512, false), (1_000, 513, false)]
         {
             let limits = Resources { cpu_millis, memory_mib, ..Resources::default() };
-            assert_eq!(is_large_enough(capacity, limits), fits, "{limits:?}");
-            assert!(is_large_enough(Capacity::default(), limits));
+            assert_eq!(at_worst(capacity).holds(Room::used(limits)), fits, "{limits:?}");
+            assert!(at_worst(Capacity::default()).holds(Room::used(limits)));
         }
     }
 }

@@ -9,8 +9,10 @@ use crate::room::{CPU_ASKED_PART, MEMORY_ASKED_PART, Room};
 pub enum Lack {
     /// It is lost, draining or still joining.
     Away,
-    /// One replica may use more memory than it has, or more processors.
-    Small,
+    /// One replica may use more memory than it has in all.
+    MemoryInAll,
+    /// One replica may use more processors than it has in all.
+    CpuInAll,
     /// Too little memory is left: so much.
     Memory(u64),
     /// Too little of its processors is left: so much.
@@ -61,7 +63,7 @@ impl Shortage {
             _ => None,
         });
         let count = |lack| self.lacks.iter().filter(|one| **one == lack).count();
-        let (small, away) = (count(Lack::Small), count(Lack::Away));
+        let away = count(Lack::Away);
         let most = |left: u64| format!("at most {left} MiB");
         [
             told(memory.clone().count(), || {
@@ -71,9 +73,12 @@ impl Shortage {
                 let left = processors(cpu.max().unwrap_or(0));
                 format!("too little of the processors left (at most {left})")
             }),
-            told(small, || {
+            told(count(Lack::MemoryInAll), || {
+                format!("less memory in all than the {memory_mib} MiB that one may use")
+            }),
+            told(count(Lack::CpuInAll), || {
                 let may = processors(cpu_millis.into());
-                format!("less than the {memory_mib} MiB or the {may} processors that one may use")
+                format!("fewer processors in all than the {may} that one may use")
             }),
             (away > 0).then(|| format!("{away} lost, draining or joining")),
         ]
@@ -92,8 +97,12 @@ impl Shortage {
             format!(
                 "lower `resources.cpu` in temps.json, of which 1/{CPU_ASKED_PART} is asked for, or the number of replicas"
             )
-        } else if has(|lack| *lack == Lack::Small) {
-            "lower `resources` in temps.json to what a node has: `temps nodes list` shows it".into()
+        } else if has(|lack| *lack == Lack::MemoryInAll) {
+            "lower `resources.memory` in temps.json to what a node has: `temps nodes list` shows it"
+                .into()
+        } else if has(|lack| *lack == Lack::CpuInAll) {
+            "lower `resources.cpu` in temps.json to what a node has: `temps nodes list` shows it"
+                .into()
         } else {
             return "bring a node back: `temps nodes list` shows where they stand, `temps nodes undrain` takes one into service again".into();
         };
@@ -125,10 +134,12 @@ mod tests {
     #[test]
     fn it_is_said_what_is_lacking_on_how_many_nodes_and_what_to_do() {
         let each = "each of which asks for 128 MiB of memory and 0.05 processors: of ";
-        let (message, hint) =
-            told(2, &[Lack::Memory(40), Lack::Away, Lack::Memory(100), Lack::Cpu(20), Lack::Small]);
+        let (message, hint) = told(
+            2,
+            &[Lack::Memory(40), Lack::Away, Lack::Memory(100), Lack::Cpu(20), Lack::MemoryInAll],
+        );
         let said = "5 nodes, 2 have too little memory left (at most 100 MiB), 1 has too little of the processors left \
-                    (at most 0.02), 1 has less than the 512 MiB or the 1 processors that one may use, 1 lost, draining \
+                    (at most 0.02), 1 has less memory in all than the 512 MiB that one may use, 1 lost, draining \
                     or joining";
         assert_eq!(message, format!("2 replicas have no place, {each}{said}"));
         assert!(hint.starts_with("lower `resources.memory` in temps.json, of which 1/4"), "{hint}");
@@ -138,7 +149,16 @@ mod tests {
                 "1 has too little of the processors left (at most 0)",
                 "`resources.cpu`",
             ),
-            (Lack::Small, "1 has less than the 512 MiB", "lower `resources` in"),
+            (
+                Lack::MemoryInAll,
+                "1 has less memory in all than the 512 MiB",
+                "lower `resources.memory` in",
+            ),
+            (
+                Lack::CpuInAll,
+                "1 has fewer processors in all than the 1 that",
+                "lower `resources.cpu` in",
+            ),
             (Lack::Away, "1 lost, draining or joining", "temps nodes undrain"),
         ] {
             let (message, hint) = told(1, &[lack]);

@@ -40,7 +40,8 @@ impl State {
     ) -> Result<Reply, Rejected> {
         let mut project = self.project(id)?.clone();
         if !project.callers.remove(&caller) {
-            return Err(Rejected::not_found("caller", caller));
+            let name = self.projects.get(&caller).map(|caller| caller.name.to_string());
+            return Err(Rejected::not_found("caller", name.unwrap_or_else(|| caller.to_string())));
         }
         self.projects.insert(id, project);
         Ok(Reply::Done)

@@ -13,12 +13,12 @@ use crate::view::{self, Project};
 const LIST_MAX: usize = 1_000;
 
 const HELP: &str = "\
-Apps of one project reach each other at http://<project>-<environment>.temps.internal, and those of other projects are
-refused there. A project that lets another one call it does so for all environments of both, and not the other way round.
-What is denied ends with the next request.
+Apps of one project reach each other at http://<project>-<environment>.temps.internal; those of
+other projects are refused there. A project that lets another one call it does so for all
+environments of both, and not the other way round. A denial holds from the next request on.
 
 Examples:
-  temps projects callers allow shop -p payments    apps of shop may call http://payments-production.temps.internal
+  temps projects callers allow shop -p payments    shop calls payments-production.temps.internal
   temps projects callers deny shop -p payments
   temps projects callers list -p payments";
 

@@ -9,7 +9,7 @@ use crate::client::path;
 use crate::deletion::Deletion;
 use crate::error::CliError;
 use crate::table::table;
-use crate::view::{self, Environment};
+use crate::view::{self, Environment, Lacking};
 
 /// The most environments that are listed.
 const LIST_MAX: usize = 1_000;
@@ -61,7 +61,14 @@ async fn list(context: &Context, project: &str) -> Result<(), CliError> {
 /// A table of environments.
 pub fn listed(environments: Vec<Environment>) -> String {
     let header = ["environment", "branch", "replicas", "live", "url"];
-    table(header, environments.into_iter().map(row), "No environments.")
+    let lacking: String = environments.iter().filter_map(lacking).collect();
+    table(header, environments.into_iter().map(row), "No environments.") + &lacking
+}
+
+/// What keeps an environment from having all its replicas, in lines of their own.
+pub fn lacking(environment: &Environment) -> Option<String> {
+    let Lacking { message, hint } = environment.lacking.as_ref()?;
+    Some(format!("\n{}: {message}\n  try: {hint}", environment.name))
 }
 
 fn row(environment: Environment) -> [String; 5] {
@@ -86,4 +93,20 @@ async fn delete(context: &Context, project: &str, name: &str, yes: bool) -> Resu
     let path = path(&["projects", project, "environments", name]);
     let value = context.client()?.delete(&path).await?.value;
     context.output.answer(&value, || format!("Deleted environment {name}."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_lacking_stands_below_the_table() {
+        let read = |value| view::read::<Environment>(&value).expect("an environment");
+        let well = read(json!({"name": "production", "replicas": 2, "healthy_replicas": 2}));
+        assert!(!listed(vec![well]).contains("try:"));
+        let lacking = json!({"message": "1 replica has no place", "hint": "add a node"});
+        let short = read(json!({"name": "next", "replicas": 2, "lacking": lacking}));
+        let shown = listed(vec![short]);
+        assert!(shown.ends_with("\nnext: 1 replica has no place\n  try: add a node"), "{shown}");
+    }
 }

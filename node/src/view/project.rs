@@ -56,8 +56,20 @@ pub struct Environment {
     pub replicas: u32,
     /// How many answer.
     pub healthy_replicas: u32,
+    /// Why it has fewer replicas than it should, where no node has room for more.
+    pub lacking: Option<Lacking>,
     /// What is live.
     pub current: Option<Current>,
+}
+
+/// Why replicas have no place.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Lacking {
+    /// What is lacking, and on how many nodes.
+    pub message: String,
+    /// What to do.
+    pub hint: String,
 }
 
 /// The live deployment of an environment.

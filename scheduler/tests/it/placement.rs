@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 
 use temps_scheduler::placement::{Ledger, Needs};
-use temps_scheduler::room::{Room, is_large_enough};
+use temps_scheduler::room::{Room, at_worst};
 use temps_state::*;
 
 fn world(memory_mib: &[u64]) -> (State, DeploymentId) {
@@ -216,13 +216,14 @@ proptest! {
             let places = ledger.place(id, &needs, count);
             for place in &places {
                 *promised.entry(*place).or_default() += Room::asked(resources);
-                prop_assert!(is_large_enough(state.nodes[place].capacity, resources));
+                prop_assert!(at_worst(state.nodes[place].capacity).holds(Room::used(resources)));
             }
             for (id, node) in &state.nodes {
                 let all = promised.get(id).copied().unwrap_or_default();
                 prop_assert!(offered(node).holds(all), "{node:?} has promised {all:?}");
                 let left = offered(node) - all;
-                let fits = left.holds(Room::asked(resources)) && is_large_enough(node.capacity, resources);
+                let large = at_worst(node.capacity).holds(Room::used(resources));
+                let fits = large && left.holds(Room::asked(resources));
                 prop_assert!(places.len() == count || !fits, "{node:?} has {left:?} left");
             }
             let lacks = ledger.lacks(&needs);

@@ -169,6 +169,28 @@ fn a_version_that_fits_nowhere_fails_at_once() {
 }
 
 #[test]
+fn what_keeps_a_live_version_from_its_scale_is_told() {
+    let mut world = World::new(1);
+    let production = world.production();
+    world.deploy(production, upload());
+    world.settle();
+    let told = |world: &World| {
+        temps_scheduler::rollout::shortage(&world.state, &world.state.environments[&production])
+    };
+    world.apply(Command::SetReplicas { id: production, replicas: 28 });
+    assert_eq!(told(&world), None, "there is room for them");
+    world.apply(Command::SetReplicas { id: production, replicas: 30 });
+    for _ in 0..2 {
+        let message = told(&world).expect("there is no room for two").message;
+        assert!(message.starts_with("2 replicas have no place"), "{message}");
+        world.settle();
+    }
+    world.apply(Command::LoseNode { id: NodeId(1) });
+    let message = told(&world).expect("there is no other node").message;
+    assert!(message.contains("of 1 node, 1 lost, draining or joining"), "{message}");
+}
+
+#[test]
 fn labels_that_no_node_has_are_named() {
     let mut world = World::new(1);
     let production = world.production();
