@@ -183,8 +183,9 @@ impl Situation<'_> {
         }
         let missing = self.missing();
         let placed = self.placed(missing, ledger, fresh);
-        if placed.len() < missing && self.image_can_be_had() {
-            let needs = Needs::of(self.deployment);
+        let needs = Needs::of(self.deployment);
+        let lacks = placed.len() < missing && self.image_can_be_had();
+        if lacks && (self.has_been_for(start_limit(config)) || !self.room_comes(&needs)) {
             return vec![self.fail(unplaced(&needs, missing - placed.len(), ledger))];
         }
         if !placed.is_empty() {
@@ -193,6 +194,16 @@ impl Situation<'_> {
         let late =
             self.late(start_limit(config), FailureCode::Unhealthy, "the start of the replicas");
         late.into_iter().collect()
+    }
+
+    /// Whether there is room for everything once the replicas that drain are gone.
+    fn room_comes(&self, needs: &Needs) -> bool {
+        let stays = |replica: &Replica| !matches!(replica.intent, Intent::Drain { .. });
+        let replicas = self.state.replicas.iter().filter(|(_, replica)| stays(replica));
+        let replicas = replicas.map(|(id, replica)| (*id, replica.clone())).collect();
+        let later = State { replicas, ..self.state.clone() };
+        let missing = self.missing();
+        Ledger::of(&later).place(self.deployment.id, needs, missing).len() == missing
     }
 
     /// What follows when a replica on its way to live has failed: an app's failure is the deployment's, but what its

@@ -169,6 +169,32 @@ fn a_version_that_fits_nowhere_fails_at_once() {
 }
 
 #[test]
+fn the_room_of_replicas_that_drain_is_waited_for() {
+    let mut world = World::new(1);
+    let production = world.production();
+    world.apply(Command::SetReplicas { id: production, replicas: 28 });
+    world.deploy(production, upload());
+    world.settle();
+    world.apply(Command::SetReplicas { id: production, replicas: 14 });
+    world.lead();
+    let next = world.deploy(production, upload());
+    world.lead();
+    world.finish_builds(&image());
+    world.lead();
+    assert_eq!(world.phase(next), "starting", "fourteen drain, and end in time");
+    world.settle();
+    assert_eq!(world.phase(next), "live");
+    world.apply(Command::SetReplicas { id: production, replicas: 13 });
+    world.lead();
+    world.apply(Command::SetReplicas { id: production, replicas: 20 });
+    let hopeless = world.deploy(production, upload());
+    world.lead();
+    world.finish_builds(&image());
+    world.lead();
+    assert_eq!(world.phase(hopeless), "failed", "what drains would not be enough");
+}
+
+#[test]
 fn what_keeps_a_live_version_from_its_scale_is_told() {
     let mut world = World::new(1);
     let production = world.production();
