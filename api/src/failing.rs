@@ -1,6 +1,6 @@
 //! Names whose certificate cannot be had or renewed, told wherever somebody looks at the cluster.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -28,17 +28,27 @@ pub struct FailingOut {
 }
 
 /// How many names there are whose certificate cannot be had or renewed.
-pub(crate) fn count(state: &State) -> usize {
-    failing(state).count()
+pub(crate) fn count(state: &State, now: Timestamp) -> usize {
+    failing(state, now).count()
 }
 
-fn failing(state: &State) -> impl Iterator<Item = &Order> {
-    state.orders.values().filter(|order| order.failures > 0)
+/// Those whose last try failed, and for which nobody has brought a certificate meanwhile.
+fn failing(state: &State, now: Timestamp) -> impl Iterator<Item = &Order> {
+    let brought = state.certificates.values();
+    let brought = brought.filter(move |one| one.issued_for().is_none() && one.is_valid(now));
+    let brought: BTreeSet<&str> =
+        brought.flat_map(|one| &one.names).map(DomainName::as_str).collect();
+    let failing = state.orders.values().filter(|order| order.failures > 0);
+    failing.filter(move |order| {
+        let name = order.name.as_str();
+        let above = name.split_once('.').map(|(_, rest)| format!("*.{rest}"));
+        !brought.contains(name) && !above.is_some_and(|above| brought.contains(&*above))
+    })
 }
 
 /// Those names, as many as are told: first what has no certificate, then what ends first.
-pub(crate) fn told(state: &State) -> Vec<FailingOut> {
-    let mut failing: Vec<&Order> = failing(state).collect();
+pub(crate) fn told(state: &State, now: Timestamp) -> Vec<FailingOut> {
+    let mut failing: Vec<&Order> = failing(state, now).collect();
     if failing.is_empty() {
         return vec![];
     }
@@ -92,7 +102,7 @@ mod tests {
                 state.certificates.insert(issued.id, issued);
             }
         }
-        let told = told(&state);
+        let told = told(&state, at(1));
         let told: Vec<_> = told.iter().map(|one| (one.name.as_str(), one.ends)).collect();
         let expected = [
             ("c.example.com", None),
@@ -100,6 +110,9 @@ mod tests {
             ("a.example.com", Some(at(30))),
         ];
         assert_eq!(told, expected);
-        assert_eq!(count(&state), 3);
+        assert_eq!(count(&state, at(1)), 3);
+        let brought = fixtures::certificate(9, &["*.example.com"], at(20));
+        state.certificates.insert(brought.id, brought);
+        assert_eq!([count(&state, at(1)), count(&state, at(21))], [0, 3]);
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::counter::Counter;
@@ -116,7 +117,7 @@ fn of_now(context: &Context) -> Registry {
         (
             "certificates_failing",
             "names whose certificate cannot be had or renewed",
-            failing::count(&state) as u64,
+            failing::count(&state, Timestamp::now()) as u64,
         ),
         ("uptime_seconds", "seconds since this node started", context.started.elapsed().as_secs()),
     ] {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use axum::Json as Out;
 use axum::extract;
+use jiff::Timestamp;
 use serde::Serialize;
 use temps_raft::{Applied, MayLose};
 use temps_state::{Artifact, Node, NodeId, State};
@@ -95,7 +96,7 @@ fn shown(context: &Context, state: &Applied, sight: Sight) -> StatusOut {
         projects: state.projects.len(),
         replicas: replicas(state, &nodes),
         nodes,
-        failing_certificates: failing::told(state),
+        failing_certificates: failing::told(state, Timestamp::now()),
         edge: EdgeOut {
             http_port: context.config.http_port,
             https_port: context.config.https_port,
@@ -165,8 +166,6 @@ fn replicas(state: &Applied, nodes: &[NodeOut]) -> ReplicaCount {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
-
     use super::*;
 
     #[test]

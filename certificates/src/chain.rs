@@ -37,7 +37,9 @@ pub fn read(chain: &str, key: &str, now: Timestamp) -> Result<Facts, Certificate
     let chain = parse(&ders)?;
     let own = chain.first().ok_or(CertificateError::NoCertificate)?;
     let facts = facts(own)?;
-    check_time(&facts, now)?;
+    for (at, certificate) in chain.iter().enumerate() {
+        check_time(at + 1, certificate, now)?;
+    }
     check_links(&chain)?;
     check_key(ders.clone(), key)?;
     Ok(facts)
@@ -83,19 +85,23 @@ fn name_of(name: &x509_parser::x509::X509Name<'_>) -> String {
     common.map_or_else(|| name.to_string(), str::to_owned)
 }
 
-fn check_time(facts: &Facts, now: Timestamp) -> Result<(), CertificateError> {
-    match facts {
-        Facts { not_after, .. } if *not_after <= now => {
-            Err(CertificateError::Expired { at: *not_after })
-        }
-        Facts { not_before, .. } if not_before.duration_since(now) > CLOCK_TOLERANCE => {
-            Err(CertificateError::NotYetValid { from: *not_before })
-        }
-        _ => Ok(()),
+fn check_time(
+    number: usize,
+    certificate: &X509Certificate<'_>,
+    now: Timestamp,
+) -> Result<(), CertificateError> {
+    let validity = certificate.validity();
+    let (from, at) = (timestamp(validity.not_before)?, timestamp(validity.not_after)?);
+    if at <= now {
+        return Err(CertificateError::Expired { number, at });
     }
+    if from.duration_since(now) > CLOCK_TOLERANCE {
+        return Err(CertificateError::NotYetValid { number, from });
+    }
+    Ok(())
 }
 
-/// Each certificate must be by the next one.
+/// Each certificate must be by the next one, which must be allowed to sign any.
 fn check_links(chain: &[X509Certificate<'_>]) -> Result<(), CertificateError> {
     for (at, pair) in chain.windows(2).enumerate() {
         let [one, next] = pair else { continue };
@@ -106,6 +112,12 @@ fn check_links(chain: &[X509Certificate<'_>]) -> Result<(), CertificateError> {
                 subject: name_of(one.subject()),
                 issuer: name_of(one.issuer()),
                 next: name_of(next.subject()),
+            });
+        }
+        if !next.is_ca() {
+            return Err(CertificateError::NoAuthority {
+                number: number + 1,
+                subject: name_of(next.subject()),
             });
         }
         match one.verify_signature(Some(next.public_key())) {
@@ -188,6 +200,11 @@ mod tests {
         let namesake = authority("Test CA");
         let own = signed(&ca, "shop", &["shop.example.com"]);
         let nameless = signed(&ca, "shop", &[]);
+        let by_own = signed(&own, "below", &["below.example.com"]);
+        let mut old = authority("Old CA");
+        old.params.not_after = rcgen::date_time_ymd(2026, 2, 1);
+        old.pem = old.params.self_signed(&old.key).unwrap().pem();
+        let by_old = signed(&old, "shop", &["shop.example.com"]);
         let key = own.key.serialize_pem();
         let late: Timestamp = "2027-01-01T00:00:00Z".parse().unwrap();
         let early: Timestamp = "2025-01-01T00:00:00Z".parse().unwrap();
@@ -198,6 +215,18 @@ mod tests {
             (own_pem.clone(), &ca.key.serialize_pem(), now(), "not the certificate's"),
             (format!("{own_pem}{}", other.pem), &key, now(), "the next one is `Other CA`"),
             (format!("{own_pem}{}", namesake.pem), &key, now(), "was not signed by the next"),
+            (
+                format!("{}{own_pem}{ca_pem}", by_own.pem),
+                &by_own.key.serialize_pem(),
+                now(),
+                "certificate 2 of the chain (shop) may not sign others",
+            ),
+            (
+                format!("{}{}", by_old.pem, old.pem),
+                &by_old.key.serialize_pem(),
+                now(),
+                "certificate 2 of the chain ended at 2026-02-01",
+            ),
             (format!("{ca_pem}{own_pem}"), &key, now(), "for no host name"),
             (nameless.pem.clone(), &nameless.key.serialize_pem(), now(), "for no host name"),
             (String::new(), &key, now(), "no certificate in it"),

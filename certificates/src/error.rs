@@ -28,14 +28,20 @@ pub enum CertificateError {
     #[error("the private key is not the certificate's: its public key is another one")]
     KeyMismatch,
     /// It has ended.
-    #[error("the certificate ended at {at}")]
+    #[error("certificate {number} of the chain ended at {at}")]
     Expired {
+        /// Which, from 1.
+        number: usize,
         /// When.
         at: Timestamp,
     },
     /// It has not begun.
-    #[error("the certificate begins only at {from}; is this machine's clock right?")]
+    #[error(
+        "certificate {number} of the chain begins only at {from}; is this machine's clock right?"
+    )]
     NotYetValid {
+        /// Which, from 1.
+        number: usize,
         /// When it begins.
         from: Timestamp,
     },
@@ -53,6 +59,17 @@ pub enum CertificateError {
         issuer: String,
         /// Who comes next.
         next: String,
+    },
+    /// A certificate that vouches for another one is none of an authority (RFC 5280 §4.2.1.9).
+    #[error(
+        "certificate {number} of the chain ({subject}) may not sign others: put those of the \
+         authorities that signed yours there"
+    )]
+    NoAuthority {
+        /// Which, from 1.
+        number: usize,
+        /// Whose it is.
+        subject: String,
     },
     /// The next certificate has the right name and another key.
     #[error("the chain is wrong: certificate {number} was not signed by the next one")]

@@ -11,6 +11,7 @@ mod cli;
 mod client;
 mod config_file;
 mod deletion;
+mod descriptors;
 mod docker_ignore;
 mod domains;
 mod dotenv;

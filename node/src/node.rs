@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::banner::{Banner, reachable};
+use crate::descriptors;
 use crate::domains::{self, Looker};
 use crate::housekeeping;
 use crate::joining::Joining;
@@ -136,6 +137,10 @@ async fn start(
         None => Ok(edge),
     };
     let edge = edge.map_err(ServeError::Edge)?;
+    let edge = match descriptors::claim() {
+        Some(most) => edge.with_connections_at_most(most),
+        None => edge,
+    };
     record_node(&cluster, facts(config, &cluster, &edge), joining, &stop).await?;
     let authority = zones.map(|sockets| Authority::start(sockets, cluster.watch()));
     let authority = authority.transpose().map_err(ServeError::Authority)?;

@@ -167,9 +167,9 @@ fn a_certificate_is_added_from_files_and_its_removal_says_who_needs_it() {
     server.run(&user, &[&remove[..], &["-y"]].concat()).expect(0);
 
     let refusal = json!({"title": "Unprocessable", "status": 422, "code": "invalid",
-        "detail": "`chain`: the certificate ended at 2021-01-01T00:00:00Z"});
+        "detail": "`chain`: certificate 1 of the chain ended at 2021-01-01T00:00:00Z"});
     let server = Canned::serve(vec![("POST /api/certificates ", 422, refusal.to_string())]);
-    server.run(&user, &add).expect_error(1, "the certificate ended at 2021");
+    server.run(&user, &add).expect_error(1, "certificate 1 of the chain ended at 2021");
 }
 
 #[test]

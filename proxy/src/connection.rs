@@ -10,6 +10,7 @@ use std::os::fd::AsRawFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use pingora_core::protocols::SocketDigest;
@@ -161,7 +162,7 @@ impl Connection {
         self.share = Share::Octets(0);
         if self.ahead.is_empty() {
             self.ahead = BytesMut::new();
-            match timeout(limits.idle_max, self.read_ahead()).await {
+            match timeout(self.patience(limits), self.read_ahead()).await {
                 Ok(Ok(read)) if read > 0 => {}
                 _ => return Next::Nothing,
             }
@@ -182,6 +183,14 @@ impl Connection {
                 Ok(Ok(read)) if read > 0 => {}
                 _ => return Next::Nothing,
             }
+        }
+    }
+
+    /// How long to wait for the begin of a head: who has not asked yet may not stay as long as who has.
+    fn patience(&self, limits: &Limits) -> Duration {
+        match self.requests {
+            0 => limits.header_time_max.min(limits.idle_max),
+            _ => limits.idle_max,
         }
     }
 

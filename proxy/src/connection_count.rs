@@ -8,11 +8,16 @@ use prometheus_client::metrics::gauge::Gauge;
 
 use crate::limits::Limits;
 
+/// Where there can be few connections, one client has no more than one part in so many of them.
+const ONE_CLIENTS_PART: usize = 4;
+
 /// The open connections of this node. Locked once when a connection comes and once when it goes, never by a request.
 #[derive(Default)]
 pub(crate) struct ConnectionCount {
     open: Mutex<Open>,
     gauge: Gauge,
+    /// How many there may be whatever the settings say.
+    most: Option<usize>,
 }
 
 #[derive(Default)]
@@ -28,9 +33,9 @@ pub(crate) struct Admission {
 }
 
 impl ConnectionCount {
-    /// A count that also shows in `gauge`.
-    pub(crate) fn new(gauge: Gauge) -> Self {
-        Self { open: Mutex::default(), gauge }
+    /// A count that also shows in `gauge`, of `most` connections whatever the settings say.
+    pub(crate) fn new(gauge: Gauge, most: Option<usize>) -> Self {
+        Self { open: Mutex::default(), gauge, most }
     }
 
     /// Counts a connection, unless there are too many. A proxy's has no client of its own, and may be one of many.
@@ -41,16 +46,25 @@ impl ConnectionCount {
     ) -> Option<Admission> {
         let client = client.map(network_of);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.total >= limits.connections_max {
+        if open.total >= self.bounded(limits.connections_max, 1) {
             return None;
         }
         if let Some(client) = client {
-            open.take(client, limits)?;
+            open.take(client, self.per_client_max(limits))?;
         }
         open.total += 1;
         drop(open);
         self.gauge.inc();
         Some(Admission { count: self.clone(), client })
+    }
+
+    fn per_client_max(&self, limits: &Limits) -> usize {
+        self.bounded(limits.connections_per_client_max, ONE_CLIENTS_PART)
+    }
+
+    /// What the settings allow, and no more than a part of what there can be.
+    fn bounded(&self, allowed: usize, part: usize) -> usize {
+        self.most.map_or(allowed, |most| allowed.min(most / part))
     }
 
     fn leave(&self, client: Option<IpAddr>) {
@@ -66,9 +80,9 @@ impl ConnectionCount {
 
 impl Open {
     /// Counts one more of a client, unless it has too many.
-    fn take(&mut self, client: IpAddr, limits: &Limits) -> Option<()> {
+    fn take(&mut self, client: IpAddr, most: usize) -> Option<()> {
         let count = self.by_client.get(&client).copied().unwrap_or(0);
-        (count < limits.connections_per_client_max).then(|| {
+        (count < most).then(|| {
             self.by_client.insert(client, count + 1);
         })
     }
@@ -86,7 +100,7 @@ impl Admission {
     pub(crate) fn on_behalf_of(mut self, client: IpAddr, limits: &Limits) -> Option<Self> {
         let client = network_of(client);
         let mut open = self.count.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let counted = open.take(client, limits);
+        let counted = open.take(client, self.count.per_client_max(limits));
         drop(open);
         counted?;
         self.client = Some(client);
@@ -129,6 +143,17 @@ mod tests {
         drop(first);
         assert!(count.admit(Some(c), &limits).is_some());
         assert_eq!(count.gauge.get(), 2);
+    }
+
+    #[test]
+    fn there_are_no_more_than_there_can_be_and_a_client_has_a_part_of_them() {
+        let count = Arc::new(ConnectionCount::new(Gauge::default(), Some(8)));
+        let client = |n: u8| Some(IpAddr::from([192, 0, 2, n]));
+        let ask = |n| count.admit(client(n), &Limits::default());
+        let held: Vec<_> = (0..9).filter_map(|_| ask(1)).collect();
+        assert_eq!(held.len(), 2);
+        let others: Vec<_> = (2..99).filter_map(ask).collect();
+        assert_eq!(held.len() + others.len(), 8);
     }
 
     #[test]

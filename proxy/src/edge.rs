@@ -84,6 +84,7 @@ pub struct Edge {
     certificates: Certificates,
     key: Option<ClusterKey>,
     countries: Option<Countries>,
+    connections_most: Option<usize>,
     metrics: Metrics,
     log: AccessLog,
     reach: Arc<dyn Reach>,
@@ -120,6 +121,7 @@ impl Edge {
             certificates,
             key: None,
             countries: None,
+            connections_most: None,
             metrics,
             log,
             reach: Arc::new(Nowhere),
@@ -133,6 +135,12 @@ impl Edge {
     #[must_use]
     pub fn with_key(self, key: ClusterKey) -> Self {
         Self { certificates: self.certificates.with_key(key.clone()), key: Some(key), ..self }
+    }
+
+    /// Holds no more connections than this whatever the settings say, as the process can open so many files.
+    #[must_use]
+    pub fn with_connections_at_most(self, most: usize) -> Self {
+        Self { connections_most: Some(most), ..self }
     }
 
     /// Knows in which country an address is; without that, rules about countries do not hold.
@@ -194,7 +202,10 @@ impl Edge {
         let table = Arc::new(LiveTable::new());
         let sites = Arc::new(Sites::new(&self.config.data_dir));
         let certificates = Arc::new(self.certificates);
-        let count = Arc::new(ConnectionCount::new(self.metrics.connections_open.clone()));
+        let count = Arc::new(ConnectionCount::new(
+            self.metrics.connections_open.clone(),
+            self.connections_most,
+        ));
         let http3 = Arc::<AtomicBool>::default();
         let connector = Connector { node: self.config.node, reach: self.reach };
         let follower = Follower {

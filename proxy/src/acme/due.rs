@@ -13,6 +13,8 @@ use temps_state::{
 /// How long the first failure waits, and the longest wait.
 const BACKOFF_FIRST: Duration = Duration::from_secs(60);
 const BACKOFF_MAX: Duration = Duration::from_secs(12 * 60 * 60);
+/// The longest that an authority is believed about how long to wait.
+const ASKED_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// The parts of a lifetime that a renewal is earlier by at most, so that not all come at once.
 const JITTER_PARTS: i32 = 30;
 /// The part of a lifetime that is left at the latest when an authority's advice is followed.
@@ -203,7 +205,7 @@ fn share(certificate: &Certificate) -> f64 {
 /// How long an order waits after so many failures in a row: longer and longer, and as long as the authority asks.
 pub(crate) fn wait_after(failures: u32, asked: Option<Duration>) -> Duration {
     let doubled = BACKOFF_FIRST.saturating_mul(1 << failures.min(16));
-    doubled.min(BACKOFF_MAX).max(asked.unwrap_or_default().min(BACKOFF_MAX))
+    doubled.min(BACKOFF_MAX).max(asked.unwrap_or_default().min(ASKED_MAX))
 }
 
 #[cfg(test)]
@@ -410,6 +412,7 @@ mod tests {
         assert_eq!([0, 1, 2, 5].map(minutes), [1, 2, 4, 32]);
         assert_eq!(minutes(40), 720);
         assert_eq!(wait_after(0, Some(Duration::from_secs(600))), Duration::from_secs(600));
-        assert_eq!(wait_after(0, Some(Duration::from_secs(999_999))), BACKOFF_MAX);
+        assert_eq!(wait_after(0, Some(ASKED_MAX / 2)), ASKED_MAX / 2);
+        assert_eq!(wait_after(0, Some(ASKED_MAX * 2)), ASKED_MAX);
     }
 }

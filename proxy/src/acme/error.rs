@@ -13,6 +13,8 @@ use super::due::wait_after;
 
 /// How long an order waits where the next try begins better: with a fresh nonce, or a new account.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// How often in a row it is that short.
+const QUICK_TRIES: u32 = 3;
 
 /// How long the first wait is for the DNS to lead to the cluster, and the longest: only the cluster looks until then.
 const LOOK_AGAIN_FIRST: Duration = Duration::from_secs(5);
@@ -148,7 +150,7 @@ impl AcmeError {
     pub(crate) fn retry_at(&self, failures: u32, now: Timestamp) -> Timestamp {
         let wait = match self {
             Self::Limited(limited) => return limited.until,
-            Self::Nonces | Self::AccountGone => RETRY_PAUSE,
+            Self::Nonces | Self::AccountGone if failures < QUICK_TRIES => RETRY_PAUSE,
             Self::NotLed { .. } => {
                 LOOK_AGAIN_FIRST.saturating_mul(1 << failures.min(8)).min(LOOK_AGAIN_MAX)
             }

@@ -210,7 +210,8 @@ impl Job<'_> {
         if self.name.is_wildcard() {
             way::check(&state, &*self.worker.names, self.name).await?;
         }
-        let renews = state.issued_for(self.name).is_some();
+        let known = state.issued_for(self.name);
+        let renews = known.is_some_and(|one| one.is_issued_by(&self.settings.directory));
         let wish = Wish {
             directory: &self.settings.directory,
             name: self.name,
