@@ -111,8 +111,8 @@ async fn known(context: &Context, find: impl Fn() -> Option<Caller>) -> Result<C
     if let Some(caller) = find() {
         return Ok(caller);
     }
-    let caught_up = context.cluster.read_latest().await.is_ok();
-    find().filter(|_| caught_up).ok_or(ApiError::Unauthenticated)
+    context.cluster.read_latest().await?;
+    find().ok_or(ApiError::Unauthenticated)
 }
 
 fn check_csrf(context: &Context, caller: &Caller, headers: &HeaderMap) -> Result<(), ApiError> {

@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use quinn::Connection;
+use quinn::{Connection, ConnectionError, TransportErrorCode};
 use tokio::{
     sync::OwnedSemaphorePermit,
     time::{Instant, sleep, timeout, timeout_at},
@@ -23,6 +23,8 @@ use crate::{
 /// Sent by who accepted a connection, on a stream of its own, once it knows who connected. Without it the dialler
 /// could not tell an open door from a certificate still being looked at. The version of what follows.
 const GREETING: &[u8] = b"1";
+/// The alert of TLS that says that a certificate is valid and its owner may not come in (RFC 8446 §6.2).
+const ACCESS_DENIED: u8 = 49;
 
 /// Takes connections until the mesh stops or leaves the port. An endpoint that breaks is replaced on the same port.
 pub(crate) async fn run(core: Arc<Core>, mut port: Arc<Port>) {
@@ -201,11 +203,26 @@ async fn connect(core: &Core, node: u64, address: SocketAddr) -> Result<Link, Me
     };
     match hear_greeting(&connection).await {
         Ok(()) => Ok(link),
-        Err(source) => {
+        Err(_) => {
+            let source = connection.close_reason().unwrap_or(ConnectionError::LocallyClosed);
             Close::Garbled.of(&connection);
-            let source = connection.close_reason().map_or(source, io::Error::from);
-            Err(MeshError::NotAdmitted { node, address, source })
+            match says_no(&source) {
+                true => Err(MeshError::NotAdmitted { node, address, source }),
+                false => Err(MeshError::Connect { node, address, source }),
+            }
         }
+    }
+}
+
+/// Whether a peer knows who we are and does not let us in. That a clock is wrong, so that a certificate is not valid yet or
+/// no longer, is something else (RFC 8446 §6.2, RFC 9001 §4.8).
+fn says_no(reason: &ConnectionError) -> bool {
+    match reason {
+        ConnectionError::ConnectionClosed(close) => {
+            close.error_code == TransportErrorCode::crypto(ACCESS_DENIED)
+        }
+        ConnectionError::ApplicationClosed(close) => close.error_code == Close::Stranger.code(),
+        _ => false,
     }
 }
 

@@ -78,7 +78,7 @@ pub enum MeshError {
         address: SocketAddr,
         /// What it said.
         #[source]
-        source: io::Error,
+        source: ConnectionError,
     },
     /// The node is connected but said nothing in time, or never answered at all.
     #[error("node {node} is silent")]

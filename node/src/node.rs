@@ -61,7 +61,11 @@ pub async fn run(config: NodeConfig, joining: Option<Joining>) -> Result<(), Ser
         None => (None, ports::claim(&config)?),
     };
     let role = predecessor.as_ref().map(|one| (one.installed.clone(), one.goes_back));
-    let starting = come_up(&config, joining, sockets, role);
+    let accepted = CancellationToken::new();
+    if predecessor.is_none() {
+        accepted.cancel();
+    }
+    let starting = come_up(&config, joining, sockets, role, &accepted);
     let parts = tokio::select! {
         parts = starting => parts,
         () = ended(predecessor.as_mut()) => return Err(ServeError::Orphaned),
@@ -74,6 +78,7 @@ pub async fn run(config: NodeConfig, joining: Option<Joining>) -> Result<(), Ser
         }
         (Ok(parts), Some(predecessor)) => {
             let released = predecessor.tell_ready().await.map_err(ServeError::TakeOver)?;
+            accepted.cancel();
             tokio::spawn(parts.upgrader.clone().when(released));
             parts.run(signals).await
         }
@@ -91,11 +96,12 @@ async fn come_up(
     joining: Option<Joining>,
     sockets: Sockets,
     role: Option<(PathBuf, bool)>,
+    accepted: &CancellationToken,
 ) -> Result<Parts, ServeError> {
     let Some((installed, goes_back)) = role else {
-        return start(config, joining, sockets, None).await;
+        return start(config, joining, sockets, None, accepted).await;
     };
-    let parts = start(config, joining, sockets, Some(installed)).await?;
+    let parts = start(config, joining, sockets, Some(installed), accepted).await?;
     parts.upgrader.take_over();
     if !goes_back {
         await_cluster(&parts.cluster).await?;
@@ -118,6 +124,7 @@ async fn start(
     joining: Option<Joining>,
     sockets: Sockets,
     installed: Option<PathBuf>,
+    accepted: &CancellationToken,
 ) -> Result<Parts, ServeError> {
     let began = Instant::now();
     let countries = config.geoip.as_deref().map(Countries::open).transpose();
@@ -141,7 +148,8 @@ async fn start(
         Some(most) => edge.with_connections_at_most(most),
         None => edge,
     };
-    record_node(&cluster, facts(config, &cluster, &edge), joining, &stop).await?;
+    let facts = facts(config, &cluster, &edge);
+    record_node(&cluster, facts, joining, &stop, accepted.clone()).await?;
     let authority = zones.map(|sockets| Authority::start(sockets, cluster.watch()));
     let authority = authority.transpose().map_err(ServeError::Authority)?;
     let (peers, incoming) = bind_peers(&cluster, peer_port(config, &cluster)).await?;
@@ -298,12 +306,14 @@ async fn record_node(
     facts: Node,
     joining: Option<Joining>,
     stop: &CancellationToken,
+    accepted: CancellationToken,
 ) -> Result<(), ServeError> {
-    if is_alone(cluster) {
+    if accepted.is_cancelled() && is_alone(cluster) {
         record::tell(cluster, &facts).await.map_err(ServeError::Record)?;
     }
     let telling = record::keep_telling(cluster.clone(), facts);
     tokio::spawn(stop.clone().run_until_cancelled_owned(async move {
+        accepted.cancelled().await;
         telling.await;
         if let Some(joining) = joining {
             joining.finish();

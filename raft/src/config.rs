@@ -105,6 +105,8 @@ pub fn raft_config() -> Arc<openraft::Config> {
         enable_pre_vote: Some(true),
         // A restarted leader is elected anew: the end of its log and its state may be older than what it once told.
         enable_leader_restore: Some(false),
+        // A node that comes back with an older disk is fed again. Else the leader would end for another's loss.
+        allow_log_reversion: Some(true),
         ..openraft::Config::default()
     };
     Arc::new(config.validate().expect("the relations of the timings are asserted above"))

@@ -105,6 +105,16 @@ pub enum RaftError {
         /// The data folder.
         path: PathBuf,
     },
+    /// The log is gone and the state is there.
+    #[error(
+        "the log in {} is gone, and the state is not: this node may have promised what it does not know any more. Put the \
+         log back from your backup, or remove the node from its cluster and join again with an empty data folder",
+        path.display()
+    )]
+    LogLost {
+        /// The log's folder.
+        path: PathBuf,
+    },
     /// A node that joined has lost its private key.
     #[error(
         "{} is missing, and the other nodes know this node by it: put the file back from your \

@@ -32,7 +32,10 @@ impl Parts {
         let lock = folder.lock()?;
         let (identity, key) = identity::open(&folder)?;
         let log = open_log(&folder, lock.clone())?;
-        let opened = Store::open(&folder.state(), lock, |position| is_plausible(&log, position))?;
+        let opened = Store::open(&folder.state(), lock, |position| {
+            refuse_lost_log(&folder, &log, position)?;
+            Ok(is_plausible(&log, position))
+        })?;
         let (applied, last) = (opened.content.position.applied, log.last().unwrap_or_default());
         info!(?applied, ?last, "state and log opened; what the state lacks is applied again");
         let snapshots = Snapshots::open(folder.snapshots())?;
@@ -47,6 +50,17 @@ fn open_log(folder: &Folder, lock: FolderLock) -> Result<Log, RaftError> {
     let path = folder.log();
     make_dir(&path)?;
     Log::open(&path, lock).map_err(|source| RaftError::Log { path, source })
+}
+
+/// A node whose log is gone while its state is there may have voted, and must not vote again without what it promised.
+fn refuse_lost_log(folder: &Folder, log: &Log, position: &Position) -> Result<(), RaftError> {
+    let path = folder.log();
+    let read = |source| RaftError::Log { path: path.clone(), source };
+    let is_empty = log.last().map_err(read)?.is_none() && log.purged().map_err(read)?.is_none();
+    match is_empty && position.applied.is_some() {
+        true => Err(RaftError::LogLost { path }),
+        false => Ok(()),
+    }
 }
 
 /// Whether the log could have led there: what is applied was in the log before, and is the same entry still, or purged.

@@ -66,11 +66,11 @@ pub struct Opened {
 
 impl Store {
     /// Opens the store in `dir`. One that is damaged, or whose position is not `plausible`, is set aside and begun
-    /// anew, empty.
+    /// anew, empty; an error of `plausible` leaves it as it is.
     pub fn open(
         dir: &Path,
         folder: FolderLock,
-        plausible: impl Fn(&Position) -> bool,
+        plausible: impl Fn(&Position) -> Result<bool, RaftError>,
     ) -> Result<Opened, RaftError> {
         let (rows, content) = load(dir, plausible)?;
         let kept = Kept { newest: content.clone(), standing: Standing::Current(rows), folder };
@@ -231,9 +231,12 @@ fn is_passing(error: &io::Error) -> bool {
     lacks_room(error) || error.kind() == io::ErrorKind::WouldBlock
 }
 
-fn load(dir: &Path, plausible: impl Fn(&Position) -> bool) -> Result<(Rows, Content), RaftError> {
+fn load(
+    dir: &Path,
+    plausible: impl Fn(&Position) -> Result<bool, RaftError>,
+) -> Result<(Rows, Content), RaftError> {
     let damage = match Rows::load(dir) {
-        Ok((rows, content)) if plausible(&content.position) => return Ok((rows, content)),
+        Ok((rows, content)) if plausible(&content.position)? => return Ok((rows, content)),
         Ok((_, content)) => {
             format!("its last applied entry, {}, is not in the log", content.position.index())
         }

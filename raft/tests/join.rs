@@ -4,6 +4,7 @@
 
 mod common;
 
+use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::time::Duration;
@@ -11,7 +12,9 @@ use std::time::Duration;
 use common::{put, until};
 use jiff::Timestamp;
 use tempfile::{TempDir, tempdir};
-use temps_raft::{Cluster, Config, JoinConfig, JoinError, Joined, PeerConfig, Proposal, join};
+use temps_raft::{
+    Cluster, Config, JoinConfig, JoinError, Joined, PeerConfig, Proposal, RaftError, join,
+};
 use temps_state::{Actor, Command, FORMAT, Node, NodeId, Standing};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -31,9 +34,12 @@ impl Machine {
     }
 
     async fn start(&self) -> Cluster {
+        Cluster::start(self.config()).await.unwrap()
+    }
+
+    fn config(&self) -> Config {
         let peer = Some(PeerConfig { listen: self.listen, advertise: None });
-        let data_dir = self.dir.path().to_path_buf();
-        Cluster::start(Config { data_dir, peer }).await.unwrap()
+        Config { data_dir: self.dir.path().to_path_buf(), peer }
     }
 
     async fn join(&self, member: &Cluster, token: &str) -> Result<Joined, JoinError> {
@@ -132,6 +138,30 @@ async fn a_node_that_stopped_before_it_was_fed_starts_again() {
     for node in [again, founder] {
         node.stop().await.unwrap();
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_lost_its_log_is_not_let_in_again_under_its_id() {
+    let (one, two) = (Machine::new(), Machine::new());
+    let founder = one.start().await;
+    tell(&founder).await;
+    let text = token(&founder, 2).await;
+    two.join(&founder, &text).await.unwrap();
+    let second = two.start().await;
+    until("the second node is fed", || second.state().nodes.len() == 2).await;
+    tell(&second).await;
+    let ready = |node: &Node| node.standing == Standing::Ready;
+    until("both are ready", || founder.state().nodes.values().all(ready)).await;
+    second.stop().await.unwrap();
+    drop(second);
+    let raft = two.dir.path().join("raft");
+    fs::rename(raft.join("log"), two.dir.path().join("lost")).unwrap();
+    let refused = Cluster::start(two.config()).await.map(drop).unwrap_err();
+    assert!(matches!(refused, RaftError::LogLost { .. }), "{refused}");
+    fs::remove_dir_all(&raft).unwrap();
+    let refused = two.join(&founder, &text).await.unwrap_err();
+    assert!(refused.to_string().contains("temps nodes remove"), "{refused}");
+    founder.stop().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

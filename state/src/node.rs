@@ -129,6 +129,22 @@ impl Node {
         self.engine_away_since.is_none()
     }
 
+    /// The id under which a machine that has this node's key may repeat its join. Once it has voted, whoever comes with an
+    /// empty log must not: it would vote again, without what it promised the others to keep.
+    pub fn readmission(&self) -> Result<NodeId, Rejected> {
+        match self.standing {
+            Standing::Joining => Ok(self.id),
+            Standing::Ready | Standing::Draining => {
+                let id = self.id;
+                let why = format!(
+                    "this machine is node {id} already, and what it had agreed on with the others is gone from its data \
+                     folder: put that back, or `temps nodes remove {id} --force` and join with an empty data folder"
+                );
+                Err(invalid("node", &why))
+            }
+        }
+    }
+
     /// Whether replicas may be placed on it.
     pub fn takes_replicas(&self) -> bool {
         self.standing == Standing::Ready && self.is_reachable()
@@ -152,8 +168,8 @@ impl State {
         Ok(Reply::Done)
     }
 
-    /// Takes a node in under the log index as its id. The same key again gets the same id, so that a join may be
-    /// repeated after a crash.
+    /// Takes a node in under the log index as its id. The same key again gets the same id while the join is not over, so
+    /// that it may be repeated after a crash.
     pub(crate) fn admit_node(
         &mut self,
         index: u64,
@@ -165,7 +181,7 @@ impl State {
             return Err(invalid("node", "it has no key"));
         }
         if let Some(known) = self.nodes.values().find(|known| known.key == node.key) {
-            return Ok(Reply::Node { id: known.id });
+            return known.readmission().map(|id| Reply::Node { id });
         }
         if self.nodes.len() >= NODES_MAX {
             return Err(Rejected::TooMany { noun: "nodes".into(), max: NODES_MAX });

@@ -44,7 +44,7 @@ pub fn settled(
     now: Timestamp,
 ) -> Option<Result<NodeId, Why>> {
     if let Some(node) = applied.nodes.values().find(|node| node.key == node_key) {
-        return Some(Ok(node.id));
+        return Some(node.readmission().map_err(|rejected| invalid(rejected.to_string())));
     }
     let token = applied.join_token(token_key)?;
     if token.uses_left == 0 {
@@ -120,7 +120,7 @@ pub fn invalid(why: String) -> Why {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use temps_state::{FORMAT, JoinToken};
+    use temps_state::{FORMAT, JoinToken, Standing};
 
     fn request() -> JoinRequest {
         JoinRequest {
@@ -211,8 +211,11 @@ mod tests {
             let token = JoinToken { id, key, created_at: at(1), expires_at, uses_left };
             state.join_tokens.insert(token.id, token);
         }
-        let known = Node { key: "known".into(), ..Node::new(NodeId(7), "n", at(1)) };
-        state.nodes.insert(NodeId(7), known);
+        let joining = Node { standing: Standing::Joining, ..Node::new(NodeId(7), "n", at(1)) };
+        state.nodes.insert(NodeId(7), Node { key: "known".into(), ..joining });
+        state
+            .nodes
+            .insert(NodeId(8), Node { key: "ready".into(), ..Node::new(NodeId(8), "m", at(1)) });
         let expired = Why::TokenExpired(TokenExpired { at_ms: 5000 });
         let cases = [
             ("good", "new", None),
@@ -225,6 +228,8 @@ mod tests {
         for (token, key, expected) in cases {
             assert_eq!(settled(&state, token, key, at(6)), expected, "{token} {key}");
         }
+        let ready = settled(&state, "good", "ready", at(6));
+        assert!(matches!(ready, Some(Err(Why::Invalid(_)))), "{ready:?}");
     }
 
     #[test]

@@ -25,7 +25,7 @@ fn rows_of_a_newer_version_are_said_to_be_so_and_not_set_aside() {
     let folder = Folder { root: root.path().into() };
     newer(&folder.state());
     for _ in 0..2 {
-        let opened = Store::open(&folder.state(), folder.lock().unwrap(), |_| true);
+        let opened = Store::open(&folder.state(), folder.lock().unwrap(), |_| Ok(true));
         let Err(RaftError::StateFormat { found, .. }) = opened else {
             panic!("it was opened, or set aside");
         };

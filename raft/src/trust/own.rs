@@ -29,6 +29,7 @@ pub struct Own {
     pub clients: Arc<dyn ClientCertVerifier>,
     /// Checks the same of a server's certificate, and its name.
     pub servers: Arc<WebPkiServerVerifier>,
+    not_before: i64,
     not_after: i64,
 }
 
@@ -36,19 +37,21 @@ impl Own {
     /// Puts together what was read from the folder or just signed; both certificates in PEM.
     pub fn new(key: &NodeKey, certificate: &str, authority: &str) -> Result<Self, TrustError> {
         let (certificate, authority) = (from_pem(certificate)?, from_pem(authority)?);
-        let not_after = Facts::read(&certificate)?.not_after;
+        let Facts { not_before, not_after, .. } = Facts::read(&certificate)?;
         let private = PrivateKeyDer::Pkcs8(key.pair().serialize_der().into());
         let chain = vec![certificate, authority.clone()];
         let certified = Arc::new(CertifiedKey::from_der(chain, private, &provider())?);
         let roots = Arc::new(roots(&authority)?);
         let clients = WebPkiClientVerifier::builder_with_provider(roots, provider()).build()?;
         let servers = servers(&authority)?;
-        Ok(Self { certified, authority, clients, servers, not_after })
+        Ok(Self { certified, authority, clients, servers, not_before, not_after })
     }
 
-    /// Whether the certificate lasts long enough to be left alone.
+    /// Whether the certificate lasts long enough to be left alone. One that was signed while the clock was ahead does
+    /// not: nobody else believes it.
     pub fn lasts(&self, now: Timestamp) -> bool {
-        self.not_after - now.as_second() > RENEWED_SECONDS
+        let now = now.as_second();
+        self.not_before <= now && self.not_after - now > RENEWED_SECONDS
     }
 }
 

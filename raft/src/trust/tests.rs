@@ -145,6 +145,9 @@ async fn a_certificate_is_renewed_in_time_under_open_listeners_and_stays_the_nod
     let (_, heard) = call(server, two.client(1)).await;
     assert!(heard.is_err());
     assert!(of(&renewed).not_before > now.as_second());
+    // A clock that was ahead and is right again.
+    assert!(one.trust.ensure_certificate(now).is_ok());
+    assert!(of(&certificate()).not_before <= now.as_second());
 }
 
 #[tokio::test]
