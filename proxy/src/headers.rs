@@ -9,6 +9,7 @@ use pingora_core::Result;
 use pingora_http::{RequestHeader, ResponseHeader};
 use temps_state::{EnvironmentId, ProjectId};
 
+use crate::guard::strip_passes;
 use crate::stamp::Stamp;
 
 /// The header that names a request, towards the app and the client.
@@ -70,6 +71,7 @@ pub(crate) fn mark_request(request: &mut RequestHeader, origin: &Origin<'_>) -> 
         for claimed in [FORWARDED, PROXY] {
             headers.remove(claimed);
         }
+        strip_passes(headers);
         headers.reserve(ADDED_MAX);
         let scheme = if origin.https { "https" } else { "http" };
         let forwarded_for = appended(headers, peer);

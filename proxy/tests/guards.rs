@@ -23,8 +23,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 const BROWSER: &str = "Accept: text/html,*/*;q=0.8\r\nUser-Agent: Mozilla/5.0\r\n";
-const CAPTCHA: &str = "/api/_temps/captcha/verify";
-const PASSWORD: &str = "/api/_temps/password/verify";
+const CAPTCHA: &str = "/?_temps=challenge";
+const PASSWORD: &str = "/?_temps=password";
 
 /// An edge on loopback, which believes loopback about whom requests come from, with an app.
 struct Guarded {
@@ -58,7 +58,19 @@ impl Guarded {
 
     /// Sends a request of a client, with more header lines.
     async fn send(&self, method: &str, path: &str, client: &str, more: &str, sent: &str) -> String {
-        let (host, length) = (host("shop"), sent.len());
+        self.send_to(&host("shop"), method, path, client, more, sent).await
+    }
+
+    async fn send_to(
+        &self,
+        host: &str,
+        method: &str,
+        path: &str,
+        client: &str,
+        more: &str,
+        sent: &str,
+    ) -> String {
+        let length = sent.len();
         let head = format!(
             "{method} {path} HTTP/1.1\r\nHost: {host}\r\nX-Forwarded-For: {client}\r\n{more}\
              Content-Length: {length}\r\nConnection: close\r\n\r\n{sent}"
@@ -249,7 +261,7 @@ async fn the_script_of_the_page_finds_the_answer_and_sends_it() {
     node.stdin.take().unwrap().write_all(body(&page).as_bytes()).unwrap();
     let done = tokio::task::spawn_blocking(move || node.wait_with_output().unwrap()).await.unwrap();
     let sent: serde_json::Value = serde_json::from_slice(&done.stdout).expect("it sent something");
-    assert_eq!((&sent["path"], &sent["method"]), (&CAPTCHA.into(), &"POST".into()));
+    assert_eq!((&sent["path"], &sent["method"]), (&CAPTCHA[1..].into(), &"POST".into()));
     let solved = guarded.form(CAPTCHA, "192.0.2.1", sent["body"].as_str().unwrap()).await;
     assert_eq!(status(&solved), 200, "{solved}");
 }
@@ -296,7 +308,7 @@ async fn an_environment_opens_to_whoever_knows_its_password() {
     guarded.guard(guarded.project(), with_password("correct horse")).await;
     let page = guarded.get("/a?b=c", "192.0.2.1", BROWSER).await;
     assert_eq!(status(&page), 403);
-    assert!(body(&page).contains(&format!("action=\"{PASSWORD}\"")), "{page}");
+    assert!(body(&page).contains(&format!("action=\"{}\"", &PASSWORD[1..])), "{page}");
     assert!(body(&page).contains("value=\"/a?b=c\""), "{page}");
     let wrong = guarded.form(PASSWORD, "192.0.2.1", "password=wrong+horse&next=%2Fa").await;
     assert_eq!((status(&wrong), header(&wrong, "set-cookie")), (403, None));
@@ -319,6 +331,37 @@ async fn an_environment_opens_to_whoever_knows_its_password() {
     let open = Guard { password: Some(PasswordRule::Open), ..Guard::default() };
     guarded.guard(Scope::Environment(guarded.environment), open).await;
     assert_eq!(status(&guarded.get("/", "192.0.2.1", BROWSER).await), 200);
+}
+
+#[tokio::test]
+async fn each_path_of_a_domain_is_opened_where_it_asks_and_no_app_sees_how() {
+    let mut guarded = Guarded::start().await;
+    let other = Upstream::start("api").await;
+    let api = guarded.edge.app("api", &[other.addr]).await;
+    let (front, name) = (guarded.environment, "shop.example.com");
+    guarded.edge.domain_with(name, front, None, &[("/api", api)]).await;
+    for (environment, password) in [(front, "correct horse"), (api, "another horse")] {
+        guarded.guard(Scope::Environment(environment), with_password(password)).await;
+    }
+    let send = async |method: &str, path: &str, more: &str, sent: &str| {
+        guarded.send_to(name, method, path, "192.0.2.1", more, sent).await
+    };
+    let mut passes = Vec::new();
+    for (path, password) in [("/", "correct+horse"), ("/api", "another+horse")] {
+        assert_eq!(status(&send("GET", path, BROWSER, "").await), 403, "{path}");
+        let door = format!("{path}?_temps=password");
+        let wrong = send("POST", &door, BROWSER, "password=wrong+horse").await;
+        assert_eq!(status(&wrong), 403, "{path}");
+        let entered = send("POST", &door, BROWSER, &format!("password={password}")).await;
+        assert_eq!(status(&entered), 303, "{path}");
+        let pass = header(&entered, "set-cookie").unwrap();
+        passes.push(pass.split(';').next().unwrap().to_owned());
+    }
+    let all = format!("Cookie: {}; mine=1\r\n{BROWSER}", passes.join("; "));
+    assert_eq!(body(&send("GET", "/", &all, "").await), "app");
+    assert_eq!(body(&send("GET", "/api", &all, "").await), "api");
+    let told = send("GET", "/echo", &all, "").await.to_ascii_lowercase();
+    assert!(told.contains("\r\ncookie: mine=1\r\n") && !told.contains("_temps_"), "{told}");
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ const PROJECT: &str = "site";
 const HOST: &str = "site-production.localho.st";
 const NODES: [usize; 3] = [1, 2, 3];
 /// Where a browser sends the password, and as what.
-const PASSWORD: &str = "/api/_temps/password/verify";
+const PASSWORD: &str = "/?_temps=password";
 const FORM: &str = "application/x-www-form-urlencoded";
 /// What all edges together let through at once, of many more requests.
 const RATE: &str = "30/1h";

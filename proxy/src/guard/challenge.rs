@@ -9,8 +9,8 @@ use super::page::{Template, nonce};
 use super::seal::Seal;
 use crate::error_page::{Fault, Page};
 
-/// Where answers are sent.
-pub(crate) const PATH: &str = "/api/_temps/captcha/verify";
+/// Where answers are sent, beside the page that asks.
+pub(crate) const DOOR: &str = "?_temps=challenge";
 /// How many bits of zeros a hash must begin with: about a million tries, a second or two in a browser.
 pub(crate) const DIFFICULTY: u32 = 20;
 /// For how many seconds a challenge may be answered.
@@ -79,7 +79,7 @@ pub(crate) fn page(seal: &Seal, bound: &[&str], now: u64, request_id: &str) -> P
         ("challenge", &challenge),
         ("token", &token),
         ("bits", &bits),
-        ("path", PATH),
+        ("path", DOOR),
     ]);
     let policy = format!(
         "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; \

@@ -23,6 +23,7 @@ use pingora_http::RequestHeader;
 use temps_state::{AttackMode, ClusterKey, EnvironmentId, Rate, Scope, Trigger};
 
 pub(crate) use checks::{Checks, Guards};
+pub(crate) use cookie::strip as strip_passes;
 pub use countries::Countries;
 pub(crate) use verdict::{Hindrance, Verdict};
 
@@ -101,11 +102,15 @@ impl Door {
     /// The door at which a request knocks, where the environment has one. Passwords are for those who solved what there
     /// is to solve.
     pub(crate) fn of(checks: &Checks, verdict: &Verdict, head: &RequestHeader) -> Option<Self> {
-        match head.uri.path() {
-            _ if head.method != Method::POST => None,
-            challenge::PATH if checks.attack != AttackMode::Off => Some(Self::Challenge),
-            password::PATH if *verdict == Verdict::Challenge => None,
-            password::PATH if checks.password.is_some() => Some(Self::Password),
+        let knocks = |door: &str| head.uri.query() == door.strip_prefix('?');
+        let challenged = *verdict == Verdict::Challenge;
+        match head.method {
+            Method::POST if knocks(challenge::DOOR) => {
+                (checks.attack != AttackMode::Off).then_some(Self::Challenge)
+            }
+            Method::POST if knocks(password::DOOR) => {
+                (checks.password.is_some() && !challenged).then_some(Self::Password)
+            }
             _ => None,
         }
     }
