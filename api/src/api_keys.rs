@@ -17,7 +17,6 @@ use crate::body::Json;
 use crate::consistency::Seen;
 use crate::context::Shared;
 use crate::deletion::Deletion;
-use crate::idempotency::IdempotencyKey;
 use crate::pages::{Order, Page, Paging};
 use crate::secrets::{API_KEY_PREFIX, fresh_for, sha256_hex};
 
@@ -123,10 +122,9 @@ pub(crate) async fn list(
 pub(crate) async fn create(
     State(context): State<Shared>,
     MayRead(caller): MayRead,
-    idempotency: IdempotencyKey,
     Json(body): Json<ApiKeyIn>,
 ) -> Result<(StatusCode, Out<NewApiKey>), ApiError> {
-    let request = idempotency.of(&caller);
+    let request = caller.request();
     let secret = fresh_for(&context.cluster, request.as_deref(), "api-key");
     let secret = format!("{API_KEY_PREFIX}{secret}");
     let now = Timestamp::now();
@@ -140,8 +138,7 @@ pub(crate) async fn create(
         created_at: now,
         expires_at: expiry(now, body.expires_at, body.expires_in_days)?,
     };
-    let mut proposal = caller.asks(Command::CreateApiKey { key });
-    proposal.request = request;
+    let proposal = caller.asks(Command::CreateApiKey { key });
     let (Reply::ApiKey { id }, state) = context.change(proposal).await? else {
         return Err(ApiError::UnexpectedReply);
     };

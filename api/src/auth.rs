@@ -11,10 +11,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use temps_raft::Proposal;
-use temps_state::{Actor, Command, Permission, SessionId, User};
+use temps_state::{Actor, Command, Permission, SessionId, State, User};
 
 use crate::ApiError;
 use crate::context::{Context, Shared};
+use crate::idempotency::IdempotencyKey;
 use crate::relay::Relayed;
 use crate::secrets::{csrf_token, same, sha256_hex};
 
@@ -38,6 +39,8 @@ pub(crate) struct Caller {
     pub from: Option<IpAddr>,
     /// Their session, when they came with a cookie.
     pub session: Option<SessionId>,
+    /// The key under which they may ask for the same again, which then takes effect once.
+    pub key: Option<IdempotencyKey>,
 }
 
 impl Caller {
@@ -49,9 +52,21 @@ impl Caller {
         }
     }
 
-    /// A proposal in the caller's name.
+    /// A proposal in the caller's name, which takes effect once for an idempotency key: one for a request, made when its
+    /// body has been read.
     pub fn asks(&self, command: Command) -> Proposal {
-        Proposal { from: self.from, ..Proposal::new(self.actor.clone(), command) }
+        let (from, request) = (self.from, self.request());
+        Proposal { from, request, ..Proposal::new(self.actor.clone(), command) }
+    }
+
+    /// Under which id the cluster remembers what it answers to this request, if the caller wants that.
+    pub fn request(&self) -> Option<String> {
+        self.key.as_ref().map(|key| key.id(self.user.id))
+    }
+
+    /// Whether the cluster has answered the same request before.
+    pub fn was_answered(&self, state: &State) -> bool {
+        self.request().is_some_and(|request| state.has_answered(&request))
     }
 
     fn with_key(context: &Context, key: &str, from: Option<IpAddr>) -> Option<Self> {
@@ -64,7 +79,7 @@ impl Caller {
         }
         let actor = Actor::ApiKey { id: key.id, user: user.id };
         let permissions = Permission::ALL.into_iter().filter(permitted).collect();
-        Some(Self { actor, user: user.clone(), permissions, from, session: None })
+        Some(Self { actor, user: user.clone(), permissions, from, session: None, key: None })
     }
 
     fn with_session(context: &Context, cookie: &str, from: Option<IpAddr>) -> Option<Self> {
@@ -84,6 +99,7 @@ impl Caller {
             permissions: Permission::ALL.into_iter().filter(permitted).collect(),
             from,
             session: None,
+            key: None,
         }
     }
 }
@@ -92,17 +108,23 @@ impl FromRequestParts<Shared> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, context: &Shared) -> Result<Self, ApiError> {
-        let from = client_address(parts);
-        if let Some(key) = bearer(&parts.headers) {
-            return known(context, || Self::with_key(context, key, from)).await;
-        }
-        let cookie = cookie(&parts.headers, SESSION_COOKIE).ok_or(ApiError::Unauthenticated)?;
-        let caller = known(context, || Self::with_session(context, cookie, from)).await?;
-        if !parts.method.is_safe() {
-            check_csrf(context, &caller, &parts.headers)?;
-        }
-        Ok(caller)
+        let caller = recognised(parts, context).await?;
+        Ok(Self { key: IdempotencyKey::of(parts, context)?, ..caller })
     }
+}
+
+/// The caller with an API key, or with a session's cookie.
+async fn recognised(parts: &Parts, context: &Context) -> Result<Caller, ApiError> {
+    let from = client_address(parts);
+    if let Some(key) = bearer(&parts.headers) {
+        return known(context, || Caller::with_key(context, key, from)).await;
+    }
+    let cookie = cookie(&parts.headers, SESSION_COOKIE).ok_or(ApiError::Unauthenticated)?;
+    let caller = known(context, || Caller::with_session(context, cookie, from)).await?;
+    if !parts.method.is_safe() {
+        check_csrf(context, &caller, &parts.headers)?;
+    }
+    Ok(caller)
 }
 
 /// The caller that this node finds in its state. A key or session that it does not know may have been made on another

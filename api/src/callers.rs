@@ -11,7 +11,6 @@ use crate::auth::{MayRead, MayWrite};
 use crate::consistency::Seen;
 use crate::context::Shared;
 use crate::deletion::Deletion;
-use crate::idempotency::IdempotencyKey;
 use crate::pages::{Order, Page, Paging};
 use crate::{ApiError, ids};
 
@@ -65,13 +64,11 @@ pub(crate) async fn allow(
     State(context): State<Shared>,
     MayWrite(by): MayWrite,
     Path((p, caller)): Path<(String, String)>,
-    key: IdempotencyKey,
 ) -> Result<Out<CallerOut>, ApiError> {
     let state = context.cluster.read_latest().await?;
     let caller = ids::project(&state, &caller)?;
     let command = Command::AllowCaller { id: ids::project(&state, &p)?.id, caller: caller.id };
-    let mut proposal = by.asks(command);
-    proposal.request = key.of(&by);
+    let proposal = by.asks(command);
     context.change(proposal).await?;
     Ok(Out(caller.into()))
 }

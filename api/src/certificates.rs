@@ -21,7 +21,6 @@ use crate::conditions::Tagged;
 use crate::consistency::Seen;
 use crate::context::Shared;
 use crate::deletion::Deletion;
-use crate::idempotency::IdempotencyKey;
 use crate::pages::{Order, Page, Paging};
 
 /// A certificate, without its key.
@@ -174,7 +173,6 @@ pub(crate) async fn show(
 pub(crate) async fn create(
     State(context): State<Shared>,
     MayWrite(caller): MayWrite,
-    request: IdempotencyKey,
     Json(CertificateIn { chain, key }): Json<CertificateIn>,
 ) -> Result<(StatusCode, Tagged<CertificateOut>), ApiError> {
     if chain.contains("PRIVATE KEY-----") {
@@ -197,8 +195,7 @@ pub(crate) async fn create(
         chain,
     };
     let chain = certificate.chain.clone();
-    let mut proposal = caller.asks(Command::AddCertificate { certificate });
-    proposal.request = request.of(&caller);
+    let proposal = caller.asks(Command::AddCertificate { certificate });
     let (_, state) = context.change(proposal).await?;
     // A retry finds what the first request brought.
     let before = || state.certificates.values().rev().find(|one| one.chain == chain);

@@ -12,7 +12,7 @@ use crate::ApiError;
 use crate::context::Shared;
 
 /// The tag that the client has seen, if it said so.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct IfMatch(Option<String>);
 
 impl IfMatch {

@@ -10,12 +10,10 @@ use crate::ApiError;
 use crate::auth::Caller;
 use crate::conditions::IfMatch;
 use crate::context::{Context, Shared};
-use crate::idempotency::IdempotencyKey;
 
 /// How a request to delete something wants it done.
 pub(crate) struct Deletion {
     if_match: IfMatch,
-    key: IdempotencyKey,
 }
 
 impl Deletion {
@@ -27,14 +25,12 @@ impl Deletion {
         find: impl FnOnce(&State) -> Result<(String, Command), ApiError>,
     ) -> Result<StatusCode, ApiError> {
         let state = context.cluster.read_latest().await?;
-        let request = self.key.of(caller);
-        if request.as_ref().is_some_and(|request| state.has_answered(request)) {
+        if caller.was_answered(&state) {
             return Ok(StatusCode::NO_CONTENT);
         }
         let (row, command) = find(&state)?;
         let mut proposal = caller.asks(command);
         proposal.condition = self.if_match.on(row);
-        proposal.request = request;
         context.change(proposal).await?;
         Ok(StatusCode::NO_CONTENT)
     }
@@ -44,9 +40,6 @@ impl FromRequestParts<Shared> for Deletion {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, context: &Shared) -> Result<Self, ApiError> {
-        Ok(Self {
-            if_match: IfMatch::from_request_parts(parts, context).await?,
-            key: IdempotencyKey::from_request_parts(parts, context).await?,
-        })
+        Ok(Self { if_match: IfMatch::from_request_parts(parts, context).await? })
     }
 }

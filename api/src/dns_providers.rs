@@ -22,7 +22,6 @@ use crate::conditions::Tagged;
 use crate::consistency::Seen;
 use crate::context::Shared;
 use crate::deletion::Deletion;
-use crate::idempotency::IdempotencyKey;
 use crate::pages::{Order, Page, Paging};
 
 /// An account with a DNS provider, without its credentials.
@@ -150,15 +149,13 @@ pub(crate) async fn show(
 pub(crate) async fn create(
     State(context): State<Shared>,
     MayAdmin(caller): MayAdmin,
-    request: IdempotencyKey,
     Json(body): Json<DnsProviderIn>,
 ) -> Result<(StatusCode, Tagged<DnsProviderOut>), ApiError> {
     let DnsProviderIn { name, r#type: kind, zones, credentials, takes_over } = body;
     let name: Name = name.parse().map_err(|error| ApiError::invalid("name", error))?;
-    let request = request.of(&caller);
     let before = context.cluster.read_latest().await?;
     // A retry need not ask the provider again.
-    if !request.as_ref().is_some_and(|request| before.has_answered(request)) {
+    if !caller.was_answered(&before) {
         Provider::open(&kind, &credentials)?.check(&zones).await?;
     }
     let id = fresh_id();
@@ -173,8 +170,7 @@ pub(crate) async fn create(
         trouble: None,
         created_at: Timestamp::now(),
     };
-    let mut proposal = caller.asks(Command::AddDnsProvider { provider });
-    proposal.request = request;
+    let proposal = caller.asks(Command::AddDnsProvider { provider });
     let (_, state) = context.change(proposal).await?;
     Ok((StatusCode::CREATED, shown(&state, find(&state, name.as_str())?)))
 }

@@ -19,7 +19,6 @@ use crate::consistency::Seen;
 use crate::context::Shared;
 use crate::deletion::Deletion;
 use crate::deployments::checked_branch;
-use crate::idempotency::IdempotencyKey;
 use crate::links::Links;
 use crate::pages::{Order, Page, Paging};
 use crate::{ApiError, ids};
@@ -189,13 +188,11 @@ pub(crate) async fn create(
     MayWrite(caller): MayWrite,
     Path(p): Path<String>,
     links: Links,
-    key: IdempotencyKey,
     Json(EnvironmentIn { branch }): Json<EnvironmentIn>,
 ) -> Result<(StatusCode, Tagged<EnvironmentOut>), ApiError> {
     let project = ids::project(&*context.cluster.read_latest().await?, &p)?.id;
     let branch = checked_branch("branch", branch)?;
-    let mut proposal = caller.asks(Command::CreateEnvironment { id: fresh_id(), project, branch });
-    proposal.request = key.of(&caller);
+    let proposal = caller.asks(Command::CreateEnvironment { id: fresh_id(), project, branch });
     let (Reply::Environment { id }, state) = context.change(proposal).await? else {
         return Err(ApiError::UnexpectedReply);
     };

@@ -256,9 +256,9 @@ impl ApiError {
             Self::Busy { .. }
             | Self::NodeUnreachable { .. }
             | Self::Read(_)
-            | Self::Propose(ProposeError::NoQuorum | ProposeError::Stopped { .. }) => {
-                Some(NO_QUORUM_RETRY_SECONDS)
-            }
+            | Self::Propose(
+                ProposeError::NoQuorum | ProposeError::Timeout | ProposeError::Stopped { .. },
+            ) => Some(NO_QUORUM_RETRY_SECONDS),
             _ => None,
         }
     }

@@ -3,13 +3,11 @@
 
 use std::sync::{Arc, OnceLock};
 
-use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use temps_state::{FINGERPRINTS_SINCE, fingerprinted};
+use temps_state::{FINGERPRINTS_SINCE, UserId, fingerprinted};
 
 use crate::ApiError;
-use crate::auth::Caller;
-use crate::context::Shared;
+use crate::context::Context;
 use crate::secrets::sha256_hex;
 
 /// The longest idempotency key, in octets.
@@ -17,15 +15,16 @@ pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
 /// The header.
 const HEADER: &str = "idempotency-key";
 
-/// The key of a request, if it has one.
+/// The key of a request that has one.
+#[derive(Debug, Clone)]
 pub(crate) struct IdempotencyKey {
-    key: Option<String>,
+    key: String,
     target: String,
     body: Fingerprint,
 }
 
 /// The digest of a request's body, once that was read: its handler takes the body last.
-#[derive(Clone, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Fingerprint(Arc<OnceLock<String>>);
 
 impl Fingerprint {
@@ -37,42 +36,36 @@ impl Fingerprint {
 }
 
 impl IdempotencyKey {
-    /// The id that the cluster remembers: one for every caller, target and key, and what it was used for.
-    pub fn of(self, caller: &Caller) -> Option<String> {
-        let Self { key, target, body } = self;
-        let id = scoped(&[&caller.user.id.to_string(), &target, &key?]);
-        Some(match body.0.get() {
+    /// The key of a request that changes something. From now on its body is fingerprinted when it is read.
+    pub fn of(parts: &mut Parts, context: &Context) -> Result<Option<Self>, ApiError> {
+        let Some(value) = parts.headers.get(HEADER).filter(|_| !parts.method.is_safe()) else {
+            return Ok(None);
+        };
+        let key =
+            value.to_str().ok().filter(|key| (1..=IDEMPOTENCY_KEY_BYTES_MAX).contains(&key.len()));
+        let key = key.map(str::to_owned).ok_or_else(|| {
+            let why = format!("use 1 to {IDEMPOTENCY_KEY_BYTES_MAX} visible characters");
+            ApiError::invalid("Idempotency-Key", why)
+        })?;
+        let target = format!("{} {}", parts.method, parts.uri.path());
+        let body = Fingerprint::default();
+        if context.cluster.state().format() >= FINGERPRINTS_SINCE {
+            parts.extensions.insert(body.clone());
+        }
+        Ok(Some(Self { key, target, body }))
+    }
+
+    /// The id that the cluster remembers: one for every user, target and key, and what it was used for.
+    pub fn id(&self, user: UserId) -> String {
+        let id = scoped(&[&user.to_string(), &self.target, &self.key]);
+        match self.body.0.get() {
             Some(digest) => fingerprinted(&id, digest),
             None => id,
-        })
+        }
     }
 }
 
 /// One id for several texts, of a bounded length whatever theirs is.
 pub(crate) fn scoped(parts: &[&str]) -> String {
     sha256_hex(parts.join("\n").as_bytes())
-}
-
-impl FromRequestParts<Shared> for IdempotencyKey {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, context: &Shared) -> Result<Self, ApiError> {
-        let target = format!("{} {}", parts.method, parts.uri.path());
-        let body = Fingerprint::default();
-        let Some(value) = parts.headers.get(HEADER) else {
-            return Ok(Self { key: None, target, body });
-        };
-        if context.cluster.state().format() >= FINGERPRINTS_SINCE {
-            parts.extensions.insert(body.clone());
-        }
-        let key =
-            value.to_str().ok().filter(|key| (1..=IDEMPOTENCY_KEY_BYTES_MAX).contains(&key.len()));
-        match key {
-            Some(key) => Ok(Self { key: Some(key.into()), target, body }),
-            None => {
-                let why = format!("use 1 to {IDEMPOTENCY_KEY_BYTES_MAX} visible characters");
-                Err(ApiError::invalid("Idempotency-Key", why))
-            }
-        }
-    }
 }

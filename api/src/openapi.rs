@@ -76,7 +76,7 @@ fn add_parameters(path: &str, method: &Method, operation: &mut Operation) {
         let text = "`edges` to be answered once every live edge has the change";
         wanted.push(parameter("wait", ParameterIn::Query, text));
     }
-    if api && *method == Method::POST {
+    if api && *method != Method::GET {
         let text = "A retry with the same key changes nothing and gets the same answer";
         wanted.push(parameter("Idempotency-Key", ParameterIn::Header, text));
     }

@@ -20,7 +20,6 @@ use crate::context::Shared;
 use crate::deletion::Deletion;
 use crate::deployments::{checked_branch, checked_url};
 use crate::environments::EnvironmentOut;
-use crate::idempotency::IdempotencyKey;
 use crate::links::Links;
 use crate::pages::{Order, Page, Paging};
 use crate::{ApiError, ids, secrets};
@@ -272,7 +271,6 @@ pub(crate) async fn create(
     State(context): State<Shared>,
     MayWrite(caller): MayWrite,
     links: Links,
-    key: IdempotencyKey,
     Json(ProjectIn { name, repository, previews }): Json<ProjectIn>,
 ) -> Result<(StatusCode, Tagged<ProjectOut>), ApiError> {
     let id = fresh_id();
@@ -290,8 +288,7 @@ pub(crate) async fn create(
         deployments_made: 0,
         callers: Default::default(),
     };
-    let mut proposal = caller.asks(Command::CreateProject { project, production: fresh_id() });
-    proposal.request = key.of(&caller);
+    let proposal = caller.asks(Command::CreateProject { project, production: fresh_id() });
     let (Reply::Project { id, .. }, state) = context.change(proposal).await? else {
         return Err(ApiError::UnexpectedReply);
     };
@@ -355,15 +352,13 @@ pub(crate) async fn rotate_webhook_secret(
     State(context): State<Shared>,
     MayWrite(caller): MayWrite,
     Path(p): Path<String>,
-    key: IdempotencyKey,
 ) -> Result<Out<WebhookSecret>, ApiError> {
     let id = ids::project(&*context.cluster.read_latest().await?, &p)?.id;
-    let request = key.of(&caller);
+    let request = caller.request();
     let secret = secrets::fresh_for(&context.cluster, request.as_deref(), "webhook");
     let sealed = context.cluster.seal(&Project::webhook_secret_place(id), &secret)?;
     let change = ProjectChange { webhook_secret: Some(sealed), ..ProjectChange::default() };
-    let mut proposal = caller.asks(Command::ChangeProject { id, change });
-    proposal.request = request;
+    let proposal = caller.asks(Command::ChangeProject { id, change });
     context.change(proposal).await?;
     Ok(Out(WebhookSecret { secret }))
 }

@@ -15,7 +15,6 @@ use crate::conditions::{IfMatch, Tagged};
 use crate::consistency::Seen;
 use crate::context::Shared;
 use crate::deletion::Deletion;
-use crate::idempotency::IdempotencyKey;
 use crate::pages::{Order, Page, Paging};
 use crate::{ApiError, passwords, secrets};
 
@@ -113,11 +112,10 @@ pub(crate) async fn list(
 pub(crate) async fn create(
     State(context): State<Shared>,
     MayAdmin(caller): MayAdmin,
-    key: IdempotencyKey,
     Json(UserIn { email, role, password }): Json<UserIn>,
 ) -> Result<(StatusCode, Out<AddedUser>), ApiError> {
     check_email(&email)?;
-    let request = key.of(&caller);
+    let request = caller.request();
     let generated = match password {
         Some(_) => None,
         None => Some(secrets::fresh_for(&context.cluster, request.as_deref(), "password")),
@@ -126,8 +124,7 @@ pub(crate) async fn create(
     passwords::check(&password)?;
     let password_hash = context.passwords.hash(password).await?;
     let user = User { id: fresh_id(), email, role, password_hash, created_at: Timestamp::now() };
-    let mut proposal = caller.asks(Command::CreateUser { user });
-    proposal.request = request;
+    let proposal = caller.asks(Command::CreateUser { user });
     let (Reply::User { id }, state) = context.change(proposal).await? else {
         return Err(ApiError::UnexpectedReply);
     };

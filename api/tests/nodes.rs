@@ -10,7 +10,7 @@ use common::{TestNode, Wires, read};
 use reqwest::Method;
 use serde_json::{Value, json};
 use temps_builder::LogLine;
-use temps_raft::{Proposal, fresh_id};
+use temps_raft::{Cluster, Proposal, fresh_id};
 use temps_state::{
     Actor, Artifact, Built, Command, DeploymentId, Failure, FailureCode, NodeId, Observed,
     ReplicaId,
@@ -82,6 +82,26 @@ async fn a_node_alone_has_no_peer_port_to_join() {
     node.delete(&format!("/api/nodes/{id}")).await.problem(409, "would_lose_quorum");
     let forced = node.delete(&format!("/api/nodes/{id}?force=true")).await;
     forced.problem(409, "last_node");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_removals_at_once_one_is_refused_where_both_would_lose_the_quorum() {
+    let wires = Wires::default();
+    let one = TestNode::that_meets(&wires).await;
+    let (two, three) = (one.joined_by(&wires).await, one.joined_by(&wires).await);
+    let voters = |cluster: &Cluster| {
+        let all = cluster.status().members.iter().filter(|member| member.voter).count() == 3;
+        (all && cluster.state().ready_nodes().count() == 3).then_some(())
+    };
+    one.eventually("three nodes vote", voters).await;
+    let removed = |gone: &TestNode| format!("/api/nodes/{}", gone.cluster.node_id());
+    let (first, second) = (removed(&two), removed(&three));
+    let (first, second) = tokio::join!(one.delete(&first), one.delete(&second));
+    let (refused, done) = if first.status.is_success() { (second, first) } else { (first, second) };
+    done.ok();
+    refused.problem(409, "would_lose_quorum");
+    assert_eq!(one.cluster.state().nodes.len(), 2);
+    one.create_project("shop").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -196,8 +196,7 @@ impl Client {
     }
 
     async fn send(&self, call: &Call<'_>) -> Result<Response, CliError> {
-        let once = [Method::POST, Method::DELETE].contains(&call.method);
-        let key = once.then(fresh_key);
+        let key = (!call.method.is_safe()).then(fresh_key);
         let repeatable = call.method == Method::GET || key.is_some();
         let patience = Patience::begin();
         self.persist(patience, repeatable, |url| Ok(self.request(url, call, key.as_deref()))).await

@@ -140,7 +140,9 @@ impl ServeError {
             Self::Join(error) => join(error),
             Self::Removed => (
                 "it was removed while it was away, or without being drained".into(),
-                "to come back as a new node, join again with an empty data folder: temps nodes token".into(),
+                "to come back as a new node, empty the data folder, and run here what `temps nodes token` prints on \
+                 another node"
+                    .into(),
             ),
             _ => (self.causes(), self.next().into()),
         }

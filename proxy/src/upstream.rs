@@ -13,7 +13,7 @@ use crate::connector::{Place, Upgradable};
 use crate::endpoint::{Endpoint, next_serial};
 use crate::error_page::Fault;
 use crate::limits::{
-    CONNECT_MAX, H2_CONNECTION_WINDOW, H2_STREAM_WINDOW, KEEPALIVE, Limits, REACH_MAX, RETRY_PAUSE,
+    CONNECT_MAX, H2_ANSWER_WINDOW, KEEPALIVE, Limits, REACH_MAX, RETRY_PAUSE,
     SWITCH_WAIT_MAX, UPGRADED_IDLE_MAX, UPSTREAM_IDLE_MAX,
 };
 use crate::live_table::LiveTable;
@@ -95,8 +95,9 @@ impl Lease {
         options.tcp_keepalive = (speech != Speech::Http1).then_some(KEEPALIVE);
         if speech == Speech::Http2 {
             options.set_http_version(2, 2);
-            options.h2_stream_window_size = Some(H2_STREAM_WINDOW);
-            options.h2_connection_window_size = Some(H2_CONNECTION_WINDOW);
+            options.h2_stream_window_size = Some(H2_ANSWER_WINDOW);
+            // A connection has one stream at a time.
+            options.h2_connection_window_size = Some(H2_ANSWER_WINDOW);
         }
         peer
     }

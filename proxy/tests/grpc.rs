@@ -121,6 +121,31 @@ async fn messages_stream_both_ways() {
     assert_eq!(rest.trailers().unwrap()["grpc-status"], "0");
 }
 
+/// An app that answers as fast as it is asked stops reading while nobody reads its answers, and the edge sends on no more
+/// while the app reads none: whoever writes and reads at once must not be held up by that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn large_messages_go_both_ways_at_once() {
+    const PIECE: usize = 256 << 10;
+    const PIECES: usize = 128;
+    let mut edge = TestEdge::start().await;
+    let (addr, _app) = grpc_app().await;
+    edge.app("rpc", &[addr]).await;
+    let mut client = client(&edge).await;
+    let (frames, body): (Frames, _) = mpsc::channel(1);
+    let sends = tokio::spawn(async move {
+        for _ in 0..PIECES {
+            let piece = Frame::data(Bytes::from(vec![7; PIECE]));
+            frames.send(Ok(piece)).await.expect("the edge takes it");
+        }
+    });
+    let body = StreamBody::new(tokio_stream(body));
+    let answer = client.send_request(request("rpc", "/echo", body)).await.unwrap();
+    let whole = timeout(PATIENCE, answer.into_body().collect()).await.expect("no hang").unwrap();
+    assert_eq!(whole.trailers().unwrap()["grpc-status"], "0");
+    assert_eq!(whole.to_bytes().len(), PIECE * PIECES);
+    sends.await.unwrap();
+}
+
 fn tokio_stream<T: Send + 'static>(
     receiver: mpsc::Receiver<T>,
 ) -> futures::stream::BoxStream<'static, T> {

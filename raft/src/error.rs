@@ -95,19 +95,20 @@ pub enum RaftError {
         /// Its format.
         found: u32,
     },
-    /// A join wrote a part of its files and was interrupted.
+    /// A join wrote a part of its files and was interrupted, or who this node is was lost since.
     #[error(
-        "a join that began in {} was not finished: run `temps join` again; to start a cluster of its \
-         own there instead, remove the folder first",
+        "{}/raft/node.json is missing, though this machine has been let into a cluster: if a join was \
+         interrupted, run `temps join` again; if the file was lost, put it back from your backup, or \
+         remove the node and join again with an empty data folder",
         path.display()
     )]
     JoinUnfinished {
         /// The data folder.
         path: PathBuf,
     },
-    /// The log is gone and the state is there.
+    /// The log is gone, and there was one.
     #[error(
-        "the log in {} is gone, and the state is not: this node may have promised what it does not know any more. Put the \
+        "the log in {} is gone: this node may have promised what it does not know any more. Put the \
          log back from your backup, or remove the node from its cluster and join again with an empty data folder",
         path.display()
     )]

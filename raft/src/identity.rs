@@ -33,6 +33,9 @@ pub struct Identity {
     /// How the node came to its cluster.
     #[serde(default)]
     origin: Origin,
+    /// Whether it has begun a log. One that is not there any more was lost, with what this node promised in it.
+    #[serde(default)]
+    has_log: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,12 +57,17 @@ impl Identity {
     fn new(node: NodeId, cluster: String, key: &ClusterKey, origin: Origin) -> Self {
         let sealed = key.seal(rand::random::<[u8; NONCE_LEN]>(), CHECK, &cluster);
         let key_check = sealed.expect("a cluster id is short enough to seal");
-        Self { format: FORMAT, node, cluster, key_check, origin }
+        Self { format: FORMAT, node, cluster, key_check, origin, has_log: false }
     }
 
     /// Whether this node made its cluster. One that did not waits to be fed, however empty its log is.
     pub fn founded(&self) -> bool {
         self.origin == Origin::Founded
+    }
+
+    /// Whether it has begun a log.
+    pub fn has_log(&self) -> bool {
+        self.has_log
     }
 
     /// `node.json`.
@@ -79,6 +87,16 @@ pub fn open(folder: &Folder) -> Result<(Identity, ClusterKey), RaftError> {
         Ok(cluster) if cluster == identity.cluster => Ok((identity, key)),
         _ => Err(RaftError::KeyWrong { path }),
     }
+}
+
+/// Keeps in mind, for ever, that this node has begun a log.
+pub fn keep_log_begun(folder: &Folder, identity: Identity) -> Result<Identity, RaftError> {
+    if identity.has_log {
+        return Ok(identity);
+    }
+    let identity = Identity { has_log: true, ..identity };
+    write_file(&folder.identity(), &identity.to_json())?;
+    Ok(identity)
 }
 
 fn found(folder: &Folder) -> Result<(Identity, ClusterKey), RaftError> {

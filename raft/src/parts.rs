@@ -1,5 +1,7 @@
 //! Everything a node opens from its data folder, checked against each other.
 
+use std::fs;
+use std::io;
 use std::path::PathBuf;
 
 use temps_state::ClusterKey;
@@ -31,9 +33,11 @@ impl Parts {
         let folder = Folder { root: data_dir };
         let lock = folder.lock()?;
         let (identity, key) = identity::open(&folder)?;
+        refuse_missing_log(&folder, &identity)?;
         let log = open_log(&folder, lock.clone())?;
+        let identity = identity::keep_log_begun(&folder, identity)?;
         let opened = Store::open(&folder.state(), lock, |position| {
-            refuse_lost_log(&folder, &log, position)?;
+            refuse_empty_log(&folder, &log, position)?;
             Ok(is_plausible(&log, position))
         })?;
         let (applied, last) = (opened.content.position.applied, log.last().unwrap_or_default());
@@ -52,8 +56,19 @@ fn open_log(folder: &Folder, lock: FolderLock) -> Result<Log, RaftError> {
     Log::open(&path, lock).map_err(|source| RaftError::Log { path, source })
 }
 
-/// A node whose log is gone while its state is there may have voted, and must not vote again without what it promised.
-fn refuse_lost_log(folder: &Folder, log: &Log, position: &Position) -> Result<(), RaftError> {
+/// A node that has begun a log may have voted in it, and must not vote again without it.
+fn refuse_missing_log(folder: &Folder, identity: &Identity) -> Result<(), RaftError> {
+    let path = folder.log();
+    let is_missing = match fs::read_dir(&path) {
+        Ok(mut files) => files.next().is_none(),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => true,
+        Err(e) => return Err(RaftError::file("read", &path)(e)),
+    };
+    if is_missing && identity.has_log() { Err(RaftError::LogLost { path }) } else { Ok(()) }
+}
+
+/// The same for a log that was made anew beside a state that knows more.
+fn refuse_empty_log(folder: &Folder, log: &Log, position: &Position) -> Result<(), RaftError> {
     let path = folder.log();
     let read = |source| RaftError::Log { path: path.clone(), source };
     let is_empty = log.last().map_err(read)?.is_none() && log.purged().map_err(read)?.is_none();

@@ -223,6 +223,17 @@ async fn a_log_that_nobody_owns_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_founder_without_log_and_state_does_not_found_its_cluster_again() {
+    let dir = tempfile::tempdir().unwrap();
+    written(dir.path()).await;
+    for gone in ["log", "state", "snapshots"] {
+        fs::remove_dir_all(dir.path().join("raft").join(gone)).unwrap();
+    }
+    let refused = refusal(dir.path()).await;
+    assert!(matches!(refused, RaftError::LogLost { .. }), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_log_damaged_in_the_middle_is_refused_and_a_torn_end_is_cut() {
     let dir = tempfile::tempdir().unwrap();
     written(dir.path()).await;

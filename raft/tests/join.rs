@@ -158,6 +158,9 @@ async fn a_node_that_lost_its_log_is_not_let_in_again_under_its_id() {
     fs::rename(raft.join("log"), two.dir.path().join("lost")).unwrap();
     let refused = Cluster::start(two.config()).await.map(drop).unwrap_err();
     assert!(matches!(refused, RaftError::LogLost { .. }), "{refused}");
+    fs::remove_dir_all(raft.join("state")).unwrap();
+    let refused = Cluster::start(two.config()).await.map(drop).unwrap_err();
+    assert!(matches!(refused, RaftError::LogLost { .. }), "{refused}");
     fs::remove_dir_all(&raft).unwrap();
     let refused = two.join(&founder, &text).await.unwrap_err();
     assert!(refused.to_string().contains("temps nodes remove"), "{refused}");
@@ -174,7 +177,7 @@ async fn a_removed_node_gets_no_answer_and_its_machine_comes_back_as_another_one
     let second = two.start().await;
     until("it is fed", || second.state().nodes.len() == 2).await;
     assert!(second.peer_status(founder.node_id()).await.is_ok());
-    propose(&founder, Command::RemoveNode { id: removed }).await;
+    propose(&founder, Command::RemoveNode { id: removed, beside: [].into() }).await;
     assert!(second.peer_status(founder.node_id()).await.is_err());
     second.stop().await.unwrap();
     let joined = wiped.join(&founder, &text).await.unwrap();

@@ -185,7 +185,7 @@ async fn a_removed_node_is_refused(places: &mut Vec<Place>) {
     let gone = places.remove(others(places, leads)[0]);
     let leads = leader(places).await;
     assert!(places[leads].node().may_remove(gone.id).is_ok());
-    propose(places[leads].node(), Command::RemoveNode { id: gone.id }).await;
+    propose(places[leads].node(), Command::RemoveNode { id: gone.id, beside: [].into() }).await;
     until("it is no member any more", || places.iter().all(|p| p.status().members.len() == 2))
         .await;
     assert_eq!(voters(&places[leads]), 1);

@@ -194,7 +194,7 @@ async fn a_key_opens_its_own_service_only() {
     assert_eq!(code(peer.append(huge)).await, Code::OutOfRange);
 
     // The connection of a removed node stays open, and is of no use.
-    propose(one.node(), Command::RemoveNode { id: two.id }).await;
+    propose(one.node(), Command::RemoveNode { id: two.id, beside: [].into() }).await;
     assert_eq!(code(peer.status(StatusRequest {})).await, Code::PermissionDenied);
     is_well(&one, 1).await;
 }

@@ -107,7 +107,7 @@ impl State {
             UpgradeNode { id, binary } => self.upgrade_node(id, &binary),
             HandOverNode { id } => self.hand_over_node(id, at),
             ReportEngine { id, away } => self.report_engine(id, away, at),
-            RemoveNode { id } => self.remove_node(id),
+            RemoveNode { id, beside } => self.remove_node(id, &beside),
             CreateProject { project, production } => self.create_project(project, production),
             ChangeProject { id, change } => self.change_project(id, change),
             DeleteProject { id } => self.delete_project(id),

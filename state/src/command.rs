@@ -75,8 +75,13 @@ pub enum Command {
     HandOverNode { id: NodeId },
     /// A node's container engine no longer answers it, or does again.
     ReportEngine { id: NodeId, away: bool },
-    /// Removes a node for ever.
-    RemoveNode { id: NodeId },
+    /// Removes a node for ever, if all these are there still: whoever judged that the rest can agree without it counted
+    /// on them.
+    RemoveNode {
+        id: NodeId,
+        #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+        beside: BTreeSet<NodeId>,
+    },
     /// Creates a project with its production environment.
     CreateProject { project: Project, production: EnvironmentId },
     /// Changes a project.
@@ -242,7 +247,7 @@ impl Command {
             Self::UndrainNode { id } => ("node.undrain", id.to_string()),
             Self::LabelNode { id, .. } => ("node.label", id.to_string()),
             Self::UpgradeNode { id, binary } => ("node.upgrade", format!("{id} to {binary}")),
-            Self::RemoveNode { id } => ("node.remove", id.to_string()),
+            Self::RemoveNode { id, .. } => ("node.remove", id.to_string()),
             Self::RecordNode { .. }
             | Self::VerifyDomain { .. }
             | Self::AdviseRenewal { .. }

@@ -12,7 +12,7 @@ use crate::row::Value;
 use crate::{Command, Node, NodeId, State};
 
 /// The newest format that this version knows.
-pub const FORMAT: u8 = 3;
+pub const FORMAT: u8 = 4;
 /// The first format there was. Nodes that tell none are of it.
 pub(crate) const FIRST: u8 = 1;
 /// Handovers between two processes of a node, builds that go to another one, domains and their certificates,
@@ -21,6 +21,10 @@ pub(crate) const SECOND: u8 = 2;
 /// Zones that the nodes answer for, records kept at DNS providers, what is checked before a request is forwarded,
 /// whether a node's container engine answers, which projects may call another, and kept replicas that give way.
 pub(crate) const THIRD: u8 = 3;
+/// Removals that are judged by the nodes there are.
+pub(crate) const FOURTH: u8 = 4;
+/// The format that [`Command::RemoveNode`] needs to name the nodes that must still be there.
+pub const JUDGED_REMOVALS_SINCE: u32 = FOURTH as u32;
 /// How many nodes a message names.
 const NAMED_MAX: usize = 5;
 
@@ -104,6 +108,7 @@ impl Command {
             Self::ChangeSettings { settings } => settings.since(),
             Self::CreateProject { project, .. } => project.since(),
             Self::ChangeProject { change, .. } if change.no_repository => SECOND,
+            Self::RemoveNode { beside, .. } if !beside.is_empty() => FOURTH,
             Self::RecordNode { node } | Self::AdmitNode { node, .. } => node.since(),
             _ => FIRST,
         };

@@ -69,7 +69,7 @@ pub use environment::{
     ENVIRONMENTS_MAX, Environment, EnvironmentKind, INTERNAL_DOMAIN, PRODUCTION, REPLICAS_MAX,
     VARIABLES_MAX, Variable, host_label,
 };
-pub use format::{Behind, FORMAT, TooNew, admits};
+pub use format::{Behind, FORMAT, JUDGED_REMOVALS_SINCE, TooNew, admits};
 pub use guard::{
     AttackMode, GUARD_NETWORKS_MAX, Guard, PasswordRule, RATE_PER_SECOND_MAX, RATE_REQUESTS_MAX,
     RATE_SECONDS_MAX, Rate, RateLimit, RateLimitError, Trigger, nearest,

@@ -1,13 +1,13 @@
 //! Nodes: the machines of the cluster.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::format::{FIRST, SECOND, THIRD};
-use crate::row::Value;
+use crate::row::{Key, Value};
 use crate::table::retain;
 use crate::{Command, NodeId, Rejected, Reply, State};
 
@@ -271,8 +271,15 @@ impl State {
     }
 
     /// Removes a node with its replicas. Its id is never given again.
-    pub(crate) fn remove_node(&mut self, id: NodeId) -> Result<Reply, Rejected> {
+    pub(crate) fn remove_node(
+        &mut self,
+        id: NodeId,
+        beside: &BTreeSet<NodeId>,
+    ) -> Result<Reply, Rejected> {
         self.node(id)?;
+        if let Some(gone) = beside.iter().find(|other| !self.nodes.contains_key(*other)) {
+            return Err(Rejected::Changed { row: format!("nodes/{}", gone.to_text()) });
+        }
         if self.nodes.len() == 1 {
             return Err(Rejected::LastNode);
         }

@@ -25,7 +25,6 @@ use crate::body::Json;
 use crate::conditions::{IfMatch, Tagged};
 use crate::consistency::Seen;
 use crate::context::{Context, Shared};
-use crate::idempotency::IdempotencyKey;
 use crate::links::Links;
 use crate::pages::{Order, Page, Paging};
 use crate::registry::own_image;
@@ -111,7 +110,6 @@ pub(crate) async fn create(
     Path(p): Path<String>,
     links: Links,
     headers: HeaderMap,
-    key: IdempotencyKey,
     Json(DeploymentIn { environment, source, revision }): Json<DeploymentIn>,
 ) -> Result<Accepted, ApiError> {
     let state = context.cluster.read_latest().await?;
@@ -130,8 +128,7 @@ pub(crate) async fn create(
     }
     let revision = revision.map(RevisionBody::read).transpose()?;
     let new = NewDeployment { id: fresh_id(), environment: environment.id, source, revision };
-    let mut proposal = caller.asks(Command::CreateDeployment { deployment: new });
-    proposal.request = key.of(&caller);
+    let proposal = caller.asks(Command::CreateDeployment { deployment: new });
     propose(&context, &links, proposal, StatusCode::CREATED).await
 }
 
@@ -180,13 +177,11 @@ pub(crate) async fn cancel(
     Path(path): Path<(String, String)>,
     links: Links,
     if_match: IfMatch,
-    key: IdempotencyKey,
 ) -> Result<Tagged<DeploymentOut>, ApiError> {
     let id = ids::deployment(&*context.cluster.read_latest().await?, &path)?.id;
     let reason = format!("cancelled by {}", caller.user.email);
     let mut proposal = caller.asks(Command::CancelDeployment { id, reason });
     proposal.condition = if_match.on(row(id));
-    proposal.request = key.of(&caller);
     let (_, state) = context.change(proposal).await?;
     shown(&state, &links, id)
 }
@@ -201,11 +196,9 @@ pub(crate) async fn roll_back(
     MayDeploy(caller): MayDeploy,
     Path(path): Path<(String, String)>,
     links: Links,
-    key: IdempotencyKey,
 ) -> Result<Accepted, ApiError> {
     let state = context.cluster.read_latest().await?;
-    let mut proposal = caller.asks(way_back(ids::deployment(&state, &path)?)?);
-    proposal.request = key.of(&caller);
+    let proposal = caller.asks(way_back(ids::deployment(&state, &path)?)?);
     propose(&context, &links, proposal, StatusCode::ACCEPTED).await
 }
 

@@ -21,7 +21,6 @@ use crate::auth::{MayRead, MayWrite};
 use crate::consistency::Seen;
 use crate::context::{Context, Shared};
 use crate::error::chain;
-use crate::idempotency::IdempotencyKey;
 use crate::relay;
 
 /// How long a node may look: it asks the DNS, and then whatever answers at the addresses.
@@ -169,7 +168,6 @@ pub(crate) async fn verify(
     State(context): State<Shared>,
     MayWrite(caller): MayWrite,
     Path(name): Path<String>,
-    key: IdempotencyKey,
 ) -> Result<Out<DomainVerification>, ApiError> {
     let mut state = context.cluster.read_latest().await?;
     let domain = find(&state, &name)?.clone();
@@ -177,8 +175,7 @@ pub(crate) async fn verify(
     let seen = look_here(&context, domain.name.clone()).await?;
     let proven = seen.proves(&domain);
     if proven {
-        let mut proposal = caller.asks(Command::VerifyDomain { name: domain.name.clone() });
-        proposal.request = key.of(&caller);
+        let proposal = caller.asks(Command::VerifyDomain { name: domain.name.clone() });
         state = context.change(proposal).await?.1;
     }
     let node = context.cluster.node_id();

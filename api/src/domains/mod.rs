@@ -28,7 +28,6 @@ use crate::conditions::{IfMatch, Tagged};
 use crate::consistency::Seen;
 use crate::context::Shared;
 use crate::deletion::Deletion;
-use crate::idempotency::IdempotencyKey;
 use crate::pages::{Order, Page, Paging};
 use crate::{ApiError, secrets};
 
@@ -96,7 +95,6 @@ pub(crate) async fn show(
 pub(crate) async fn create(
     State(context): State<Shared>,
     MayWrite(caller): MayWrite,
-    key: IdempotencyKey,
     Json(body): Json<DomainIn>,
 ) -> Result<(StatusCode, Tagged<DomainOut>), ApiError> {
     let name = body.name.clone();
@@ -111,8 +109,7 @@ pub(crate) async fn create(
         verified_at: None,
         created_at: Timestamp::now(),
     };
-    let mut proposal = caller.asks(Command::CreateDomain { domain });
-    proposal.request = key.of(&caller);
+    let proposal = caller.asks(Command::CreateDomain { domain });
     let (_, state) = context.change(proposal).await?;
     Ok((StatusCode::CREATED, shown(&state, &name)?))
 }

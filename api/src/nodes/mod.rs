@@ -1,6 +1,7 @@
 //! `/api/nodes`: the machines of the cluster, and what people do with them.
 
 mod drain;
+mod removal;
 mod shown;
 mod tokens;
 mod upgrade;
@@ -8,14 +9,13 @@ mod upgrade;
 use std::collections::BTreeMap;
 
 use axum::Json as Out;
-use axum::extract::{Path, Query, Request, State};
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
-use serde::{Deserialize, Serialize};
+use axum::extract::{Path, State};
+use serde::Deserialize;
 use temps_raft::Applied;
 use temps_state::{Command, Node, NodeId, State as Agreed};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
+pub(crate) use removal::{__path_remove, remove};
 pub use shown::NodeOut;
 pub(crate) use shown::Sight;
 pub(crate) use tokens::{
@@ -37,9 +37,7 @@ use crate::body::Json;
 use crate::conditions::{IfMatch, Tagged};
 use crate::consistency::Seen;
 use crate::context::{Context, Shared};
-use crate::idempotency::IdempotencyKey;
 use crate::pages::{Order, Page, Paging};
-use crate::relay::{is_elsewhere, send_on};
 
 /// The key of a node's row.
 fn row(id: NodeId) -> String {
@@ -105,11 +103,9 @@ pub(crate) async fn drain(
     MayAdmin(caller): MayAdmin,
     Path(n): Path<String>,
     if_match: IfMatch,
-    key: IdempotencyKey,
 ) -> Result<Tagged<NodeOut>, ApiError> {
     let id = find(&*context.cluster.read_latest().await?, &n)?.id;
-    let state =
-        change(&context, &caller, id, Command::DrainNode { id }, if_match, key.of(&caller)).await?;
+    let state = change(&context, &caller, id, Command::DrainNode { id }, if_match).await?;
     shown(&context, &state, id).await
 }
 
@@ -122,11 +118,10 @@ pub(crate) async fn undrain(
     MayAdmin(caller): MayAdmin,
     Path(n): Path<String>,
     if_match: IfMatch,
-    key: IdempotencyKey,
 ) -> Result<Tagged<NodeOut>, ApiError> {
     let id = find(&*context.cluster.read_latest().await?, &n)?.id;
     let command = Command::UndrainNode { id };
-    let state = change(&context, &caller, id, command, if_match, key.of(&caller)).await?;
+    let state = change(&context, &caller, id, command, if_match).await?;
     shown(&context, &state, id).await
 }
 
@@ -136,11 +131,9 @@ async fn change(
     id: NodeId,
     command: Command,
     if_match: IfMatch,
-    request: Option<String>,
 ) -> Result<std::sync::Arc<Applied>, ApiError> {
     let mut proposal = caller.asks(command);
     proposal.condition = if_match.on(row(id));
-    proposal.request = request;
     Ok(context.change(proposal).await?.1)
 }
 
@@ -178,76 +171,6 @@ pub(crate) async fn label(
 ) -> Result<Tagged<NodeOut>, ApiError> {
     let id = find(&*context.cluster.read_latest().await?, &n)?.id;
     let command = Command::LabelNode { id, set, unset };
-    let state = change(&context, &caller, id, command, if_match, None).await?;
+    let state = change(&context, &caller, id, command, if_match).await?;
     shown(&context, &state, id).await
-}
-
-/// How to remove a node.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct RemovalQuery {
-    /// Whether to remove it even if the rest could agree on nothing any more.
-    #[serde(default)]
-    pub force: bool,
-}
-
-/// A node that was removed.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = NodeRemoval)]
-pub struct RemovalOut {
-    /// The node's id, which no node will have again.
-    #[schema(value_type = u64)]
-    pub id: NodeId,
-    /// What people called it.
-    pub name: String,
-    /// What is worse now; null when nothing is.
-    pub warning: Option<String>,
-}
-
-/// Removes a node for ever. Refused where the rest could agree on nothing any more, unless forced.
-#[utoipa::path(
-    delete, path = "/api/nodes/{n}", tag = "cluster", params(RemovalQuery),
-    responses((status = 200, body = RemovalOut), (status = 204, description = "It was removed before, under the same key"))
-)]
-pub(crate) async fn remove(
-    State(context): State<Shared>,
-    MayAdmin(caller): MayAdmin,
-    Path(n): Path<String>,
-    Query(RemovalQuery { force }): Query<RemovalQuery>,
-    if_match: IfMatch,
-    key: IdempotencyKey,
-    request: Request,
-) -> Result<Response, ApiError> {
-    let state = context.cluster.read_latest().await?;
-    let key = key.of(&caller);
-    if key.as_ref().is_some_and(|key| state.has_answered(key)) {
-        return Ok(StatusCode::NO_CONTENT.into_response());
-    }
-    let node = find(&state, &n)?;
-    let parts = request.into_parts().0;
-    // Whoever goes hears nothing of the cluster any more, so another node does it.
-    if node.id == context.cluster.node_id()
-        && let Some(other) = someone_else(&context, &state)
-        && is_elsewhere(&context, &parts, other)
-    {
-        let request = Request::from_parts(parts, axum::body::Body::empty());
-        let response = send_on(&context, other, request).await?;
-        if response.status().is_success() {
-            context.left.cancel();
-        }
-        return Ok(response);
-    }
-    let (id, name) = (node.id, node.name.clone());
-    let warning = drain::loss(&context.cluster.may_remove(id), force)?;
-    let warning = warning.or_else(|| drain::warning(&state, node));
-    change(&context, &caller, id, Command::RemoveNode { id }, if_match, key).await?;
-    Ok(Out(RemovalOut { id, name, warning }).into_response())
-}
-
-/// The leader, or any node that can be reached, but not this one.
-fn someone_else(context: &Context, state: &Agreed) -> Option<NodeId> {
-    let here = context.cluster.node_id();
-    let reachable = state.nodes.values().filter(|node| node.is_reachable()).map(|node| node.id);
-    let leader = context.cluster.status().leader;
-    leader.into_iter().chain(reachable).find(|id| *id != here)
 }

@@ -18,7 +18,6 @@ use crate::body::Json;
 use crate::consistency::Seen;
 use crate::context::{Context, Shared};
 use crate::deletion::Deletion;
-use crate::idempotency::IdempotencyKey;
 use crate::pages::{Order, Page, Paging};
 
 /// How long a token is valid when nobody says.
@@ -83,7 +82,6 @@ impl From<&JoinToken> for JoinTokenOut {
 pub(crate) async fn create_token(
     State(context): State<Shared>,
     MayAdmin(caller): MayAdmin,
-    key: IdempotencyKey,
     Json(JoinTokenIn { ttl_seconds, uses }): Json<JoinTokenIn>,
 ) -> Result<(StatusCode, Out<NewJoinToken>), ApiError> {
     let ttl = ttl_seconds.unwrap_or(TTL_SECONDS_DEFAULT);
@@ -98,8 +96,7 @@ pub(crate) async fn create_token(
     let peer = peer_address(&context).ok_or(TrustError::NoAuthority)?;
     let (kept, token) = context.cluster.draw_token(Duration::from_secs(ttl), uses)?;
     let join_token = JoinTokenOut::from(&kept);
-    let mut proposal = caller.asks(Command::CreateJoinToken { token: kept });
-    proposal.request = key.of(&caller);
+    let proposal = caller.asks(Command::CreateJoinToken { token: kept });
     let (_, state) = context.change(proposal).await?;
     if !state.join_tokens.contains_key(&join_token.id) {
         return Err(shown_before());

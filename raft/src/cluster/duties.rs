@@ -169,7 +169,10 @@ impl Group {
         let raft = &self.raft;
         let changed = match change {
             Change::Expire(id) => {
-                return self.order(Command::RemoveNode { id }).await.map_err(RaftError::failed);
+                return self
+                    .order(Command::RemoveNode { id, beside: [].into() })
+                    .await
+                    .map_err(RaftError::failed);
             }
             Change::HandOver(to) => {
                 return raft.trigger().transfer_leader(to.0).await.map_err(RaftError::failed);

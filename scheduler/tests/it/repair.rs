@@ -153,7 +153,7 @@ fn a_draining_node_serves_until_others_do() {
 #[test]
 fn a_removed_nodes_replicas_are_placed_anew() {
     let (mut world, id) = held(3);
-    world.apply(Command::RemoveNode { id: NodeId(3) });
+    world.apply(Command::RemoveNode { id: NodeId(3), beside: [].into() });
     assert_eq!(nodes(&world, id).len(), 2);
     world.lead();
     assert_eq!(nodes(&world, id).len(), 3);

@@ -239,7 +239,9 @@ pub fn command(state: &State, index: u64, (kind, a, b): Draw) -> Command {
             set: [("zone".into(), format!("z{}", b % 3))].into(),
             unset: vec!["disk".into()],
         },
-        38 if b % 2 == 0 => Command::RemoveNode { id: nodes().unwrap_or(NodeId(9)) },
+        38 if b % 2 == 0 => {
+            Command::RemoveNode { id: nodes().unwrap_or(NodeId(9)), beside: [].into() }
+        }
         38 => Command::UpgradeNode {
             id: nodes().unwrap_or(NodeId(9)),
             binary: if b % 3 == 0 { "new".into() } else { "0f".repeat(32) },

@@ -78,7 +78,7 @@ fn only_nodes_hold_and_a_node_that_goes_holds_nothing() {
     let stranger =
         Command::HoldImage { name: name("app:1"), manifest: manifest(1), node: NodeId(9) };
     assert!(matches!(ask(&mut state, 3, stranger), Err(Rejected::NotFound { .. })));
-    ask(&mut state, 4, Command::RemoveNode { id: NodeId(1) }).expect("removed");
+    ask(&mut state, 4, Command::RemoveNode { id: NodeId(1), beside: [].into() }).expect("removed");
     assert!(holders(&state, "app:1").is_empty(), "the tag stays");
     let wrong =
         Command::SetImageTag { name: name("app:1"), manifest: "../..".into(), holder: NodeId(2) };

@@ -69,7 +69,8 @@ fn a_token_ends() {
 fn a_removed_node_cannot_come_back_by_telling_of_itself() {
     let mut state = founded();
     admit(&mut state, 3, "aa").expect("admitted");
-    ask(&mut state, 4, Command::RemoveNode { id: NodeId(3) }).expect("it is there");
+    ask(&mut state, 4, Command::RemoveNode { id: NodeId(3), beside: [].into() })
+        .expect("it is there");
     let refused = ask(&mut state, 5, Command::RecordNode { node: node(3) });
     assert!(matches!(refused, Err(Rejected::NotFound { .. })));
     assert_eq!(admit(&mut state, 6, "aa"), Ok(Reply::Node { id: NodeId(6) }));
@@ -124,7 +125,7 @@ fn a_handover_ends_when_the_node_tells_of_itself_or_is_lost() {
     ask(&mut state, 7, hand_over.clone()).expect("it is there");
     ask(&mut state, 8, Command::LoseNode { id }).expect("it is there");
     assert_eq!((lasts(&state), state.nodes[&id].lost_since), (None, Some(at(8))));
-    ask(&mut state, 9, Command::RemoveNode { id }).expect("it is there");
+    ask(&mut state, 9, Command::RemoveNode { id, beside: [].into() }).expect("it is there");
     assert!(matches!(ask(&mut state, 10, hand_over), Err(Rejected::NotFound { .. })));
 }
 
@@ -147,10 +148,34 @@ fn an_engine_is_away_until_its_node_says_otherwise() {
 }
 
 #[test]
+fn a_removal_that_counted_on_a_node_which_went_meanwhile_is_refused() {
+    let mut state = founded();
+    for (index, key) in [(3, "aa"), (4, "bb")] {
+        admit(&mut state, index, key).expect("admitted");
+    }
+    let removal = |id, others: [u64; 2]| Command::RemoveNode {
+        id: NodeId(id),
+        beside: others.map(NodeId).into(),
+    };
+    let (first, second) = (removal(3, [1, 4]), removal(4, [1, 3]));
+    assert_eq!(
+        (first.format(), Command::RemoveNode { id: NodeId(3), beside: [].into() }.format()),
+        (4, 1)
+    );
+    ask(&mut state, 5, first).expect("the others are there");
+    let refused = ask(&mut state, 6, second);
+    assert_eq!(refused, Err(Rejected::Changed { row: "nodes/00000000000000000003".into() }));
+    assert!(state.nodes.contains_key(&NodeId(4)));
+}
+
+#[test]
 fn the_last_node_and_bad_labels_are_refused() {
     let mut state = founded();
     let id = NodeId(1);
-    assert_eq!(ask(&mut state, 3, Command::RemoveNode { id }), Err(Rejected::LastNode));
+    assert_eq!(
+        ask(&mut state, 3, Command::RemoveNode { id, beside: [].into() }),
+        Err(Rejected::LastNode)
+    );
     let set = [("two words".to_owned(), String::new())].into();
     let refused = ask(&mut state, 4, Command::LabelNode { id, set, unset: vec![] });
     assert!(matches!(refused, Err(Rejected::Invalid { .. })));
