@@ -13,8 +13,8 @@ use crate::connector::{Place, Upgradable};
 use crate::endpoint::{Endpoint, next_serial};
 use crate::error_page::Fault;
 use crate::limits::{
-    CONNECT_MAX, H2_ANSWER_WINDOW, KEEPALIVE, Limits, REACH_MAX, RETRY_PAUSE,
-    SWITCH_WAIT_MAX, UPGRADED_IDLE_MAX, UPSTREAM_IDLE_MAX,
+    CONNECT_MAX, H2_ANSWER_WINDOW, KEEPALIVE, Limits, REACH_MAX, RETRY_PAUSE, SWITCH_WAIT_MAX,
+    UPGRADED_IDLE_MAX, UPSTREAM_IDLE_MAX,
 };
 use crate::live_table::LiveTable;
 use crate::request::Attempts;

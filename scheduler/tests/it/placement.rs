@@ -256,4 +256,43 @@ proptest! {
             prop_assert!(most - least <= 1, "{:?}", per_node);
         }
     }
+
+    #[test]
+    fn replicas_go_to_all_nodes_that_suit_them_alike_and_to_no_other(
+        traits in proptest::collection::vec((any::<bool>(), 0..3u8, 0..4u8), 0..12),
+        wanted in proptest::collection::vec((any::<bool>(), 0..4u8, 0..20usize), 1..6),
+    ) {
+        let architecture = |arm: bool| if arm { "arm64" } else { "amd64" }.to_owned();
+        let zone = |zone: u8| BTreeMap::from([("zone".to_owned(), format!("z{zone}"))]);
+        let mut world = World::new(0);
+        for (id, (arm, place, standing)) in (1..).zip(&traits) {
+            let unknown = Capacity::default();
+            let lost_since = (*standing == 0).then_some(node(id).joined_at);
+            let standing = [Standing::Ready, Standing::Draining, Standing::Joining, Standing::Ready]
+                [usize::from(*standing)];
+            let (architecture, labels) = (architecture(*arm), zone(*place));
+            world.add(Node { capacity: unknown, architecture, labels, standing, lost_since, ..node(id) });
+        }
+        let state = world.state;
+        let mut ledger = Ledger::of(&state);
+        for (n, (arm, place, count)) in (0..).zip(wanted) {
+            // Every fourth asks for no zone.
+            let labels = if place == 3 { BTreeMap::new() } else { zone(place) };
+            let needs = Needs { architecture: Some(architecture(arm)), labels, ..wants(64) };
+            let suits = |node: &Node| {
+                node.takes_replicas()
+                    && Some(&node.architecture) == needs.architecture.as_ref()
+                    && needs.labels.iter().all(|(name, value)| node.labels.get(name) == Some(value))
+            };
+            let suiting: Vec<NodeId> =
+                state.nodes.values().filter(|node| suits(node)).map(|node| node.id).collect();
+            let places = ledger.place(DeploymentId::from_parts(1, n), &needs, count);
+            prop_assert!(places.iter().all(|place| suiting.contains(place)), "{places:?} of {suiting:?}");
+            prop_assert_eq!(places.len(), if suiting.is_empty() { 0 } else { count });
+            let each = |id: &NodeId| places.iter().filter(|place| *place == id).count();
+            let most = suiting.iter().map(each).max().unwrap_or_default();
+            let least = suiting.iter().map(each).min().unwrap_or_default();
+            prop_assert!(most - least <= 1, "{places:?} of {suiting:?}");
+        }
+    }
 }
