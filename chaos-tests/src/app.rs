@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -12,14 +12,14 @@ use crate::client::{Client, http_client};
 use crate::wait::{RECOVERY, until};
 use crate::{Ground, GroundError};
 
-/// The end-to-end app's source, from where this crate was built.
-const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/e2e/app");
+/// The small app, as build.rs made it.
+const SMALL: &str = concat!(env!("OUT_DIR"), "/small");
 /// How long requests on replicas that go get to end; the app answers at once.
 const DRAIN_SECONDS: u32 = 5;
 /// How long an edge that serves it takes to answer at most.
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 
-/// An app, by default the end-to-end one, which answers with its version.
+/// An app, by default one whose image is small, which answers with its version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct App {
     source: &'static str,
@@ -32,7 +32,7 @@ impl App {
     /// In the production environment of this project.
     #[must_use]
     pub const fn new(project: &'static str) -> Self {
-        Self { source: SOURCE, project, environment: "production", zone: None }
+        Self { source: SMALL, project, environment: "production", zone: None }
     }
 
     /// Another app: the one in this folder.
@@ -155,8 +155,9 @@ impl App {
 
     fn write(&self, folder: &Path) -> io::Result<()> {
         fs::create_dir_all(folder)?;
-        for file in ["Dockerfile", "server.js"] {
-            fs::copy(PathBuf::from(self.source).join(file), folder.join(file))?;
+        for file in fs::read_dir(self.source)? {
+            let file = file?;
+            fs::copy(file.path(), folder.join(file.file_name()))?;
         }
         fs::write(folder.join("version"), "one\n")?;
         let labels = self.zone.map(|zone| ("zone", zone)).into_iter().collect::<BTreeMap<_, _>>();

@@ -5,6 +5,8 @@ use temps_chaos_tests::{App, Client, Ground, Options, Start, Traffic, Writes, Wr
 
 /// The app of stories that need only one.
 pub const APP: App = App::new("app");
+/// One of an image as large as apps' images are, in some layers, which speaks more than HTTP.
+pub const LARGE_APP: App = APP.made_from(concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/e2e/app"));
 
 /// So many machines, without images.
 pub async fn machines(nodes: usize, start: Start) -> Ground {
@@ -13,17 +15,12 @@ pub async fn machines(nodes: usize, start: Start) -> Ground {
 
 /// A cluster of so many nodes.
 pub async fn cluster(nodes: usize) -> Ground {
-    ground_that_joins(nodes, Start::Joined).await
+    machines(nodes, Start::Joined).await
 }
 
-/// A cluster of node 1 alone, and so many machines in all.
-pub async fn founded(machines: usize) -> Ground {
-    ground_that_joins(machines, Start::First).await
-}
-
-async fn ground_that_joins(nodes: usize, start: Start) -> Ground {
-    let options = Options { start, ..Options::default() };
-    Ground::up(nodes, options).await.expect("the ground comes up")
+/// A cluster of three nodes that have the images which large apps are made from.
+pub async fn cluster_with_images() -> Ground {
+    Ground::up(3, Options::default()).await.expect("the ground comes up")
 }
 
 /// The nodes of a cluster of three without this one.

@@ -1,30 +1,28 @@
 //! A node loses what its disk held, and starts everything from what the others have.
 
-use temps_chaos_tests::{Client, Ground, RECOVERY, until};
+use temps_chaos_tests::{App, Client, Ground, RECOVERY, until};
 
-use crate::common::{APP, cluster, token};
+use crate::common::{APP, LARGE_APP, cluster, cluster_with_images, token};
 
 /// A static site beside the app.
 const SITE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/samples/static-site");
 const SITE_HOST: &str = "site-production.localho.st";
 
-/// A cluster that serves an app with a replica on every node, and a static site.
-async fn serving_cluster() -> (Ground, Client) {
-    let ground = cluster(3).await;
-    APP.deploy(&ground, 3).await.expect("the app is served");
+/// Has the cluster serve an app with a replica on every node, and a static site.
+async fn serve(ground: &Ground, app: App) -> Client {
+    app.deploy(ground, 3).await.expect("the app is served");
     ground.temps(&["deploy", SITE, "--project", "site"]).await.expect("the site is deployed");
-    let client = ground.client().expect("the ground is logged in to");
-    (ground, client)
+    ground.client().expect("the ground is logged in to")
 }
 
 /// Returns when node 3 runs the app again, and its edge serves the app and the site.
-async fn node3_carries_all(ground: &Ground, client: &Client) {
+async fn node3_carries_all(ground: &Ground, client: &Client, app: App) {
     until("node 3 runs a replica again", RECOVERY, async || {
-        APP.healthy(client, 1).await.contains(&"n3".to_owned())
+        app.healthy(client, 1).await.contains(&"n3".to_owned())
     })
     .await
     .expect("it gets the image");
-    APP.serves(ground, 3).await.expect("its edge reaches the app");
+    app.serves(ground, 3).await.expect("its edge reaches the app");
     let url = format!("http://{}/", ground.node(3).edge());
     let http = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
     until("node 3 serves the site", RECOVERY, async || {
@@ -37,7 +35,8 @@ async fn node3_carries_all(ground: &Ground, client: &Client) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_machine_without_its_images_gets_them_from_the_others() {
-    let (ground, client) = serving_cluster().await;
+    let ground = cluster_with_images().await;
+    let client = serve(&ground, LARGE_APP).await;
     let node3 = ground.node(3);
     node3.power_off().await.unwrap();
     node3.wipe_engine().unwrap();
@@ -45,13 +44,14 @@ async fn a_machine_without_its_images_gets_them_from_the_others() {
     node3.power_on().await.unwrap();
     until("all are members", RECOVERY, async || client.is_whole(1, 3).await).await.unwrap();
     // More replicas than two nodes would share evenly: the one that has none gets some.
-    APP.scale(&ground, 5).await.unwrap();
-    node3_carries_all(&ground, &client).await;
+    LARGE_APP.scale(&ground, 5).await.unwrap();
+    node3_carries_all(&ground, &client, LARGE_APP).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_machine_that_lost_everything_rejoins_and_takes_over() {
-    let (ground, client) = serving_cluster().await;
+    let ground = cluster(3).await;
+    let client = serve(&ground, APP).await;
     let node3 = ground.node(3);
     node3.power_off().await.unwrap();
     ground.temps(&["nodes", "remove", "n3"]).await.unwrap();
@@ -69,5 +69,5 @@ async fn a_machine_that_lost_everything_rejoins_and_takes_over() {
     })
     .await
     .unwrap();
-    node3_carries_all(&ground, &client).await;
+    node3_carries_all(&ground, &client, APP).await;
 }

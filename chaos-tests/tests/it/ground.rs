@@ -9,7 +9,7 @@ use temps_chaos_tests::{Ground, Options, Start, Traffic, Writes, until};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use crate::common::{APP, machines};
+use crate::common::{LARGE_APP, machines};
 
 /// How soon what nothing stands in the way of has happened.
 const SOON: Duration = Duration::from_secs(10);
@@ -69,9 +69,9 @@ async fn three_nodes_answer_and_nothing_is_left_of_them() {
         assert_eq!((status.status, &status.body["nodes"][0]["name"]), (200, &json!(node.name())));
         println!("{} uses {:?}", node.name(), node.memory().await.unwrap());
     }
-    APP.deploy_once(&ground).await.unwrap();
-    APP.serves(&ground, 1).await.unwrap();
-    let traffic = Traffic::start(&ground.edges(&[1]), &APP.host(), 100);
+    LARGE_APP.deploy_once(&ground).await.unwrap();
+    LARGE_APP.serves(&ground, 1).await.unwrap();
+    let traffic = Traffic::start(&ground.edges(&[1]), &LARGE_APP.host(), 100);
     until("requests are answered", SOON, async || traffic.done() > 50).await.unwrap();
     let report = traffic.stop().await;
     assert_eq!(report.failed(), 0, "{report}");

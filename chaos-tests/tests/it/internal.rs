@@ -10,13 +10,11 @@ const SHOP: App = App::new("shop").in_zone("two");
 const STAGING: App = App::new("shop").preview("staging").in_zone("one");
 /// Who may not.
 const BLOG: App = App::new("blog").in_zone("one");
-/// Asks for the URL that it is given and prints the status and the answer. In a container, by its own resolver.
-const ASK: &str = "fetch(process.argv[1]).then(async r => console.log(r.status, await r.text()))";
 
-/// What a replica of this app is answered by another app.
+/// What a replica of this app is answered by another app: its status and body. In the container, by its own resolver.
 async fn asks(ground: &Ground, app: App, whom: App, path: &str) -> Result<String, GroundError> {
     let url = format!("http://{}{path}", whom.internal_host());
-    app.exec(ground, &["node", "-e", ASK, &url]).await
+    app.exec(ground, &["/app", "ask", &url]).await
 }
 
 /// From when its project is allowed until it is denied, another one's app is answered; never the other way round.

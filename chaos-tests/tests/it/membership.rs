@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use temps_chaos_tests::{Client, Ground, RECOVERY, Traffic, Writes, until};
+use temps_chaos_tests::{Client, Ground, RECOVERY, Start, Traffic, Writes, until};
 use tokio::time::sleep;
 
-use crate::common::{APP, cluster, end_well, founded, token, without};
+use crate::common::{APP, cluster, end_well, machines, token, without};
 
 /// What a join that must fail says.
 async fn join_error(ground: &Ground, node: usize, token: &str) -> String {
@@ -16,7 +16,7 @@ async fn join_error(ground: &Ground, node: usize, token: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_use_admits_one_of_two_and_strangers_stay_out() {
-    let ground = founded(3).await;
+    let ground = machines(3, Start::First).await;
     let peer = ground.node(1).peer();
     let once = token(&ground).await;
     let (node2, node3) = (ground.node(2), ground.node(3));

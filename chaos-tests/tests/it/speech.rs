@@ -20,7 +20,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status, Streaming};
 use tonic_prost::ProstCodec;
 
-use crate::common::{APP, cluster, without};
+use crate::common::{LARGE_APP, cluster_with_images, without};
 
 /// Speaks gRPC, and nothing but HTTP/2.
 const RPC: App = App::new("rpc").made_from(concat!(env!("CARGO_MANIFEST_DIR"), "/apps/rpc"));
@@ -188,13 +188,13 @@ async fn only_node_of(app: App, client: &Client) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn websockets_events_grpc_and_large_bodies_pass_between_nodes() {
-    let ground = cluster(3).await;
+    let ground = cluster_with_images().await;
     let client = ground.client().unwrap();
-    APP.deploy(&ground, 1).await.unwrap();
+    LARGE_APP.deploy(&ground, 1).await.unwrap();
     RPC.deploy_once(&ground).await.unwrap();
 
-    for node in without(only_node_of(APP, &client).await) {
-        let app = Asked::new(ground.node(node).edge(), APP);
+    for node in without(only_node_of(LARGE_APP, &client).await) {
+        let app = Asked::new(ground.node(node).edge(), LARGE_APP);
         app.speaks_websocket().await;
         app.sends_events_one_by_one().await;
         app.takes_and_gives_large_bodies(node).await;
