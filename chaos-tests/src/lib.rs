@@ -25,6 +25,8 @@ mod client;
 mod error;
 mod ground;
 mod guard;
+#[path = "../../providers/tests/it/knot_config.rs"]
+mod knot_config;
 mod members;
 mod name_server;
 mod node;

@@ -8,14 +8,13 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use tokio::net::TcpStream;
 
+use crate::knot_config::{KEY, config};
 use crate::program::{Program, folder_for};
 use crate::wait::{RECOVERY, until};
 use crate::{Ground, GroundError};
 
 /// Where names are looked up.
 const PORT: u16 = 53;
-/// What updates are signed with.
-const KEY: &str = "c2VjcmV0IG9mIDMyIG9jdGV0cywgYXMgaXQgaXMgc2FpZA==";
 
 /// A running server of one zone. It ends when this is dropped.
 #[derive(Debug)]
@@ -51,22 +50,13 @@ impl NameServer {
 
 /// Writes what the server is started with, and the credentials.
 fn write(folder: &Path, address: Ipv4Addr, zone: &str) -> io::Result<PathBuf> {
-    let dir = folder.display();
-    let config = format!(
-        "server:\n  listen: {address}@{PORT}\n  rundir: {dir}\n  udp-workers: 1\n  tcp-workers: 1\n\
-         database:\n  storage: {dir}\n\
-         key:\n  - id: temps\n    algorithm: hmac-sha256\n    secret: {KEY}\n\
-         acl:\n  - id: temps\n    key: temps\n    action: [transfer, update]\n\
-         zone:\n  - domain: {zone}\n    storage: {dir}\n    file: zone\n    acl: temps\n    \
-         zonefile-load: whole\n"
-    );
+    let listen = SocketAddr::from((address, PORT));
     let records = format!(
         "$ORIGIN {zone}.\n$TTL 30\n@ SOA ns hostmaster 1 3600 600 86400 1\n@ NS ns\nns A {address}\n"
     );
-    let server = SocketAddr::from((address, PORT)).to_string();
-    let credentials = json!({ "server": server, "key": "temps", "secret": KEY });
+    let credentials = json!({ "server": listen.to_string(), "key": "temps", "secret": KEY });
     let path = folder.join("credentials.json");
-    fs::write(folder.join("knot.conf"), config)?;
+    fs::write(folder.join("knot.conf"), config(folder, listen, zone))?;
     fs::write(folder.join("zone"), records)?;
     fs::write(&path, credentials.to_string())?;
     Ok(path)

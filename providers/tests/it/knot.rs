@@ -1,6 +1,6 @@
 //! A real name server, Debian's `knot`, on loopback.
 
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::sleep;
 
+use crate::knot_config::{KEY, config};
 use crate::story::ZONE;
 
-pub const KEY: &str = "c2VjcmV0IG9mIDMyIG9jdGV0cywgYXMgaXQgaXMgc2FpZA==";
 /// How long anything may take before a test gives up.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -75,15 +75,7 @@ impl Knot {
 }
 
 fn write(data: &Path, port: u16, more: &str) {
-    let dir = data.display();
-    let config = format!(
-        "server:\n  listen: 127.0.0.1@{port}\n  rundir: {dir}\n  udp-workers: 1\n  tcp-workers: 1\n\
-         database:\n  storage: {dir}\n\
-         key:\n  - id: temps\n    algorithm: hmac-sha256\n    secret: {KEY}\n\
-         acl:\n  - id: temps\n    key: temps\n    action: [transfer, update]\n\
-         zone:\n  - domain: {ZONE}\n    storage: {dir}\n    file: zone\n    acl: temps\n    \
-         zonefile-load: whole\n"
-    );
+    let config = config(data, (Ipv4Addr::LOCALHOST, port).into(), ZONE);
     let zone = format!(
         "$ORIGIN {ZONE}.\n$TTL 3600\n@ SOA ns.{ZONE}. hostmaster.{ZONE}. 1 3600 600 86400 30\n@ NS ns\n\
          ns A 127.0.0.1\nwww A 198.51.100.9\nalias CNAME www\n{more}"

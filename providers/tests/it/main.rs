@@ -10,6 +10,7 @@ mod google;
 mod hetzner;
 mod keeping;
 mod knot;
+mod knot_config;
 mod rfc2136;
 mod route53;
 mod stand_in;
