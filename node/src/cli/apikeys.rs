@@ -59,12 +59,11 @@ pub async fn run(context: &Context, args: Args) -> Result<(), CliError> {
 }
 
 async fn list(context: &Context) -> Result<(), CliError> {
-    let value = context.reader()?.list(&path(&["api-keys"]), &[], LIST_MAX).await?;
-    context.output.try_answer(&value, || {
-        let keys: Vec<ApiKey> = view::items(&value)?;
+    let shown = |keys: Vec<ApiKey>| {
         let header = ["id", "name", "permissions", "created", "expires"];
-        Ok(table(header, keys.into_iter().map(row), "No API keys."))
-    })
+        table(header, keys.into_iter().map(row), "No API keys.")
+    };
+    context.list(&path(&["api-keys"]), &[], LIST_MAX, shown).await
 }
 
 fn row(key: ApiKey) -> [String; 5] {

@@ -7,7 +7,7 @@ use super::context::{Context, ProjectArg};
 use crate::client::path;
 use crate::error::CliError;
 use crate::table::table;
-use crate::view::{self, Project};
+use crate::view::Project;
 
 /// The most callers that are listed.
 const LIST_MAX: usize = 1_000;
@@ -59,14 +59,13 @@ pub async fn run(context: &Context, args: Args) -> Result<(), CliError> {
 
 async fn list(context: &Context, called: &str) -> Result<(), CliError> {
     let path = path(&["projects", called, "callers"]);
-    let value = context.reader()?.list(&path, &[], LIST_MAX).await?;
-    context.output.try_answer(&value, || {
-        let callers: Vec<Project> = view::items(&value)?;
+    let shown = |callers: Vec<Project>| {
         let empty = format!(
             "Only apps of {called} itself may call it. Let others: temps projects callers allow NAME -p {called}"
         );
-        Ok(table(["name", "id"], callers.into_iter().map(|one| [one.name, one.id]), &empty))
-    })
+        table(["name", "id"], callers.into_iter().map(|one| [one.name, one.id]), &empty)
+    };
+    context.list(&path, &[], LIST_MAX, shown).await
 }
 
 async fn allow(context: &Context, called: &str, caller: &str) -> Result<(), CliError> {

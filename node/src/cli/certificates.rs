@@ -76,13 +76,12 @@ pub async fn run(context: &Context, args: Args) -> Result<(), CliError> {
 }
 
 async fn list(context: &Context) -> Result<(), CliError> {
-    let value = context.reader()?.list(&path(&["certificates"]), &[], LIST_MAX).await?;
-    context.output.try_answer(&value, || {
-        let certificates: Vec<Certificate> = view::items(&value)?;
+    let shown = |certificates: Vec<Certificate>| {
         let header = ["id", "names", "issuer", "ends", "source"];
         let empty = "No certificates. Domains get theirs by themselves: temps domains add";
-        Ok(table(header, certificates.into_iter().map(row), empty))
-    })
+        table(header, certificates.into_iter().map(row), empty)
+    };
+    context.list(&path(&["certificates"]), &[], LIST_MAX, shown).await
 }
 
 fn row(one: Certificate) -> [String; 5] {

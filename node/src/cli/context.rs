@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use serde::de::DeserializeOwned;
 
 use crate::addresses::Addresses;
 use crate::client::{Client, path};
@@ -10,6 +11,7 @@ use crate::config_file::ConfigFile;
 use crate::error::CliError;
 use crate::folder;
 use crate::output::Output;
+use crate::view;
 
 /// The address of a node on this machine, where nothing names another.
 const URL_DEFAULT: &str = "http://127.0.0.1:3000";
@@ -42,6 +44,18 @@ impl Context {
     /// The same for verbs that only look: without a quorum, what one node last knew is shown, and said to be that.
     pub fn reader(&self) -> Result<Client, CliError> {
         Ok(self.client()?.content_with_stale(self.output))
+    }
+
+    /// Prints all items of a list, `most` at the most: as JSON, or as people are shown them.
+    pub async fn list<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        most: usize,
+        people: impl FnOnce(Vec<T>) -> String,
+    ) -> Result<(), CliError> {
+        let value = self.reader()?.list(path, query, most).await?;
+        self.output.try_answer(&value, || Ok(people(view::items(&value)?)))
     }
 
     /// The addresses to use: those named, the last login's, or this machine's.

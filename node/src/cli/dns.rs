@@ -125,13 +125,12 @@ fn read_credentials(file: &Path) -> Result<Value, CliError> {
 }
 
 async fn list(context: &Context) -> Result<(), CliError> {
-    let value = context.reader()?.list(&path(&["dns-providers"]), &[], LIST_MAX).await?;
-    context.output.try_answer(&value, || {
-        let all: Vec<DnsProvider> = view::items(&value)?;
+    let shown = |all: Vec<DnsProvider>| {
         let header = ["name", "type", "zones", "records", "trouble"];
         let empty = "No DNS providers. Add one: temps dns providers add TYPE --zone ZONE --credentials FILE";
-        Ok(table(header, all.iter().map(row), empty))
-    })
+        table(header, all.iter().map(row), empty)
+    };
+    context.list(&path(&["dns-providers"]), &[], LIST_MAX, shown).await
 }
 
 fn row(one: &DnsProvider) -> [String; 5] {

@@ -215,8 +215,7 @@ async fn list(
 ) -> Result<(), CliError> {
     let query = [("project", project), ("environment", environment)];
     let query: Vec<_> = query.into_iter().filter_map(|(name, one)| Some((name, one?))).collect();
-    let value = context.reader()?.list(&path(&["domains"]), &query, LIST_MAX).await?;
-    context.output.try_answer(&value, || Ok(report::listed(view::items(&value)?)))
+    context.list(&path(&["domains"]), &query, LIST_MAX, report::listed).await
 }
 
 async fn add(context: &Context, body: &Value, wait: Option<Duration>) -> Result<(), CliError> {

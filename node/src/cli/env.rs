@@ -15,7 +15,7 @@ use crate::dotenv::{self, DOTENV_BYTES_MAX};
 use crate::error::CliError;
 use crate::table::table;
 use crate::terminal;
-use crate::view::{self, Variable};
+use crate::view::Variable;
 use crate::when::ago_or_dash;
 
 /// The most variables that are listed.
@@ -86,12 +86,11 @@ pub async fn run(context: &Context, args: Args) -> Result<(), CliError> {
 }
 
 async fn list(context: &Context, base: &str) -> Result<(), CliError> {
-    let value = context.reader()?.list(base, &[], LIST_MAX).await?;
-    context.output.try_answer(&value, || {
-        let variables: Vec<Variable> = view::items(&value)?;
+    let shown = |variables: Vec<Variable>| {
         let empty = "No variables. Set one: temps env set NAME=value";
-        Ok(table(["name", "value", "set"], variables.into_iter().map(row), empty))
-    })
+        table(["name", "value", "set"], variables.into_iter().map(row), empty)
+    };
+    context.list(base, &[], LIST_MAX, shown).await
 }
 
 fn row(variable: Variable) -> [String; 3] {

@@ -54,8 +54,7 @@ pub async fn run(context: &Context, args: Args) -> Result<(), CliError> {
 
 async fn list(context: &Context, project: &str) -> Result<(), CliError> {
     let path = path(&["projects", project, "environments"]);
-    let value = context.reader()?.list(&path, &[], LIST_MAX).await?;
-    context.output.try_answer(&value, || Ok(listed(view::items(&value)?)))
+    context.list(&path, &[], LIST_MAX, listed).await
 }
 
 /// A table of environments.

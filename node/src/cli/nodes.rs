@@ -114,11 +114,8 @@ pub async fn run(context: &Context, args: Args) -> Result<(), CliError> {
 }
 
 async fn list(context: &Context) -> Result<(), CliError> {
-    let value = context.reader()?.list(&path(&["nodes"]), &[], LIST_MAX).await?;
-    context.output.try_answer(&value, || {
-        let nodes: Vec<Node> = view::items(&value)?;
-        Ok(nodes_table(&nodes))
-    })
+    let shown = |nodes: Vec<Node>| nodes_table(&nodes);
+    context.list(&path(&["nodes"]), &[], LIST_MAX, shown).await
 }
 
 /// Nodes as a table.
@@ -206,16 +203,14 @@ async fn token(context: &Context, args: &TokenArgs) -> Result<(), CliError> {
 async fn tokens(context: &Context, act: Tokens) -> Result<(), CliError> {
     match act {
         Tokens::List => {
-            let client = context.reader()?;
-            let value = client.list(&path(&["nodes", "tokens"]), &[], LIST_MAX).await?;
-            context.output.try_answer(&value, || {
-                let tokens: Vec<JoinToken> = view::items(&value)?;
+            let shown = |tokens: Vec<JoinToken>| {
                 let rows = tokens.into_iter().map(|t| {
                     let expires = ago_or_dash(t.expires_at);
                     [t.id, t.uses.to_string(), ago_or_dash(t.created_at), expires]
                 });
-                Ok(table(["id", "uses left", "created", "expires"], rows, "No join tokens."))
-            })
+                table(["id", "uses left", "created", "expires"], rows, "No join tokens.")
+            };
+            context.list(&path(&["nodes", "tokens"]), &[], LIST_MAX, shown).await
         }
         Tokens::Delete { id } => {
             let path = path(&["nodes", "tokens", &id]);

@@ -114,13 +114,12 @@ pub async fn run(context: &Context, args: Args) -> Result<(), CliError> {
 }
 
 async fn list(context: &Context) -> Result<(), CliError> {
-    let value = context.reader()?.list(&path(&["projects"]), &[], LIST_MAX).await?;
-    context.output.try_answer(&value, || {
-        let projects: Vec<Project> = view::items(&value)?;
+    let shown = |projects: Vec<Project>| {
         let header = ["name", "environments", "replicas", "live", "url", "created"];
         let empty = "No projects yet. Make one: temps deploy";
-        Ok(table(header, projects.into_iter().map(row), empty))
-    })
+        table(header, projects.into_iter().map(row), empty)
+    };
+    context.list(&path(&["projects"]), &[], LIST_MAX, shown).await
 }
 
 fn row(project: Project) -> [String; 6] {

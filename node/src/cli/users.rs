@@ -98,12 +98,11 @@ pub async fn run(context: &Context, args: Args) -> Result<(), CliError> {
 }
 
 async fn list(context: &Context) -> Result<(), CliError> {
-    let value = all(&context.reader()?).await?;
-    context.output.try_answer(&value, || {
-        let users: Vec<User> = view::items(&value)?;
+    let shown = |users: Vec<User>| {
         let rows = users.into_iter().map(|u| [u.email, u.role, ago_or_dash(u.created_at), u.id]);
-        Ok(table(["e-mail", "role", "created", "id"], rows, "No users."))
-    })
+        table(["e-mail", "role", "created", "id"], rows, "No users.")
+    };
+    context.list(&path(&["users"]), &[], LIST_MAX, shown).await
 }
 
 async fn all(client: &Client) -> Result<Value, CliError> {
