@@ -27,6 +27,14 @@ bench-edge *ARGS:
     bench/peers.sh
     bench/edge.py {{ARGS}}
 
+# What a dead leader costs: write gaps, failed requests, lost changes; as root.
+bench-failover *ARGS:
+    bench/failover.sh {{ARGS}}
+
+# What a node that joins a cluster with a large state costs those that write; as root.
+bench-newcomer *ARGS:
+    bench/newcomer.sh {{ARGS}}
+
 # What else an edge costs: `routes`, `idle` connections or added `latency`; after `just bench-edge`.
 bench-edge-cost WHAT *ARGS:
     bench/edge_cost.py {{WHAT}} {{ARGS}}
