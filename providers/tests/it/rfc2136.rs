@@ -3,7 +3,8 @@
 use serde_json::json;
 use temps_providers::{Change, Provider, ProviderError};
 
-use crate::knot::{KEY, Knot};
+use crate::knot::Knot;
+use crate::knot_config::KEY;
 use crate::story;
 
 fn open(knot: &Knot) -> Provider {

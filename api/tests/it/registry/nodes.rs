@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 use temps_builder::BlobDigest;
-use temps_state::{Actor, Command, TagName};
+use temps_state::{Command, TagName};
 
 use super::{ask, get, header, propose, push_parts, put, refusal, status};
 use crate::common::{TestNode, Wires};
