@@ -23,22 +23,22 @@ const LIFE_MS_MAX: u64 = 100;
 
 #[test]
 fn killed_while_it_writes_1() {
-    kill_again_and_again("killed_while_it_writes_1");
+    kill_again_and_again("crash::killed_while_it_writes_1");
 }
 
 #[test]
 fn killed_while_it_writes_2() {
-    kill_again_and_again("killed_while_it_writes_2");
+    kill_again_and_again("crash::killed_while_it_writes_2");
 }
 
 #[test]
 fn killed_while_it_writes_3() {
-    kill_again_and_again("killed_while_it_writes_3");
+    kill_again_and_again("crash::killed_while_it_writes_3");
 }
 
 #[test]
 fn killed_while_it_writes_4() {
-    kill_again_and_again("killed_while_it_writes_4");
+    kill_again_and_again("crash::killed_while_it_writes_4");
 }
 
 #[test]
