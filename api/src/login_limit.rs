@@ -82,11 +82,11 @@ fn subjects(from: Option<IpAddr>, email: &str) -> Vec<Subject> {
     from.map(|from| Subject::Address(network(from))).into_iter().chain([account]).collect()
 }
 
-/// An IPv6 client owns a /64, so attempts count against that.
+/// An IPv6 client owns a network of 56 bits, as for the edge, so attempts count against that.
 fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
-        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 72)).into(),
     }
 }
 

@@ -204,6 +204,7 @@ impl Edge {
         let certificates = Arc::new(self.certificates);
         let count = Arc::new(ConnectionCount::new(
             self.metrics.connections_open.clone(),
+            self.metrics.connections_displaced.clone(),
             self.connections_most,
         ));
         let http3 = Arc::<AtomicBool>::default();

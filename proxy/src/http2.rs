@@ -32,6 +32,7 @@ use crate::limits::{
     H2_STREAM_WINDOW, H2_STREAMS_MAX, Limits,
 };
 use crate::phases::Phases;
+use crate::seat::Seat;
 
 /// Serves the streams of HTTP/2 connections.
 pub(crate) struct Http2 {
@@ -50,7 +51,7 @@ enum Event {
     Accepted(Option<H2Accept>),
     /// The client should leave: the edge stops, or the connection is old.
     Leave,
-    /// Nothing has been under way for long.
+    /// Nothing has been under way for long, or for longer than on any other connection where there are too many.
     Idle,
     /// The client asks for too much work that brings nothing.
     Flood,
@@ -62,13 +63,17 @@ impl Http2 {
         &self,
         connection: Connection,
         flooded: CancellationToken,
+        seat: &Seat,
         limits: &Limits,
     ) {
         let digest = digest_of(&connection);
         let stream: Stream = Box::new(connection);
-        let begun = timeout(limits.header_time_max, handshake(stream, Some(options()))).await;
+        let begun = tokio::select! {
+            begun = timeout(limits.header_time_max, handshake(stream, Some(options()))) => begun,
+            () = seat.lost() => return,
+        };
         let Ok(Ok(mut session)) = begun else { return };
-        let end = self.take_streams(&mut session, digest, &flooded, limits).await;
+        let end = self.take_streams(&mut session, digest, &flooded, seat, limits).await;
         if let Some(reason) = end {
             debug!(?reason, "ends an HTTP/2 connection");
             session.abrupt_shutdown(reason);
@@ -82,6 +87,7 @@ impl Http2 {
         session: &mut Session<Stream, Bytes>,
         digest: Arc<Digest>,
         flooded: &CancellationToken,
+        seat: &Seat,
         limits: &Limits,
     ) -> Option<Reason> {
         let (streams, old) = (TaskTracker::new(), Instant::now() + limits.connection_time_max);
@@ -96,11 +102,12 @@ impl Http2 {
                 accepted = HttpSession::from_h2_conn(session, digest.clone()) => {
                     Event::Accepted(accepted.ok()?)
                 }
-                () = idle(&streams, patience) => Event::Idle,
+                () = idle(&streams, seat, patience) => Event::Idle,
             };
             let leave = match event {
                 Event::Accepted(None) => return None,
                 Event::Accepted(Some(H2Accept::Session(stream))) => {
+                    seat.work();
                     streams.spawn(self.process(stream));
                     taken += 1;
                     taken >= limits.connection_requests_max
@@ -140,10 +147,14 @@ impl Http2 {
     }
 }
 
-/// Resolves once no stream has been open for this long.
-async fn idle(streams: &TaskTracker, patience: Duration) {
+/// Resolves once no stream has been open for this long, or none is and the seat is lost.
+async fn idle(streams: &TaskTracker, seat: &Seat, patience: Duration) {
     streams.wait().await;
-    sleep(patience).await;
+    seat.rest();
+    tokio::select! {
+        () = sleep(patience) => {}
+        () = seat.lost() => {}
+    }
 }
 
 fn options() -> H2Options {

@@ -25,6 +25,7 @@ use crate::limits::{KEEPALIVE, Limits};
 use crate::live_table::LiveTable;
 use crate::metrics::Metrics;
 use crate::phases::Phases;
+use crate::seat::Seat;
 use crate::tls::CHALLENGE_PROTOCOL;
 use crate::{proxy_protocol, request};
 
@@ -78,14 +79,21 @@ impl Listener {
         let _ = set_tcp_keepalive(&stream, &KEEPALIVE);
         let (listener, stop) = (self.clone(), self.stop.clone());
         self.tasks.spawn(async move {
+            let seat = admission.seat();
             let opened = Opened { stream, client, admission };
-            let opened = match proxied && limits.proxy_protocol {
-                true => listener.introduce(opened, &limits).await,
-                false => Some(opened),
+            let begun = async {
+                let opened = match proxied && limits.proxy_protocol {
+                    true => listener.introduce(opened, &limits).await?,
+                    false => opened,
+                };
+                handshake(opened, tls, &limits, stop).await
             };
-            let Some(opened) = opened else { return };
-            if let Some(connection) = handshake(opened, tls, &limits, stop).await {
-                listener.serve(connection).await;
+            let connection = tokio::select! {
+                connection = begun => connection,
+                () = seat.lost() => None,
+            };
+            if let Some(connection) = connection {
+                listener.serve(connection, &seat).await;
             }
         });
     }
@@ -118,8 +126,8 @@ impl Listener {
         }
     }
 
-    /// Serves one request after the other.
-    async fn serve(&self, connection: Connection) {
+    /// Serves one request after the other, while the connection has its seat.
+    async fn serve(&self, connection: Connection, seat: &Seat) {
         let mut connection = Box::new(connection);
         let mut stop = self.stop.clone();
         loop {
@@ -128,29 +136,37 @@ impl Listener {
                 biased;
                 next = connection.next_head(&limits) => next,
                 () = linger(&mut stop) => return,
+                () = seat.lost() => return,
             };
+            // Until a request is whole, nothing is under way.
+            if !matches!(next, Next::H2(_)) {
+                seat.work();
+            }
             match next {
                 Next::Nothing => return,
                 Next::Refuse(fault) => return self.refuse(*connection, &fault).await,
                 Next::H2(flooded) => {
                     let http2 = Http2 { proxy: self.proxy.clone(), stop };
-                    return http2.serve(*connection, flooded, &limits).await;
+                    return http2.serve(*connection, flooded, seat, &limits).await;
                 }
-                Next::Request => match self.serve_http1(connection, &limits).await {
-                    Some(reused) => connection = reused,
-                    None => return,
-                },
+                Next::Request => {
+                    let last = connection.is_spent(&limits) || seat.is_lost();
+                    match self.serve_http1(connection, last).await {
+                        Some(reused) => connection = reused,
+                        None => return,
+                    }
+                }
             }
+            seat.rest();
         }
     }
 
-    /// Serves one HTTP/1 request; gives the connection back where it can take another.
+    /// Serves one HTTP/1 request, perhaps the last; gives the connection back where it can take another.
     async fn serve_http1(
         &self,
         connection: Box<Connection>,
-        limits: &Limits,
+        last: bool,
     ) -> Option<Box<Connection>> {
-        let last = connection.is_spent(limits);
         let mut session = ServerSession::new_http1(connection);
         session.set_keepalive(Some(0));
         session.set_keepalive_reuses_remaining(last.then_some(0));

@@ -31,6 +31,8 @@ pub(crate) struct Metrics {
     pub(crate) connections: Counter,
     /// Connections refused because too many were open.
     pub(crate) connections_refused: Counter,
+    /// Connections that rested and were closed to make room for others.
+    pub(crate) connections_displaced: Counter,
     /// TLS handshakes refused because there is no certificate for the name.
     pub(crate) handshakes_refused: Counter,
     /// Connections open now.
@@ -79,6 +81,7 @@ impl Metrics {
             upstream_retries,
             connections,
             connections_refused,
+            connections_displaced,
             handshakes_refused,
             connections_open,
             http3_listens,
@@ -94,6 +97,11 @@ impl Metrics {
         edge.register("upstream_retries", "Repeated attempts on replicas", upstream_retries);
         edge.register("connections", "Connections accepted", connections);
         edge.register("connections_refused", "Connections over the limit", connections_refused);
+        edge.register(
+            "connections_displaced",
+            "Idle connections closed to make room for others",
+            connections_displaced,
+        );
         edge.register(
             "handshakes_refused",
             "TLS handshakes refused for want of a certificate",

@@ -27,7 +27,7 @@ pub(crate) use cookie::strip as strip_passes;
 pub use countries::Countries;
 pub(crate) use verdict::{Hindrance, Verdict};
 
-use crate::connection_count::network_of;
+use crate::client_share::{SITE_SHARES, network_of, site_of};
 use crate::error_page::{Fault, Page, wants_html};
 use crate::headers::text;
 use cookie::Pass;
@@ -79,7 +79,7 @@ pub(crate) struct Caller<'a> {
 }
 
 /// Where a client sends what a page asked it for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Door {
     /// The answer to a challenge.
     Challenge,
@@ -91,14 +91,23 @@ pub(crate) enum Door {
 #[derive(Hash)]
 enum Memo {
     Requests(IpAddr),
+    SiteRequests(IpAddr),
     AllRequests,
-    Passwords(IpAddr),
-    Answers(IpAddr),
+    Tries(Door, IpAddr),
+    SiteTries(Door, IpAddr),
     Suspect(IpAddr),
     Solved(IpAddr),
 }
 
 impl Door {
+    /// How often one client may knock there on one node.
+    fn rate(self) -> Rate {
+        match self {
+            Self::Challenge => ANSWERS,
+            Self::Password => PASSWORD_TRIES,
+        }
+    }
+
     /// The door at which a request knocks, where the environment has one. Passwords are for those who solved what there
     /// is to solve.
     pub(crate) fn of(checks: &Checks, verdict: &Verdict, head: &RequestHeader) -> Option<Self> {
@@ -136,8 +145,7 @@ impl Gate {
         let mut asked = Asked::by(caller.client, self.place_of(checks, caller.client));
         if kept_out(checks, &asked).is_none() {
             self.recognise(checks, caller, &mut asked);
-            let client = Memo::Requests(network_of(asked.client));
-            asked.client_wait = count(&self.asked, checks.per_client, client);
+            asked.client_wait = self.client_wait(checks, asked.client);
             // What gets a page of the edge's own costs the app nothing.
             if judge(checks, &asked) == Verdict::Pass {
                 asked.common_wait = count(&self.common, checks.in_all, Memo::AllRequests);
@@ -150,6 +158,15 @@ impl Gate {
             self.known.keep(suspect, now, now + ticks(SUSPECT_FOR));
         }
         verdict
+    }
+
+    /// How long a client should wait that asked too often, or whose site did.
+    fn client_wait(&self, checks: &Checks, client: IpAddr) -> Option<Duration> {
+        let counted = |per_client, memo| count(&self.asked, per_client, memo);
+        counted(checks.per_client, Memo::Requests(network_of(client))).or_else(|| {
+            let of_site = |(scope, pace): (Scope, Pace)| (scope, pace.of_many(SITE_SHARES));
+            counted(checks.per_client.map(of_site), Memo::SiteRequests(site_of(client)?))
+        })
     }
 
     /// The page that asks for what a verdict says is missing.
@@ -190,8 +207,7 @@ impl Gate {
         let (token, number) = (field(form, "token"), field(form, "nonce"));
         let answered = challenge::check(&self.seal, &names.of_client(), &token, &number, time);
         if answered.is_some()
-            && let Err(wait) =
-                self.tries(ANSWERS, checks.environment, Memo::Answers(network_of(caller.client)))
+            && let Err(wait) = self.tries(Door::Challenge, checks.environment, caller.client)
         {
             return Page::problem(&Fault::TooManyRequests(seconds(wait)), caller.request_id);
         }
@@ -213,8 +229,7 @@ impl Gate {
         let next = field(form, "next");
         let refused = |fault: Fault| password::page(&fault, &next, caller.request_id);
         let Some(hash) = &checks.password else { return refused(Fault::PasswordRequired) };
-        let client = Memo::Passwords(network_of(caller.client));
-        if let Err(wait) = self.tries(PASSWORD_TRIES, checks.environment, client) {
+        if let Err(wait) = self.tries(Door::Password, checks.environment, caller.client) {
             return refused(Fault::TooManyPasswords(seconds(wait)));
         }
         match self.passwords.check(field(form, "password"), hash.clone()).await {
@@ -238,10 +253,14 @@ impl Gate {
         }
     }
 
-    /// Counts what a client tries at one of the doors; else tells when it may again.
-    fn tries(&self, rate: Rate, at: EnvironmentId, memo: Memo) -> Result<(), Duration> {
-        let (pace, key) = (Pace::new(rate, 1), (at, memo));
-        pace.count(&self.tries, key, self.tries.now())
+    /// Counts what a client tries at one of the doors; else tells when it may again, or another of its site.
+    fn tries(&self, door: Door, at: EnvironmentId, client: IpAddr) -> Result<(), Duration> {
+        let (pace, now) = (Pace::new(door.rate(), 1), self.tries.now());
+        pace.count(&self.tries, (at, Memo::Tries(door, network_of(client))), now)?;
+        site_of(client).map_or(Ok(()), |site| {
+            let pace = pace.of_many(SITE_SHARES);
+            pace.count(&self.tries, (at, Memo::SiteTries(door, site)), now)
+        })
     }
 
     /// Looks who asks, as far as the checks ask for it.
@@ -333,11 +352,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_site_asks_as_often_as_a_few_clients() {
+        let gate = Gate::new(None, None);
+        let environment = EnvironmentId::from_parts(0, 1);
+        let answer = |n: u32| {
+            let client = format!("2001:db8:0:{:x}::1", (n % 32) << 8).parse().unwrap();
+            gate.tries(Door::Password, environment, client)
+        };
+        let most = PASSWORD_TRIES.burst * SITE_SHARES;
+        let taken = (0..32 * most).filter(|n| answer(*n).is_ok()).count();
+        assert!((most as usize..most as usize + 4).contains(&taken), "{taken}");
+        assert!(gate.tries(Door::Password, environment, "2001:db8:1::".parse().unwrap()).is_ok());
+    }
+
+    #[test]
     fn one_address_takes_few_places_of_those_that_answered() {
         let gate = Gate::new(None, None);
         let environment = EnvironmentId::from_parts(0, 1);
         let answer =
-            |client: &str| gate.tries(ANSWERS, environment, Memo::Answers(client.parse().unwrap()));
+            |client: &str| gate.tries(Door::Challenge, environment, client.parse().unwrap());
         let taken = (0..1_000).filter(|_| answer("192.0.2.1").is_ok()).count();
         assert!((60..70).contains(&taken), "{taken}");
         assert!(answer("192.0.2.2").is_ok(), "somebody else");

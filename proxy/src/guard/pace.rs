@@ -25,6 +25,12 @@ impl Pace {
         Self { interval, tolerance: interval.saturating_mul(burst - 1) }
     }
 
+    /// As many requests as so many clients may send.
+    pub(crate) fn of_many(self, clients: u32) -> Self {
+        let interval = (self.interval / u64::from(clients.max(1))).max(1);
+        Self { interval, tolerance: self.tolerance.saturating_add(self.interval - interval) }
+    }
+
     /// Counts a request; else tells when the next one may come.
     pub(crate) fn count(&self, memory: &Memory, key: impl Hash, now: Tick) -> Result<(), Duration> {
         memory.change(key, now, Crowded::Forget, |known| self.next(known, now)).map(drop)
@@ -71,6 +77,8 @@ mod tests {
             (pace(100, 60, 20, 3), 6),
             (pace(100, 60, 2, 5), 1),
             (pace(1, 86_400, 1, 1_000), 1),
+            (pace(100, 60, 20, 1).of_many(4), 80),
+            (pace(1, 60, 1, 1).of_many(4), 4),
         ] {
             assert_eq!(at_once(pace), burst, "{pace:?}");
         }

@@ -22,6 +22,7 @@ use super::session::Http3Session;
 use crate::budget::{Budget, RESET_COST};
 use crate::connection_count::Admission;
 use crate::limits::{H2_MALFORMED_MAX, H3_LEAVE_MAX, Limits};
+use crate::seat::Seat;
 
 /// What came of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +67,7 @@ enum Event {
     Done(Outcome),
     /// The client should leave: the edge stops, or the connection is old.
     Leave,
-    /// Nothing has been under way for long.
+    /// Nothing has been under way for long, or for longer than on any other connection where there are too many.
     Idle,
     /// The client has left.
     Gone,
@@ -82,23 +83,33 @@ impl Http3 {
         leave: CancellationToken,
     ) {
         let (limits, client) = (self.listener.table.limits(), caller.address());
-        let connection = match timeout(limits.header_time_max, caller.greet()).await {
+        let greeted = tokio::select! {
+            greeted = timeout(limits.header_time_max, caller.greet()) => greeted,
+            () = lost(admission.as_ref()) => return,
+        };
+        let connection = match greeted {
             Ok(Ok(connection)) => connection,
             Ok(Err(error)) => return debug!(%client, %error, "an HTTP/3 handshake failed"),
             Err(_) => return debug!(%client, "an HTTP/3 handshake took too long"),
         };
         drop(handshake);
         // The handshake has shown that it is at that address.
-        let Some(_admission) = admission.or_else(|| self.count(client.ip(), &limits)) else {
+        let Some(admission) = admission.or_else(|| self.count(client.ip(), &limits)) else {
             return connection.end(Reason::ExcessiveLoad);
         };
         self.listener.metrics.connections.inc();
-        self.serve(connection, leave, &limits).await;
+        self.serve(connection, leave, &admission.seat(), &limits).await;
     }
 
-    async fn serve(&self, mut connection: Connection, leave: CancellationToken, limits: &Limits) {
+    async fn serve(
+        &self,
+        mut connection: Connection,
+        leave: CancellationToken,
+        seat: &Seat,
+        limits: &Limits,
+    ) {
         let mut requests = JoinSet::new();
-        let end = self.take_requests(&mut connection, &mut requests, leave, limits).await;
+        let end = self.take_requests(&mut connection, &mut requests, leave, seat, limits).await;
         debug!(reason = ?end, "ends an HTTP/3 connection");
         connection.end(end);
         // They see that it is over.
@@ -111,6 +122,7 @@ impl Http3 {
         connection: &mut Connection,
         requests: &mut JoinSet<Outcome>,
         leave: CancellationToken,
+        seat: &Seat,
         limits: &Limits,
     ) -> Reason {
         let digest = self.digest_of(connection);
@@ -127,15 +139,20 @@ impl Http3 {
                     arrival.ok().flatten().map_or(Event::Gone, Event::Arrived)
                 }
                 () = sleep_until(quiet_since + patience), if requests.is_empty() => Event::Idle,
+                () = seat.lost(), if requests.is_empty() => Event::Idle,
             };
             let leaves = match event {
                 Event::Arrived(arrival) => {
+                    seat.work();
                     requests.spawn(self.process(arrival, digest.clone()));
                     taken += 1;
                     taken >= limits.connection_requests_max
                 }
                 Event::Done(outcome) => {
                     quiet_since = Instant::now();
+                    if requests.is_empty() {
+                        seat.rest();
+                    }
                     if !tally.bears(outcome, began.elapsed()) {
                         return Reason::ExcessiveLoad;
                     }
@@ -206,6 +223,14 @@ async fn begin(arrival: Arrival, digest: Digest) -> Result<Http3Session, Outcome
         Ok(()) => Ok(session),
         Err(_) if session.given_up().load(Ordering::Relaxed) => Err(Outcome::GivenUp),
         Err(_) => Err(Outcome::Malformed),
+    }
+}
+
+/// Resolves once the connection's place is lost, where it has one yet.
+async fn lost(admission: Option<&Admission>) {
+    match admission {
+        Some(admission) => admission.seat().lost().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -193,6 +193,68 @@ async fn connections_are_bounded() {
     timeout(PATIENCE, again).await.expect("room again");
 }
 
+/// Asks once and keeps the connection.
+async fn ask_and_stay(edge: &TestEdge) -> std::io::Result<TcpStream> {
+    let mut stream = TcpStream::connect(edge.http).await?;
+    ask_again(&mut stream).await?;
+    Ok(stream)
+}
+
+async fn ask_again(stream: &mut TcpStream) -> std::io::Result<()> {
+    let request = format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", host("shop"));
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"one") {
+        if timeout(PATIENCE, stream.read_buf(&mut answer)).await?? == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn where_all_places_are_taken_the_longest_idle_connection_makes_room() {
+    let (edge, _app) = edge_with_app(|s| s.edge.connections_max = 3).await;
+    let mut first = ask_and_stay(&edge).await.unwrap();
+    let mut silent = TcpStream::connect(edge.http).await.unwrap();
+    let mut third = ask_and_stay(&edge).await.unwrap();
+    ask_again(&mut first).await.unwrap();
+    let mut fourth = ask_and_stay(&edge).await.unwrap();
+    assert_eq!(read_to_end(&mut silent).await, "", "it never asked");
+    let mut fifth = ask_and_stay(&edge).await.unwrap();
+    assert_eq!(read_to_end(&mut third).await, "");
+    for kept in [&mut first, &mut fourth, &mut fifth] {
+        ask_again(kept).await.expect("it is still there");
+    }
+    assert_eq!(edge.metric("temps_edge_connections_displaced_total"), "2");
+    assert_eq!(edge.metric("temps_edge_connections_refused_total"), "0");
+}
+
+#[tokio::test]
+async fn who_trickles_a_head_makes_room_and_who_waits_for_an_answer_does_not() {
+    let (edge, app) = edge_with_app(|s| s.edge.connections_max = 3).await;
+    let mut waits = TcpStream::connect(edge.http).await.unwrap();
+    let trickle = format!("GET /trickle HTTP/1.1\r\nHost: {}\r\n", host("shop"));
+    waits.write_all(format!("{trickle}Connection: close\r\n\r\n").as_bytes()).await.unwrap();
+    let mut first = [0; 12];
+    timeout(PATIENCE, waits.read_exact(&mut first)).await.unwrap().unwrap();
+    let mut slow = TcpStream::connect(edge.http).await.unwrap();
+    slow.write_all(b"GET / HTTP/1.1\r\nHo").await.unwrap();
+    let mut h2 = TcpStream::connect(edge.http).await.unwrap();
+    h2.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
+    let mut settings = [0; 9];
+    timeout(PATIENCE, h2.read_exact(&mut settings)).await.unwrap().unwrap();
+    let _third = ask_and_stay(&edge).await.unwrap();
+    assert_eq!(read_to_end(&mut slow).await, "");
+    let _fourth = ask_and_stay(&edge).await.unwrap();
+    let mut rest = Vec::new();
+    timeout(PATIENCE, h2.read_to_end(&mut rest)).await.unwrap().unwrap();
+    let goaway = [0, 0, 8, 7, 0, 0, 0, 0, 0];
+    assert!(rest.windows(9).any(|frame| frame == goaway), "{rest:?}");
+    app.go_on.notify_one();
+    assert!(read_to_end(&mut waits).await.ends_with("0\r\n\r\n"), "it has the whole answer");
+}
+
 #[tokio::test]
 async fn random_octets_do_no_harm() {
     let (edge, _app) = edge_with_app(|s| s.edge.header_seconds_max = 1).await;
