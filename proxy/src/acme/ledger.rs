@@ -4,7 +4,7 @@
 use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
-use temps_state::{DomainName, Spending, Spent};
+use temps_state::{DomainName, Order, Spending, Spent};
 
 /// A limit: so many within so long.
 #[derive(Debug, Clone, Copy)]
@@ -109,6 +109,25 @@ pub(crate) fn allows<'a>(
     limit.allows(of_registered, wish.registered, now)
 }
 
+/// What attempts that are under way will have spent, as if it were now: each a certificate, and an order unless that is
+/// known to be made. So no two of them take the last that is allowed.
+pub(crate) fn under_way<'a>(orders: impl Iterator<Item = &'a Order>, now: Timestamp) -> Vec<Spent> {
+    let mut all = Vec::new();
+    for order in orders {
+        let Some(attempt) = &order.attempt else { continue };
+        let spends = |what| Spent {
+            at: now,
+            directory: attempt.directory.clone(),
+            name: order.name.clone(),
+            registered: registered(&order.name),
+            what,
+        };
+        all.extend(attempt.url.is_none().then(|| spends(Spending::Order)));
+        all.push(spends(Spending::Certificate));
+    }
+    all
+}
+
 fn limits_of(directory: &str) -> Option<Limits> {
     let host = directory.strip_prefix("https://")?.split('/').next()?;
     match host {
@@ -146,6 +165,8 @@ pub(crate) fn registered(name: &DomainName) -> String {
 
 #[cfg(test)]
 mod tests {
+    use temps_state::{Attempt, ClusterKey};
+
     use super::*;
 
     const PRODUCTION_URL: &str = "https://acme-v02.api.letsencrypt.org/directory";
@@ -216,6 +237,57 @@ mod tests {
         assert!(ask(&all, "new.example.com", false, 10).is_err());
         assert!(ask(&all, "n1.example.com", true, 10).is_ok());
         assert!(ask(&all, "new.example.org", false, 10).is_ok());
+    }
+
+    /// An order whose attempt has come so far: none, kept, made at the authority.
+    fn order(text: &str, attempt: Option<Option<&str>>) -> Order {
+        let attempt = attempt.map(|url| Attempt {
+            directory: PRODUCTION_URL.into(),
+            key: ClusterKey::new([0; 32]).seal([0; 12], "", "").unwrap(),
+            request: String::new(),
+            url: url.map(Into::into),
+            challenges: vec![],
+        });
+        Order { attempt, ..Order::new(name(text)) }
+    }
+
+    #[test]
+    fn what_is_under_way_counts_as_if_it_were_spent() {
+        use Spending::{Certificate, Order};
+        for (attempt, counted) in [
+            (None, &[][..]),
+            (Some(None), &[Order, Certificate]),
+            (Some(Some("https://ca.example/order/1")), &[Certificate]),
+        ] {
+            let all = under_way([order("a.example.com", attempt)].iter(), at(1));
+            let whats: Vec<Spending> = all.iter().map(|one| one.what).collect();
+            assert_eq!(whats, counted, "{attempt:?}");
+            assert!(all.iter().all(|one| one.registered == "example.com" && one.at == at(1)));
+        }
+    }
+
+    #[test]
+    fn the_last_that_is_allowed_is_not_taken_twice() {
+        let given = |count, what, under: &str| -> Vec<Spent> {
+            (0..count).map(|n| spent(0, &format!("n{n}.{under}"), what)).collect()
+        };
+        let (unmade, made) = (Some(None), Some(Some("https://ca.example/order/1")));
+        let certificates = given(49, Spending::Certificate, "example.com");
+        let orders = given(299, Spending::Order, "example.org");
+        for (spent, under_way_at, attempt, wanted, allowed) in [
+            (&certificates, "a.example.com", None, "b.example.com", true),
+            (&certificates, "a.example.com", unmade, "b.example.com", false),
+            (&certificates, "a.example.com", made, "b.example.com", false),
+            (&certificates, "a.example.net", unmade, "b.example.com", true),
+            (&orders, "a.example.com", None, "b.example.net", true),
+            (&orders, "a.example.com", unmade, "b.example.net", false),
+            // It is among those spent.
+            (&orders, "a.example.com", made, "b.example.net", true),
+        ] {
+            let under_way = under_way([order(under_way_at, attempt)].iter(), at(10));
+            let all: Vec<Spent> = spent.iter().chain(&under_way).cloned().collect();
+            assert_eq!(ask(&all, wanted, false, 10).is_ok(), allowed, "{wanted}, {attempt:?}");
+        }
     }
 
     #[test]

@@ -49,6 +49,8 @@ pub(crate) struct Worker {
     names: Arc<dyn Names>,
     /// One account is opened at a time.
     opening: Mutex<()>,
+    /// What an authority still allows is looked at and taken by one at a time.
+    asking: Mutex<()>,
 }
 
 /// The order that a worker has the right to work on.
@@ -62,7 +64,7 @@ struct Job<'a> {
 
 impl Worker {
     pub(crate) fn new(cluster: Cluster, names: Arc<dyn Names>) -> Self {
-        Self { cluster, names, opening: Mutex::new(()) }
+        Self { cluster, names, opening: Mutex::new(()), asking: Mutex::new(()) }
     }
 
     /// Works on a domain's order until there is a certificate or a reason why not, or the right to it is gone.
@@ -210,6 +212,8 @@ impl Job<'_> {
         if self.name.is_wildcard() {
             way::check(&state, &*self.worker.names, self.name).await?;
         }
+        let _turn = self.worker.asking.lock().await;
+        let state = self.state();
         let known = state.issued_for(self.name);
         let renews = known.is_some_and(|one| one.is_issued_by(&self.settings.directory));
         let wish = Wish {
@@ -219,8 +223,10 @@ impl Job<'_> {
             renews,
             wished: !state.domains.contains_key(self.name) && !self.name.is_wildcard(),
         };
-        ledger::allows(state.spending.values(), wish, Timestamp::now())
-            .map_err(AcmeError::Limited)?;
+        let now = Timestamp::now();
+        let under_way = ledger::under_way(state.orders.values(), now);
+        let spent = state.spending.values().chain(&under_way);
+        ledger::allows(spent, wish, now).map_err(AcmeError::Limited)?;
         let request = draw_request(std::slice::from_ref(self.name))?;
         let attempt = Attempt {
             directory: self.settings.directory.clone(),
