@@ -1,29 +1,118 @@
-//! The cluster's account with an authority.
+//! The cluster's account with an authority. Its key is in the state before the authority hears of it, so that whoever goes on
+//! after a death in between gets the same account (RFC 8555 §7.3) and not another.
 
-use instant_acme::{Account, AccountBuilder};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use instant_acme::{Account, AccountBuilder, AccountCredentials, Key};
+use jiff::Timestamp;
+use rustls::pki_types::PrivateKeyDer;
+use serde::{Deserialize, Serialize};
 use temps_raft::Cluster;
 use temps_state::{AcmeAccount, AcmeSettings};
 
 use super::authority::Authority;
 use super::error::{AcmeError, of_authority};
 
-/// The account that is kept; none where none was opened yet.
-pub(super) async fn kept(
-    cluster: &Cluster,
-    settings: &AcmeSettings,
-    authority: &Authority,
-) -> Result<Option<Account>, AcmeError> {
-    let directory = &settings.directory;
-    let state = cluster.state();
-    let Some(kept) = state.acme_accounts.get(directory) else { return Ok(None) };
-    let text = cluster.open(&AcmeAccount::place(directory), &kept.credentials)?;
-    let credentials = serde_json::from_str(&text);
-    let credentials = credentials.map_err(|error| AcmeError::Kept(error.to_string()))?;
-    let account = accounts(authority).from_credentials(credentials).await;
-    account.map(Some).map_err(|error| of_authority(error, directory, authority.take_wait()))
+/// The accounts of a cluster with the authority of its settings.
+pub(super) struct Accounts<'a> {
+    pub(super) cluster: &'a Cluster,
+    pub(super) settings: &'a AcmeSettings,
+    pub(super) authority: &'a Authority,
 }
 
-/// What accounts are opened with.
-pub(super) fn accounts(authority: &Authority) -> AccountBuilder {
-    Account::builder_with_http(Box::new(authority.clone()))
+/// What is kept of an account, as the library writes it, too.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    /// The account at the authority; empty until that has told it.
+    id: String,
+    /// The key in Base64.
+    key_pkcs8: String,
+    directory: String,
+}
+
+impl Accounts<'_> {
+    /// The account that was opened, if one was.
+    pub(super) async fn opened(&self) -> Result<Option<Account>, AcmeError> {
+        match self.kept()? {
+            Some(kept) if !kept.id.is_empty() => self.restore(&kept).await.map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// The account, opened if none was yet.
+    pub(super) async fn get(&self) -> Result<Account, AcmeError> {
+        match self.kept()? {
+            Some(kept) if kept.id.is_empty() => self.open(&kept).await,
+            Some(kept) => self.restore(&kept).await,
+            None => self.replace().await,
+        }
+    }
+
+    /// Opens an account with a key of its own, in the place of any before.
+    pub(super) async fn replace(&self) -> Result<Account, AcmeError> {
+        let (_, key) = self.asked(Key::generate_pkcs8())?;
+        let kept = Kept {
+            id: String::new(),
+            key_pkcs8: URL_SAFE_NO_PAD.encode(key.secret_pkcs8_der()),
+            directory: self.settings.directory.clone(),
+        };
+        self.keep(&kept).await?;
+        self.open(&kept).await
+    }
+
+    /// Opens the account of a key, or finds the one that was opened for it.
+    async fn open(&self, kept: &Kept) -> Result<Account, AcmeError> {
+        let der = kept.credentials()?.private_key().clone_key();
+        let key = self.asked(Key::from_pkcs8_der(der.clone_key()))?;
+        let key = (key, PrivateKeyDer::Pkcs8(der));
+        let opened = self.builder().create_from_key(key, kept.directory.clone()).await;
+        let (account, credentials) = self.asked(opened)?;
+        if !self.settings.email.is_empty() {
+            let contact = format!("mailto:{}", self.settings.email);
+            self.asked(account.update_contacts(&[&contact]).await)?;
+        }
+        self.keep(&credentials).await?;
+        Ok(account)
+    }
+
+    async fn restore(&self, kept: &Kept) -> Result<Account, AcmeError> {
+        self.asked(self.builder().from_credentials(kept.credentials()?).await)
+    }
+
+    fn kept(&self) -> Result<Option<Kept>, AcmeError> {
+        let directory = &self.settings.directory;
+        let state = self.cluster.state();
+        let Some(kept) = state.acme_accounts.get(directory) else { return Ok(None) };
+        let text = self.cluster.open(&AcmeAccount::place(directory), &kept.credentials)?;
+        serde_json::from_str(&text).map(Some).map_err(unreadable)
+    }
+
+    async fn keep(&self, credentials: &impl Serialize) -> Result<(), AcmeError> {
+        let directory = self.settings.directory.clone();
+        let text = serde_json::to_string(credentials).map_err(unreadable)?;
+        let credentials = self.cluster.seal(&AcmeAccount::place(&directory), &text)?;
+        let account = AcmeAccount { directory, credentials, created_at: Timestamp::now() };
+        self.cluster.propose_own(temps_state::Command::KeepAccount { account }).await?;
+        Ok(())
+    }
+
+    fn builder(&self) -> AccountBuilder {
+        Account::builder_with_http(Box::new(self.authority.clone()))
+    }
+
+    fn asked<T>(&self, answer: Result<T, instant_acme::Error>) -> Result<T, AcmeError> {
+        let of = |error| of_authority(error, &self.settings.directory, self.authority.take_wait());
+        answer.map_err(of)
+    }
+}
+
+impl Kept {
+    fn credentials(&self) -> Result<AccountCredentials, AcmeError> {
+        let same = serde_json::to_value(self).and_then(serde_json::from_value);
+        same.map_err(unreadable)
+    }
+}
+
+fn unreadable(error: serde_json::Error) -> AcmeError {
+    AcmeError::Kept(error.to_string())
 }

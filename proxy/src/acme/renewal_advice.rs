@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
-use super::account;
+use super::account::Accounts;
 use super::authority::Authority;
 use super::error::{AcmeError, of_authority};
 
@@ -77,7 +77,8 @@ async fn ask_about(
 ) -> Result<(), AcmeError> {
     let settings = state.settings().acme;
     let authority = Authority::new(&settings)?;
-    let Some(account) = account::kept(cluster, &settings, &authority).await? else { return Ok(()) };
+    let accounts = Accounts { cluster, settings: &settings, authority: &authority };
+    let Some(account) = accounts.opened().await? else { return Ok(()) };
     for certificate in due {
         match advice(&account, certificate).await {
             Ok((advice, again)) => {

@@ -7,20 +7,20 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use instant_acme::{
     Account, AuthorizationStatus, CertificateIdentifier, ChallengeType, Error as CaError,
-    Identifier, NewAccount, NewOrder, Order as CaOrder, OrderStatus, RetryPolicy,
+    Identifier, NewOrder, Order as CaOrder, OrderStatus, RetryPolicy,
 };
 use jiff::Timestamp;
 use temps_certificates::draw_request;
 use temps_raft::{Applied, Cluster, Committed, ProposeError, fresh_id};
 use temps_state::{
-    AcmeAccount, AcmeSettings, Attempt, Certificate, CertificateSource, Challenge, ChallengeKind,
-    Command, DomainName, OrderFailure, Reply, Spending, Spent,
+    AcmeSettings, Attempt, Certificate, CertificateSource, Challenge, ChallengeKind, Command,
+    DomainName, OrderFailure, Reply, Spending, Spent,
 };
 use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
-use super::account;
+use super::account::Accounts;
 use super::authority::Authority;
 use super::error::{AcmeError, of_authority};
 use super::ledger::{self, Wish};
@@ -120,7 +120,7 @@ impl Worker {
         let job = Job { worker: self, name, fence, settings, authority };
         let got = job.run().await;
         if let Err(AcmeError::AccountGone) = got {
-            job.open_account().await?;
+            job.accounts().replace().await?;
         }
         got
     }
@@ -175,31 +175,12 @@ impl Job<'_> {
     /// The cluster's account with the authority, opened if there is none.
     async fn account(&self) -> Result<Account, AcmeError> {
         let _turn = self.worker.opening.lock().await;
-        match account::kept(&self.worker.cluster, &self.settings, &self.authority).await? {
-            Some(account) => Ok(account),
-            None => self.open_account().await,
-        }
+        self.accounts().get().await
     }
 
-    /// Opens an account and keeps it, in the place of any before.
-    async fn open_account(&self) -> Result<Account, AcmeError> {
-        let directory = self.settings.directory.clone();
-        let contact = format!("mailto:{}", self.settings.email);
-        let contact = if self.settings.email.is_empty() { vec![] } else { vec![contact.as_str()] };
-        let new = NewAccount {
-            contact: &contact,
-            terms_of_service_agreed: true,
-            only_return_existing: false,
-        };
-        let accounts = account::accounts(&self.authority);
-        let opened = accounts.create(&new, directory.clone(), None).await;
-        let (account, credentials) = self.asked(opened)?;
-        let text = serde_json::to_string(&credentials);
-        let text = text.map_err(|error| AcmeError::Kept(error.to_string()))?;
-        let credentials = self.worker.cluster.seal(&AcmeAccount::place(&directory), &text)?;
-        let kept = AcmeAccount { directory, credentials, created_at: Timestamp::now() };
-        self.worker.cluster.propose_own(Command::KeepAccount { account: kept }).await?;
-        Ok(account)
+    fn accounts(&self) -> Accounts<'_> {
+        let Self { worker, settings, authority, .. } = self;
+        Accounts { cluster: &worker.cluster, settings, authority }
     }
 
     /// What was kept of the last try with this authority; else a new key and request, kept before anybody sees them.
