@@ -21,9 +21,11 @@ use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::{Value, json};
 use temps_state::AcmeSettings;
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio_rustls::TlsAcceptor;
 
+use crate::support::PATIENCE;
 use crate::support::pebble::Pebble;
 
 /// For how long it asks to wait, in seconds.
@@ -45,6 +47,17 @@ struct Desk {
     reflects: AtomicBool,
     orders: Mutex<Vec<Value>>,
     advised: Mutex<Vec<String>>,
+    halt: Mutex<Option<Halt>>,
+    halted: Notify,
+}
+
+/// Where an answer stays away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Halt {
+    /// The next request of such a path does not arrive.
+    Before(&'static str),
+    /// It does, and is not answered.
+    After(&'static str),
 }
 
 impl Front {
@@ -70,6 +83,8 @@ impl Front {
             reflects: true.into(),
             orders: Mutex::default(),
             advised: Mutex::default(),
+            halt: Mutex::default(),
+            halted: Notify::new(),
         });
         let serving =
             tokio::spawn(serve(socket, TlsAcceptor::from(Arc::new(config)), desk.clone()));
@@ -80,6 +95,17 @@ impl Front {
     pub fn settings(&self) -> AcmeSettings {
         let directory = format!("https://{}/dir", self.desk.host);
         AcmeSettings { directory, root: self.root.clone(), ..AcmeSettings::default() }
+    }
+
+    /// Leaves one request without an answer, for ever.
+    pub fn halt(&self, at: Halt) {
+        *self.desk.halt.lock().unwrap() = Some(at);
+    }
+
+    /// Waits until that has come.
+    pub async fn halted(&self) {
+        let halted = tokio::time::timeout(PATIENCE, self.desk.halted.notified());
+        halted.await.expect("it comes so far");
     }
 
     /// Forgets to say in its answers what an order replaces.
@@ -133,6 +159,7 @@ impl Desk {
                 return wait();
             }
         }
+        self.halt(|halt| matches!(halt, Halt::Before(at) if path.starts_with(at))).await;
         let order = (path == "/order-plz").then(|| payload(&body));
         let replaces = order.as_ref().and_then(|order| order.get("replaces").cloned());
         let asked = self.client.request(parts.method, format!("{}{path}", self.behind));
@@ -141,6 +168,9 @@ impl Desk {
         let answer = asked.header(HOST, &self.host).body(body).send().await.unwrap();
         let (status, headers) = (answer.status(), answer.headers().clone());
         let mut octets = answer.bytes().await.unwrap();
+        // What is refused for its nonce is sent again.
+        let taken = status.is_success();
+        self.halt(|halt| matches!(halt, Halt::After(at) if taken && path.starts_with(at))).await;
         // A refused nonce (one in twenty) has the same order asked for again.
         if let (Some(order), StatusCode::CREATED) = (order, status) {
             self.orders.lock().unwrap().push(order);
@@ -162,6 +192,14 @@ impl Desk {
             kept.filter(|(name, _)| *name != "content-length" && *name != "transfer-encoding"),
         );
         response
+    }
+
+    /// Goes no further where it is to halt, but only once.
+    async fn halt(&self, here: impl Fn(&Halt) -> bool) {
+        if self.halt.lock().unwrap().take_if(|halt| here(halt)).is_some() {
+            self.halted.notify_one();
+            std::future::pending().await
+        }
     }
 
     /// The first certificate is to be renewed at once, others in a month.

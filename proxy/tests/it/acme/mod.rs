@@ -1,5 +1,6 @@
 //! Certificates from a real authority, for a real cluster of one with a real edge.
 
+mod deaths;
 mod front;
 mod ground;
 mod habits;
