@@ -1,6 +1,6 @@
 //! The node's own resolver, which answers its containers, and its part in the DNS of the world.
 //!
-//! The resolver: //! Names of apps, `<project>-<environment>.temps.internal`, lead to the node's own address on the containers' network,
+//! The resolver: names of apps, `<project>-<environment>.temps.internal`, lead to the node's own address on the containers' network,
 //! where its edge takes them on. All else goes to the machine's own resolvers, octet for octet, and so do the answers
 //! back. Nobody but the node's containers is answered.
 //!
@@ -8,6 +8,7 @@
 //! these zones alone, from the state.
 #![forbid(unsafe_code)]
 
+mod answer;
 mod authority;
 mod crowd;
 mod desk;

@@ -4,15 +4,13 @@ use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use hickory_proto::op::{Message, Query, ResponseCode};
-use hickory_proto::rr::{Name, RData, RecordType};
+use hickory_proto::op::{Message, Query};
+use hickory_proto::rr::{Name, RecordType};
 
+use crate::answer::{Answer, is_cut};
 use crate::question::Question;
 use crate::resolv_conf::{Upstreams, read};
 use crate::upstream::{Errand, Transport};
-
-/// The most records of an answer that are taken.
-const RECORDS_MAX: usize = 64;
 
 /// Asks the machine's resolvers.
 #[derive(Debug, Clone)]
@@ -31,27 +29,15 @@ impl Lookup {
     pub async fn addresses(&self, name: &str) -> io::Result<Vec<IpAddr>> {
         let (v4, v6) =
             tokio::join!(self.ask(name, RecordType::A), self.ask(name, RecordType::AAAA));
-        let address = |data: RData| match data {
-            RData::A(address) => Some(IpAddr::V4(address.0)),
-            RData::AAAA(address) => Some(IpAddr::V6(address.0)),
-            _ => None,
-        };
-        Ok(v4?.into_iter().chain(v6?).filter_map(address).collect())
+        Ok([v4?, v6?].iter().flat_map(Answer::addresses).collect())
     }
 
     /// The texts that are kept at a name, each in one piece.
     pub async fn texts(&self, name: &str) -> io::Result<Vec<String>> {
-        let text = |data: RData| match data {
-            RData::TXT(text) => {
-                let octets = text.txt_data.concat();
-                Some(String::from_utf8_lossy(&octets).into_owned())
-            }
-            _ => None,
-        };
-        Ok(self.ask(name, RecordType::TXT).await?.into_iter().filter_map(text).collect())
+        Ok(self.ask(name, RecordType::TXT).await?.texts().collect())
     }
 
-    async fn ask(&self, name: &str, kind: RecordType) -> io::Result<Vec<RData>> {
+    async fn ask(&self, name: &str, kind: RecordType) -> io::Result<Answer> {
         let upstreams = upstreams(&self.resolv_conf, self.port).await?;
         let query = query(name, kind)?;
         let question = Question::read(&query).map_err(|_| io::ErrorKind::InvalidInput)?;
@@ -64,7 +50,7 @@ impl Lookup {
         let answer = answer.ok_or_else(|| {
             io::Error::new(io::ErrorKind::TimedOut, "the machine's resolvers do not answer")
         })?;
-        records(&answer)
+        Answer::read(&answer)
     }
 }
 
@@ -81,28 +67,13 @@ fn query(name: &str, kind: RecordType) -> io::Result<Vec<u8>> {
     message.to_vec().map_err(io::Error::other)
 }
 
-/// The flag `TC` (RFC 1035 §4.1.1): the rest is to be had over TCP.
-fn is_cut(answer: &[u8]) -> bool {
-    answer.get(2).is_some_and(|flags| flags & 0b10 != 0)
-}
-
-fn records(answer: &[u8]) -> io::Result<Vec<RData>> {
-    let message = Message::from_vec(answer).map_err(io::Error::other)?;
-    match message.metadata.response_code {
-        ResponseCode::NoError | ResponseCode::NXDomain => {
-            let records = message.answers.into_iter().take(RECORDS_MAX);
-            Ok(records.map(|record| record.data).collect())
-        }
-        code => Err(io::Error::other(format!("the machine's resolvers answer {code}"))),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::SocketAddr;
 
-    use hickory_proto::rr::Record;
+    use hickory_proto::op::ResponseCode;
     use hickory_proto::rr::rdata::{A, TXT};
+    use hickory_proto::rr::{RData, Record};
     use tokio::net::UdpSocket;
 
     use super::*;
