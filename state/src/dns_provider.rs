@@ -137,6 +137,14 @@ impl State {
         holding.max_by_key(|(_, zone)| zone.as_str().len())
     }
 
+    /// Whether the cluster can show an authority that a name is its own. A wildcard is shown in the DNS alone: in a zone that
+    /// the nodes answer for, where an alias may lead from elsewhere, or at a provider.
+    pub fn is_provable(&self, name: &DomainName) -> bool {
+        !name.is_wildcard()
+            || !self.settings().dns.zones.is_empty()
+            || self.dns_zone_of(name.base()).is_some()
+    }
+
     pub(crate) fn add_dns_provider(&mut self, provider: DnsProvider) -> Result<Reply, Rejected> {
         provider.check()?;
         if self.dns_providers.len() >= DNS_PROVIDERS_MAX {

@@ -45,6 +45,13 @@ impl DomainName {
         self.0.strip_prefix(WILDCARD).unwrap_or(&self.0)
     }
 
+    /// The wildcard that covers the name; none does a wildcard, nor what is right below the top.
+    pub fn wildcard_above(&self) -> Option<Self> {
+        let (_, above) = self.0.split_once('.')?;
+        let covered = !self.is_wildcard() && above.contains('.');
+        covered.then(|| Self(format!("{WILDCARD}{above}")))
+    }
+
     /// Whether it is the preview domain or below it.
     pub fn is_preview(&self, preview_domain: &str) -> bool {
         is_under(self.base(), preview_domain)
@@ -200,10 +207,28 @@ mod tests {
         assert_eq!((wildcard.base(), exact.base()), ("example.com", "example.com"));
     }
 
+    #[test]
+    fn the_wildcard_above_a_name_covers_it() {
+        for (name, above) in [
+            ("a.example.com", Some("*.example.com")),
+            ("b.a.example.com", Some("*.a.example.com")),
+            ("example.com", None),
+            ("*.example.com", None),
+        ] {
+            let name: DomainName = name.parse().unwrap();
+            let wildcard = name.wildcard_above();
+            assert_eq!(wildcard.as_ref().map(DomainName::as_str), above, "{name}");
+            assert!(wildcard.is_none_or(|wildcard| wildcard.covers(name.as_str())));
+        }
+    }
+
     proptest! {
         #[test]
         fn a_name_reads_back_as_itself(text in "\\PC{0,40}(\\.\\PC{0,20}){0,3}") {
             if let Ok(name) = text.parse::<DomainName>() {
+                if let Some(above) = name.wildcard_above() {
+                    prop_assert_eq!(above.as_str().parse(), Ok(above));
+                }
                 prop_assert_eq!(name.as_str().parse::<DomainName>().ok(), Some(name));
             }
         }

@@ -32,7 +32,7 @@ pub(crate) fn due(state: &State, me: NodeId, now: Timestamp) -> Vec<DomainName> 
     let certificates = Certificates::of(state, now);
     let preview = state.preview_wildcard();
     let mut due: Vec<(Timestamp, &DomainName)> = Vec::new();
-    let domains = wanted(state, &settings, preview.as_ref());
+    let domains = wanted(state, preview.as_ref());
     for (name, since) in domains.chain(wished(state, &settings, &certificates)) {
         let order = state.orders.get(name);
         if order.is_none_or(|order| may_work(order, me, now)) {
@@ -44,18 +44,15 @@ pub(crate) fn due(state: &State, me: NodeId, now: Timestamp) -> Vec<DomainName> 
     due.into_iter().map(|(_, name)| name.clone()).collect()
 }
 
-/// The names that are to have a certificate, and since when. An authority looks at a wildcard's zone, which edges can
-/// answer for only where the cluster has zones, or records at a provider.
+/// The names that are to have a certificate, and since when.
 fn wanted<'a>(
     state: &'a State,
-    settings: &'a Settings,
     preview: Option<&'a DomainName>,
 ) -> impl Iterator<Item = (&'a DomainName, Timestamp)> {
-    let has_zones = !settings.dns.zones.is_empty();
-    let domains = state.domains.values().filter(move |domain| {
-        let answered = || has_zones || state.dns_zone_of(domain.name.base()).is_some();
-        domain.verified_at.is_some() && (!domain.name.is_wildcard() || answered())
-    });
+    let domains = state
+        .domains
+        .values()
+        .filter(move |domain| domain.verified_at.is_some() && state.is_provable(&domain.name));
     let domains = domains.map(|domain| (&domain.name, domain.created_at));
     preview.map(|name| (name, Timestamp::UNIX_EPOCH)).into_iter().chain(domains)
 }
@@ -167,11 +164,8 @@ impl<'a> Certificates<'a> {
 
     /// Whether a certificate that somebody brought is valid for a name.
     fn is_covered(&self, name: &DomainName) -> bool {
-        let above = name.as_str().split_once('.').map(|(_, rest)| format!("*.{rest}"));
-        let above = above.and_then(|above| above.parse().ok());
-        let names = [Some(name.clone()), above];
-        let mut ends = names.iter().flatten().filter_map(|name| self.uploaded.get(name));
-        ends.any(|end| *end > self.now)
+        let lasts = |name: &DomainName| self.uploaded.get(name).is_some_and(|end| *end > self.now);
+        lasts(name) || name.wildcard_above().is_some_and(|above| lasts(&above))
     }
 }
 
