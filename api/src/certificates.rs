@@ -115,10 +115,10 @@ impl<'a> BestCertificates<'a> {
     }
 
     pub fn of_name(&self, name: &DomainName) -> Option<&'a Certificate> {
-        let above = name.as_str().split_once('.').filter(|_| !name.is_wildcard());
-        let above = above.map(|(_, rest)| format!("*.{rest}")).unwrap_or_default();
-        let found = [name.as_str(), &above].map(|name| self.by_name.get(name).copied());
-        found.into_iter().flatten().max_by_key(|certificate| certificate.rank(self.now))
+        let above = name.wildcard_above();
+        let names = [Some(name), above.as_ref()].into_iter().flatten();
+        let found = names.filter_map(|name| self.by_name.get(name.as_str()).copied());
+        found.max_by_key(|certificate| certificate.rank(self.now))
     }
 }
 

@@ -34,16 +34,20 @@ pub(crate) fn count(state: &State, now: Timestamp) -> usize {
 
 /// Those whose last try failed, and for which nobody has brought a certificate meanwhile.
 fn failing(state: &State, now: Timestamp) -> impl Iterator<Item = &Order> {
-    let brought = state.certificates.values();
-    let brought = brought.filter(move |one| one.issued_for().is_none() && one.is_valid(now));
-    let brought: BTreeSet<&str> =
-        brought.flat_map(|one| &one.names).map(DomainName::as_str).collect();
-    let failing = state.orders.values().filter(|order| order.failures > 0);
+    let mut failing = state.orders.values().filter(|order| order.failures > 0).peekable();
+    // Mostly none failed, and there may be many certificates.
+    let brought = failing.peek().map(|_| brought(state, now)).unwrap_or_default();
     failing.filter(move |order| {
-        let name = order.name.as_str();
-        let above = name.split_once('.').map(|(_, rest)| format!("*.{rest}"));
-        !brought.contains(name) && !above.is_some_and(|above| brought.contains(&*above))
+        let above = order.name.wildcard_above();
+        !brought.contains(&order.name) && !above.is_some_and(|above| brought.contains(&above))
     })
+}
+
+/// The names of the certificates that somebody brought and that are valid.
+fn brought(state: &State, now: Timestamp) -> BTreeSet<&DomainName> {
+    let brought = state.certificates.values();
+    let brought = brought.filter(|one| one.issued_for().is_none() && one.is_valid(now));
+    brought.flat_map(|one| &one.names).collect()
 }
 
 /// Those names, as many as are told: first what has no certificate, then what ends first.
