@@ -92,7 +92,8 @@ impl<'a> Gallery<'a> {
         let (project, environment) = place(state, domain.environment)?;
         let certificate = self.certificates.of_name(&domain.name);
         let order = state.orders.get(&domain.name);
-        let grounds = Grounds { domain, certificate, order, acme, now };
+        let asked = acme && state.is_provable(&domain.name);
+        let grounds = Grounds { domain, certificate, order, asked, now };
         let paths = domain.paths.iter().filter_map(|(prefix, to)| {
             let (project, environment) = place(state, *to)?;
             Some((prefix.to_string(), format!("{project}/{environment}")))

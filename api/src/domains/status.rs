@@ -16,7 +16,8 @@ pub enum DomainStatus {
     WaitingForDns,
     /// The name is the cluster's; a certificate is on its way.
     WaitingForCertificate,
-    /// The name is the cluster's and has no certificate, and the settings ask for none.
+    /// The name is the cluster's and has no certificate, and none is asked for: the settings say so, or it is a wildcard that
+    /// the cluster cannot show in the DNS.
     WithoutCertificate,
     /// There is no certificate, or it ends soon, and the last try to get one failed.
     Failing,
@@ -30,8 +31,8 @@ pub(super) struct Grounds<'a> {
     /// The best certificate for it, valid or not.
     pub certificate: Option<&'a Certificate>,
     pub order: Option<&'a Order>,
-    /// Whether the settings have certificates asked for.
-    pub acme: bool,
+    /// Whether certificates are asked for: the settings say so, and the cluster can show that the name is its own.
+    pub asked: bool,
     pub now: Timestamp,
 }
 
@@ -43,7 +44,7 @@ impl Grounds<'_> {
             _ if self.domain.verified_at.is_none() => DomainStatus::WaitingForDns,
             Some(certificate) if failed && self.ends_soon(certificate) => DomainStatus::Failing,
             Some(_) => DomainStatus::Active,
-            None if !self.acme => DomainStatus::WithoutCertificate,
+            None if !self.asked => DomainStatus::WithoutCertificate,
             None if failed => DomainStatus::Failing,
             None => DomainStatus::WaitingForCertificate,
         }
@@ -84,7 +85,7 @@ mod tests {
         };
         let now = at(100);
         // Verified, the certificate's last day, failures of an order, whether certificates are asked for.
-        for (verified, until, failures, acme, wanted) in [
+        for (verified, until, failures, asked, wanted) in [
             (false, None, None, true, WaitingForDns),
             (false, Some(190), None, true, WaitingForDns),
             (false, None, None, false, WaitingForDns),
@@ -104,8 +105,8 @@ mod tests {
             let (domain, certificate) = (domain(verified), until.map(certificate));
             let order = failures.map(order);
             let (certificate, order) = (certificate.as_ref(), order.as_ref());
-            let grounds = Grounds { domain: &domain, certificate, order, acme, now };
-            assert_eq!(grounds.status(), wanted, "{verified} {until:?} {failures:?} {acme}");
+            let grounds = Grounds { domain: &domain, certificate, order, asked, now };
+            assert_eq!(grounds.status(), wanted, "{verified} {until:?} {failures:?} {asked}");
         }
     }
 }

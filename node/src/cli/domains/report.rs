@@ -71,6 +71,12 @@ pub fn waits_for(domain: &Domain) -> Option<String> {
             Some(order) if order.under_way => "the authority is being asked".into(),
             _ => "the authority will be asked within seconds".into(),
         },
+        "without_certificate" if domain.name.starts_with("*.") => {
+            "none was brought, and no authority can be asked for a wildcard: neither the nodes nor a DNS provider of the \
+             cluster's answer for its zone (or acme.enabled is off). None is asked for name by name, as whoever comes could \
+             invent names until the authority gives no more"
+                .into()
+        }
         "without_certificate" => "none was brought, and none is asked for (acme.enabled)".into(),
         "failing" => failure(domain),
         _ => return None,
@@ -92,6 +98,11 @@ pub fn next(domain: &Domain) -> Option<String> {
     Some(match domain.status.as_str() {
         "waiting_for_dns" => format!("create the records, then temps domains verify {name} --wait"),
         "waiting_for_certificate" => format!("temps domains verify {name} --wait"),
+        "without_certificate" if domain.name.starts_with("*.") => {
+            "temps certificates add --chain FILE --key FILE, or temps dns providers add, or temps settings set \
+             dns.zones=ZONE; or temps domains add each name that is to have one"
+                .into()
+        }
         "without_certificate" => {
             "temps certificates add --chain FILE --key FILE, or temps settings set acme.enabled=true"
                 .into()
@@ -217,6 +228,14 @@ mod tests {
         }
         let active = domain("active", Value::Null);
         assert_eq!((waits_for(&active), next(&active)), (None, None));
+    }
+
+    #[test]
+    fn a_wildcard_without_a_certificate_says_why_and_what_helps() {
+        let domain =
+            Domain { name: "*.a.example".into(), ..domain("without_certificate", Value::Null) };
+        assert!(waits_for(&domain).unwrap().contains("name by name"));
+        assert!(next(&domain).unwrap().contains("dns.zones"));
     }
 
     #[test]
