@@ -5,11 +5,13 @@
 mod abuse;
 mod access_log;
 mod acme;
+mod browser;
 mod certificates;
 mod cutting;
 mod domains;
 mod grpc;
 mod guards;
+mod handover;
 mod http2;
 mod http3;
 mod http3_abuse;

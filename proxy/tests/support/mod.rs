@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "every test file uses a part of it")]
 
 pub mod authority;
+pub mod chromium;
 pub mod corpus;
 pub mod frames;
 pub mod http3;

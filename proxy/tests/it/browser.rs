@@ -1,17 +1,12 @@
 //! What a real browser makes of the pages of the checks, over HTTPS.
 
-#![allow(clippy::unwrap_used, reason = "a helper of a test may panic as the test may")]
-
-#[path = "support/chromium.rs"]
-mod chromium;
-mod support;
-
 use argon2::password_hash::PasswordHasher;
 use argon2::{Argon2, PasswordHash};
-use chromium::Chromium;
-use support::upstream::Upstream;
-use support::{TestEdge, host};
 use temps_state::{AttackMode, Command, Guard, PasswordRule, Scope};
+
+use crate::support::chromium::Chromium;
+use crate::support::upstream::Upstream;
+use crate::support::{PATIENCE, TestEdge, host};
 
 const IS_APP: &str = "document.body.innerText === 'app' && location.search === '?a=b'";
 
@@ -54,5 +49,5 @@ async fn a_browser_solves_the_challenge_and_gives_the_password() {
         .until("another page opens", &format!("location.pathname === '/other' && {IS_APP}"))
         .await;
     assert_eq!(edge.metric("temps_edge_requests_hindered_total{reason=\"challenge\"}"), hindered);
-    edge.stop(support::PATIENCE).await;
+    edge.stop(PATIENCE).await;
 }

@@ -1,10 +1,6 @@
 //! An edge that leaves its sockets to the next, as in an upgrade: no client is refused, and those that stay connected are
 //! told to come again.
 
-#![allow(clippy::unwrap_used, reason = "a helper of a test may panic as the test may")]
-
-mod support;
-
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,10 +8,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures::{SinkExt, StreamExt};
 use prometheus_client::registry::Registry;
 use rustls::pki_types::ServerName;
-use support::authority::client_of_anybody;
-use support::frames::GOAWAY;
-use support::upstream::Upstream;
-use support::{PATIENCE, TestEdge, cluster_key, host};
 use temps_proxy::{Edge, EdgeConfig, EdgeHandle, EdgeSockets};
 use temps_state::NodeId;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -26,6 +18,11 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+
+use crate::support::authority::client_of_anybody;
+use crate::support::frames::GOAWAY;
+use crate::support::upstream::Upstream;
+use crate::support::{PATIENCE, TestEdge, cluster_key, host};
 
 /// How many requests each kind of client has answered before, while and after the sockets change hands.
 const ANSWERED: usize = 20;
