@@ -56,8 +56,8 @@ async fn measure(megabytes: u64) -> Result<(), GroundError> {
     let during = Writes::start(client.clone(), &[1, 2, 3], "during");
     let joining = Instant::now();
     ground.node(NODES + 1).join(peer, &token(&ground).await?).await?;
-    let all = || async { client.list(NODES + 1, "/nodes?consistency=stale").await.len() };
-    until("the newcomer is fed", RECOVERY, async || all().await == NODES + 1).await?;
+    let knows_all = async || client.names(NODES + 1).await.len() == NODES + 1;
+    until("the newcomer is fed", RECOVERY, knows_all).await?;
     let fed = joining.elapsed();
     tokio::time::sleep(SPAN.saturating_sub(fed)).await;
     let during = during.stop().await;

@@ -192,10 +192,11 @@ impl Desk {
         }
     }
 
-    /// Where a replica of this node listens. The state says so as well, but later, or not at all without a quorum.
+    /// Where a replica of this node listens. What the state says is older, and holds only until the node has looked: the
+    /// engine may have given the address to another container since.
     fn endpoint(&self, id: ReplicaId) -> Option<SocketAddr> {
-        if let Some(endpoint) = self.local.borrow().get(&id) {
-            return Some(*endpoint);
+        if let Some(seen) = &*self.local.borrow() {
+            return seen.get(&id).copied();
         }
         let state = self.cluster.state();
         let replica = state.replicas.get(&id).filter(|r| r.node == self.cluster.node_id())?;

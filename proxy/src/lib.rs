@@ -11,6 +11,7 @@ mod access_line;
 mod access_log;
 mod acme;
 mod answer;
+mod answer_window;
 mod budget;
 mod by_name;
 mod choice;

@@ -64,10 +64,6 @@ pub(crate) const H2_HEADER_BYTES_MAX: u32 = 64 << 10;
 pub(crate) const H2_STREAM_WINDOW: u32 = 256 << 10;
 /// Octets that an HTTP/2 client may send ahead on one connection.
 pub(crate) const H2_CONNECTION_WINDOW: u32 = 1 << 20;
-/// Octets of an answer that an app may send ahead over HTTP/2. While Pingora waits for the app to read a request, it reads no
-/// answer (cloudflare/pingora#910): an app that answers as fast as it is asked reads on only while its answers fit in here,
-/// so this is more than apps take of a request unread.
-pub(crate) const H2_ANSWER_WINDOW: u32 = 8 << 20;
 /// Octets of a request body that are kept to send it again elsewhere, as Pingora does it for other versions.
 pub(crate) const RETRY_BYTES_MAX: usize = 64 << 10;
 /// Octets of answers that one HTTP/3 client may leave unacknowledged; on one stream as on all.

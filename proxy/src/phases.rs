@@ -124,7 +124,7 @@ impl ProxyHttp for Phases {
             return Err(failure(ctx, Fault::UnknownHost));
         };
         match next_endpoint(&self.table, environment, &mut ctx.attempts).await {
-            Ok(lease) => {
+            Ok(mut lease) => {
                 // The first try may have met a connection that the app was closing; the second must not.
                 let fresh = ctx.attempts.resent;
                 let peer = lease.peer(&ctx.limits, speech(session), fresh);

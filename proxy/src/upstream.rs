@@ -8,13 +8,14 @@ use pingora_core::upstreams::peer::HttpPeer;
 use temps_state::EnvironmentId;
 use tokio::time::{Instant, timeout_at};
 
+use crate::answer_window::AnswerWindow;
 use crate::choice::choose;
 use crate::connector::{Place, Upgradable};
 use crate::endpoint::{Endpoint, next_serial};
 use crate::error_page::Fault;
 use crate::limits::{
-    CONNECT_MAX, H2_ANSWER_WINDOW, KEEPALIVE, Limits, REACH_MAX, RETRY_PAUSE, SWITCH_WAIT_MAX,
-    UPGRADED_IDLE_MAX, UPSTREAM_IDLE_MAX,
+    CONNECT_MAX, KEEPALIVE, Limits, REACH_MAX, RETRY_PAUSE, SWITCH_WAIT_MAX, UPGRADED_IDLE_MAX,
+    UPSTREAM_IDLE_MAX,
 };
 use crate::live_table::LiveTable;
 use crate::request::Attempts;
@@ -58,27 +59,37 @@ pub(crate) enum Speech {
 
 /// A request's place at an endpoint; given back when dropped.
 #[derive(Debug)]
-pub(crate) struct Lease(Arc<Endpoint>);
+pub(crate) struct Lease {
+    endpoint: Arc<Endpoint>,
+    /// What the app may send ahead, where it is spoken to by HTTP/2.
+    window: Option<AnswerWindow>,
+}
 
 impl Lease {
     fn take(endpoint: &Arc<Endpoint>) -> Self {
         endpoint.begin();
-        Self(endpoint.clone())
+        Self { endpoint: endpoint.clone(), window: None }
     }
 
     pub(crate) fn endpoint(&self) -> &Arc<Endpoint> {
-        &self.0
+        &self.endpoint
     }
 
     /// The endpoint in Pingora's terms. A `fresh` connection is one that no other request used.
-    pub(crate) fn peer(&self, limits: &Limits, speech: Speech, fresh: bool) -> HttpPeer {
-        let line = &self.0.line;
+    pub(crate) fn peer(&mut self, limits: &Limits, speech: Speech, fresh: bool) -> HttpPeer {
+        let line = &self.endpoint.line;
+        let window = (speech == Speech::Http2).then(AnswerWindow::take);
         let mut peer = HttpPeer::new(line.place.addr, false, String::new());
         // Streams to other nodes, and those that may turn into another protocol, show Pingora no descriptor, by which
         // its pool tells connections apart, so they are never pooled: each has a group of its own and no time to idle.
         let upgrade = speech == Speech::Upgrade;
         let pooled = line.is_local() && !upgrade;
-        peer.group_key = if fresh || !pooled { next_serial() } else { self.0.serial };
+        let serial = self.endpoint.serial;
+        peer.group_key = match &window {
+            _ if fresh || !pooled => next_serial(),
+            Some(window) => window.group_of(serial),
+            None => serial,
+        };
         let idle = if pooled { UPSTREAM_IDLE_MAX } else { Duration::ZERO };
         let connect = if line.is_local() { CONNECT_MAX } else { REACH_MAX };
         let patience = match speech {
@@ -93,19 +104,20 @@ impl Lease {
         options.write_timeout = Some(limits.upstream_read_max);
         options.idle_timeout = Some(idle);
         options.tcp_keepalive = (speech != Speech::Http1).then_some(KEEPALIVE);
-        if speech == Speech::Http2 {
+        if let Some(window) = &window {
             options.set_http_version(2, 2);
-            options.h2_stream_window_size = Some(H2_ANSWER_WINDOW);
+            options.h2_stream_window_size = Some(window.octets());
             // A connection has one stream at a time.
-            options.h2_connection_window_size = Some(H2_ANSWER_WINDOW);
+            options.h2_connection_window_size = Some(window.octets());
         }
+        self.window = window;
         peer
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.0.end();
+        self.endpoint.end();
     }
 }
 

@@ -10,15 +10,15 @@ use tokio::sync::watch;
 use crate::connector::{Connector, Place};
 use crate::inner::{Inner, Inside};
 
-/// Where the healthy replicas of this node listen, as the node itself sees it.
-pub type LocalEndpoints = Arc<BTreeMap<ReplicaId, SocketAddr>>;
+/// Where the healthy replicas of this node listen, as the node itself sees it; `None` until it has looked.
+pub type LocalEndpoints = Option<Arc<BTreeMap<ReplicaId, SocketAddr>>>;
 
 /// This node: how it connects, and what it knows of its own replicas.
 pub(crate) struct Vicinity {
     /// How it connects.
     pub(crate) connector: Arc<Connector>,
     /// Where its own replicas listen; the state is asked while it is not known.
-    pub(crate) endpoints: Option<LocalEndpoints>,
+    pub(crate) endpoints: LocalEndpoints,
     updates: Option<watch::Receiver<LocalEndpoints>>,
     inner: Option<Inner>,
 }
@@ -56,12 +56,9 @@ impl Vicinity {
         self.look();
     }
 
-    /// Nothing at all means that the node has not looked yet, until it has seen something once.
     fn look(&mut self) {
-        let Some(updates) = &mut self.updates else { return };
-        let seen = updates.borrow_and_update().clone();
-        if self.endpoints.is_some() || !seen.is_empty() {
-            self.endpoints = Some(seen);
+        if let Some(updates) = &mut self.updates {
+            self.endpoints.clone_from(&updates.borrow_and_update());
         }
     }
 

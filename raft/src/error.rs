@@ -108,8 +108,9 @@ pub enum RaftError {
     },
     /// The log is gone, and there was one.
     #[error(
-        "the log in {} is gone: this node may have promised what it does not know any more. Put the \
-         log back from your backup, or remove the node from its cluster and join again with an empty data folder",
+        "the log in {} is gone: this node may have promised what it does not know any more, and an older log \
+         from a backup would not know it either. Remove the node from its cluster and join again with an empty data \
+         folder; a cluster of one node can only go on from a backup of its whole data folder",
         path.display()
     )]
     LogLost {

@@ -36,7 +36,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let began = Instant::now();
     while cluster.state().replicas.len() < total {
-        leader::roll_out(&cluster, &mut faults).await;
+        leader::roll_out(&cluster, &mut faults).await?;
     }
     print(total, "pure", pure);
     print(total, "committed", began.elapsed());

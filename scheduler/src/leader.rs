@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use temps_raft::{Cluster, fresh_id};
+use temps_raft::{Cluster, ProposeError, fresh_id};
 use temps_state::{Command, State};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
@@ -32,15 +32,22 @@ pub async fn lead(
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut clock, mut faults) = (None, Faults::default());
+    // Up to where the log must be applied before anything is concluded from the state: what it holds may take effect.
+    let mut reach = None;
     loop {
         let leads = *leading.borrow_and_update();
         changes.mark_unchanged();
-        if leads {
+        let applied = cluster.state().index;
+        if leads && applied >= *reach.get_or_insert_with(|| cluster.status().last_log) {
             let clock = clock.get_or_insert_with(|| Clock::new(Timestamp::now(), edge));
             clock.ring(&cluster, Timestamp::now(), &cancel);
-            roll_out(&cluster, &mut faults).await;
+            if roll_out(&cluster, &mut faults).await.is_err() {
+                reach = None;
+            }
         } else {
-            clock = None;
+            if !leads {
+                (clock, reach) = (None, None);
+            }
             faults.look(&cluster.state(), Timestamp::now());
         }
         tell.send_if_modified(|told| {
@@ -59,22 +66,25 @@ pub async fn lead(
     }
 }
 
-/// Proposes until there is nothing left to propose or something could not be; the next activation is the retry.
-pub async fn roll_out(cluster: &Cluster, faults: &mut Faults) {
+/// Proposes until there is nothing left to propose or something could not be; the next activation is the retry, once what
+/// may be in the log is applied.
+pub async fn roll_out(cluster: &Cluster, faults: &mut Faults) -> Result<(), ProposeError> {
     for _ in 0..ROUNDS_MAX {
         let (state, now) = (cluster.state(), Timestamp::now());
         faults.look(&state, now);
         let commands = rollout::next(&state, faults, now, &mut fresh_id);
         if commands.is_empty() {
-            return;
+            return Ok(());
         }
         for command in commands {
             tell_of_move(&state, &command);
             if let Err(error) = propose(cluster, command).await {
-                return tracing::warn!(%error, "a step of a rollout was not taken");
+                tracing::warn!(%error, "a step of a rollout was not taken");
+                return Err(error);
             }
         }
     }
+    Ok(())
 }
 
 /// Says in the log what moves, and why.

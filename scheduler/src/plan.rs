@@ -49,17 +49,19 @@ pub enum Action {
     },
 }
 
-/// The replicas of a node: their rows, their containers, and what is remembered of them.
+/// The replicas of a node: their rows, their containers, and what is remembered of them. Whether the cluster `can_tell` others
+/// what becomes of them is whether it has a quorum.
 pub fn plan(
     state: &State,
     me: NodeId,
     containers: &[Container],
     memory: &BTreeMap<ReplicaId, Memory>,
     now: Timestamp,
+    can_tell: bool,
 ) -> Vec<Action> {
     let surplus = containers.iter().filter(|container| !is_wanted(state, me, container));
     let removals = surplus.map(|container| Action::Remove { container: container.id.clone() });
-    let hold = has_stale_endpoint(state, me, containers);
+    let hold = can_tell && has_stale_endpoint(state, me, containers);
     let steps = state.replicas_on(me).filter_map(|replica| {
         let none = Memory::default();
         let memory = memory.get(&replica.id).unwrap_or(&none);
@@ -85,7 +87,8 @@ fn is_wanted(state: &State, me: NodeId, container: &Container) -> bool {
 }
 
 /// Whether edges may still send traffic to an address whose container is gone. Nothing starts meanwhile, because the
-/// engine might give that address to the next container, of another project.
+/// engine might give that address to the next container, of another project. Without a quorum that would last for ever;
+/// then this node's own word, which its edge and other nodes go by, has to do.
 fn has_stale_endpoint(state: &State, me: NodeId, containers: &[Container]) -> bool {
     state.replicas_on(me).any(|replica| match &replica.observed {
         Observed::Healthy { endpoint } if replica.intent != Intent::Keep => {

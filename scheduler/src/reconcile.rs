@@ -129,12 +129,13 @@ impl Reconciler {
         self.watch_health(state, containers);
         let me = self.site.cluster.node_id();
         let verdicts = self.verdicts();
-        tell(&self.residents, residents(state, containers));
-        tell(&self.local, endpoints(state, me, containers, &verdicts));
+        tell(&self.residents, Arc::new(residents(state, containers)));
+        tell(&self.local, Some(Arc::new(endpoints(state, me, containers, &verdicts))));
         for (id, observed) in reports(state, me, containers, &self.memory, &verdicts) {
             self.report(id, observed);
         }
-        for action in plan(state, me, containers, &self.memory, Timestamp::now()) {
+        let can_tell = self.site.cluster.status().quorum;
+        for action in plan(state, me, containers, &self.memory, Timestamp::now(), can_tell) {
             self.perform(state, action);
         }
     }
@@ -297,11 +298,11 @@ impl Reconciler {
 }
 
 /// Tells what is known now, unless it was known before.
-fn tell<T: PartialEq>(whom: &watch::Sender<Arc<T>>, now: T) {
+fn tell<T: PartialEq>(whom: &watch::Sender<T>, now: T) {
     whom.send_if_modified(|known| {
-        let news = **known != now;
+        let news = *known != now;
         if news {
-            *known = Arc::new(now);
+            *known = now;
         }
         news
     });

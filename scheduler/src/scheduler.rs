@@ -37,7 +37,7 @@ pub struct SchedulerConfig {
 }
 
 /// Where this node's own replicas that answer their health checks listen; empty until that was looked at first.
-pub type LocalEndpoints = Arc<BTreeMap<ReplicaId, SocketAddr>>;
+pub type LocalEndpoints = Option<Arc<BTreeMap<ReplicaId, SocketAddr>>>;
 
 /// The project of each of this node's containers, by its address on their network.
 pub type Residents = Arc<BTreeMap<IpAddr, ProjectId>>;

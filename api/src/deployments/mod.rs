@@ -198,7 +198,13 @@ pub(crate) async fn roll_back(
     links: Links,
 ) -> Result<Accepted, ApiError> {
     let state = context.cluster.read_latest().await?;
-    let proposal = caller.asks(way_back(ids::deployment(&state, &path)?)?);
+    let to = ids::deployment(&state, &path)?;
+    let command = match caller.was_answered(&state) {
+        // It may be live by now, and what was answered before is the answer.
+        true => Command::RollBack { environment: to.environment, to: to.id },
+        false => way_back(to)?,
+    };
+    let proposal = caller.asks(command);
     propose(&context, &links, proposal, StatusCode::ACCEPTED).await
 }
 

@@ -148,6 +148,25 @@ async fn a_node_started_alone_serves_the_apps_whose_containers_it_has() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_comes_back_alone_after_a_power_cut_starts_and_serves_its_apps() {
+    let ground = cluster(3).await;
+    APP.deploy(&ground, 3).await.unwrap();
+    for node in ground.nodes() {
+        node.power_off().await.unwrap();
+    }
+    ground.node(2).power_on().await.unwrap();
+    APP.serves(&ground, 2).await.unwrap();
+    for number in [1, 3] {
+        ground.node(number).power_on().await.unwrap();
+    }
+    let client = ground.client().unwrap();
+    until("the cluster is whole", RECOVERY, async || client.is_whole(1, 3).await).await.unwrap();
+    for number in [1, 2, 3] {
+        APP.serves(&ground, number).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_one_node_sends_to_another_is_lost_and_changes_go_on() {
     let ground = cluster(3).await;
     let client = ground.client().unwrap();

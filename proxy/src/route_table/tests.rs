@@ -299,11 +299,11 @@ fn a_node_knows_its_own_replicas_better_than_the_state() {
     let table = |vicinity| RouteTable::new(&state, &RouteTable::default(), &vicinity);
     assert_eq!(addr(&table(vicinity())), Some(1), "nothing is known yet");
     let mut seen = BTreeMap::from([(id::<ReplicaId>(1), SocketAddr::new(ADDR.ip(), 7))]);
-    node.send_replace(Arc::new(seen.clone()));
+    node.send_replace(Some(Arc::new(seen.clone())));
     assert_eq!(addr(&table(vicinity())), Some(7));
     seen.insert(id(3), ADDR);
     seen.remove(&id(1));
-    node.send_replace(Arc::new(seen));
+    node.send_replace(Some(Arc::new(seen)));
     assert_eq!(addr(&table(vicinity())), None, "what it does not see does not serve");
 }
 

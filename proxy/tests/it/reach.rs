@@ -178,9 +178,9 @@ async fn a_node_without_quorum_serves_its_replicas_where_they_are() {
         timeout(PATIENCE, same).await.unwrap_or_else(|_| panic!("not {expected}"));
     };
     said("old").await;
-    node.send_replace(Arc::new(BTreeMap::from([(replica, new.addr)])));
+    node.send_replace(Some(Arc::new(BTreeMap::from([(replica, new.addr)]))));
     said("new").await;
-    node.send_replace(Arc::new(BTreeMap::from([(replica, old.addr)])));
+    node.send_replace(Some(Arc::new(BTreeMap::from([(replica, old.addr)]))));
     said("old").await;
     drop(node);
     said("old").await;

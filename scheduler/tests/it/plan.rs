@@ -74,7 +74,8 @@ fn each_container_gets_what_its_replica_needs() {
         let containers: Vec<_> =
             status.iter().map(|s| container(Role::Replica(replica), *s)).collect();
         let memory = memory.map(|(failures, ago)| (replica, ended(&world, failures, ago)));
-        let planned = plan(&world.state, ME, &containers, &BTreeMap::from_iter(memory), world.now);
+        let planned =
+            plan(&world.state, ME, &containers, &BTreeMap::from_iter(memory), world.now, true);
         assert_eq!(planned, Vec::from_iter(then.action(replica)), "{intent:?} {status:?}");
     }
 }
@@ -114,7 +115,7 @@ fn containers_of_gone_replicas_are_removed_and_foreign_ones_are_not() {
         Container { id: "prepare".into(), ..container(prepare, Status::Exited) },
         Container { id: "foreign".into(), ..container(Role::Foreign, Status::Running) },
     ];
-    let planned = plan(&world.state, ME, &containers, &BTreeMap::new(), world.now);
+    let planned = plan(&world.state, ME, &containers, &BTreeMap::new(), world.now, true);
     let remove = |id: &str| Action::Remove { container: id.into() };
     assert_eq!(planned, [remove("gone"), remove("prepare")]);
 }
@@ -125,12 +126,15 @@ fn nothing_starts_while_edges_know_an_address_that_may_be_given_away() {
     world.observe(replica, healthy());
     let exited = [container(Role::Replica(replica), Status::Exited)];
     let memory = BTreeMap::from([(replica, ended(&world, 1, 5))]);
-    assert_eq!(plan(&world.state, ME, &exited, &memory, world.now), []);
+    let start = [Action::Start { replica, fresh: false }];
+    let planned = |can_tell| plan(&world.state, ME, &exited, &memory, world.now, can_tell);
+    assert_eq!(planned(true), []);
+    assert_eq!(planned(false), start, "whom nobody can tell must not wait for ever");
     let told = reports(&world.state, ME, &exited, &memory, &BTreeMap::new());
     assert_eq!(told, [(replica, down())]);
     world.observe(replica, down());
-    let planned = plan(&world.state, ME, &exited, &memory, world.now);
-    assert_eq!(planned, [Action::Start { replica, fresh: false }]);
+    let planned = plan(&world.state, ME, &exited, &memory, world.now, true);
+    assert_eq!(planned, start);
 }
 
 #[test]
@@ -244,7 +248,7 @@ proptest! {
             Container { id: format!("{i}/{kind}"), ..container(role, *status) }
         }).collect();
         let memory = BTreeMap::from([(replica, ended(&world, failures, 100))]);
-        for action in plan(&world.state, ME, &containers, &memory, world.now) {
+        for action in plan(&world.state, ME, &containers, &memory, world.now, true) {
             match action {
                 Action::Start { replica: started, .. } => prop_assert_eq!(started, replica),
                 Action::Inquire { container, .. } | Action::Pause { container }
