@@ -17,7 +17,7 @@ const SMALL: u32 = 256 << 10;
 static LARGE_ONES: AtomicUsize = AtomicUsize::new(0);
 
 /// What one call got; given back when dropped.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum AnswerWindow {
     /// One of the few large ones.
     Large,
@@ -54,7 +54,7 @@ impl AnswerWindow {
 
 impl Drop for AnswerWindow {
     fn drop(&mut self) {
-        if *self == Self::Large {
+        if matches!(self, Self::Large) {
             LARGE_ONES.fetch_sub(1, Ordering::Relaxed);
         }
     }

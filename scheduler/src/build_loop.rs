@@ -39,7 +39,7 @@ async fn build(cluster: Cluster, builder: Builder, id: DeploymentId, cancel: Can
         builder.logs().append(id, LogLine::new("", text));
     }
     let phase = Phase::Building { on: cluster.node_id() };
-    let proposal = insist(&cluster, command, |state| is_mine(state, id, &phase));
+    let proposal = insist(&cluster, command, id, &phase);
     cancel.run_until_cancelled(proposal).await;
     let preparing = Phase::Preparing { on: cluster.node_id() };
     if !is_mine(&cluster.state(), id, &preparing) {

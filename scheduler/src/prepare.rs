@@ -14,7 +14,7 @@ use crate::proposer::insist;
 use crate::rollout::PREPARE_MAX;
 use crate::runtime::{LOG_TAIL_LINES, Runtime, text};
 use crate::spec::Site;
-use crate::work::{follow, is_mine};
+use crate::work::follow;
 
 /// The step that the commands' output has in the deployment's log.
 pub const STEP: &str = "beforeDeploy";
@@ -43,7 +43,7 @@ async fn prepare(site: Site, runtime: Runtime, logs: BuildLogs, id: DeploymentId
         Err(_) => Command::FailDeployment { id, failure: late() },
     };
     let phase = Phase::Preparing { on: site.cluster.node_id() };
-    insist(&site.cluster, command, |state| is_mine(state, id, &phase)).await;
+    insist(&site.cluster, command, id, &phase).await;
 }
 
 /// Runs the commands; `None` when all went well. One that ran already, before a restart, is not run again.
