@@ -45,6 +45,8 @@ pub enum Answer {
 pub struct Tally {
     check: HealthCheck,
     healthy: Option<bool>,
+    /// Whether that was said: what an earlier run found is said once more, as the cluster may have heard otherwise since.
+    told: bool,
     passed: u32,
     failed: u32,
     listens_elsewhere_since: Option<Duration>,
@@ -63,7 +65,7 @@ impl Tally {
     /// Begins to count. `healthy` if the replica was found healthy before, by an earlier run of this process.
     pub fn new(check: HealthCheck, healthy: bool) -> Self {
         let healthy = healthy.then_some(true);
-        Self { check, healthy, passed: 0, failed: 0, listens_elsewhere_since: None }
+        Self { check, healthy, told: false, passed: 0, failed: 0, listens_elsewhere_since: None }
     }
 
     /// Whether the replica was healthy once.
@@ -83,6 +85,7 @@ impl Tally {
         let enough = self.passed.max(self.failed) >= self.check.threshold.max(1);
         match (good, self.healthy) {
             (true, None | Some(false)) if enough => self.turn(true, Change::Passed),
+            (true, Some(true)) if enough && !self.told => self.turn(true, Change::Passed),
             (false, Some(true)) if enough => self.turn(false, Change::Failed(code(answer))),
             (false, None) if self.is_overdue(answer, elapsed) => {
                 self.turn(false, Change::Failed(code(answer)))
@@ -92,7 +95,7 @@ impl Tally {
     }
 
     fn turn(&mut self, healthy: bool, change: Change) -> Option<Change> {
-        self.healthy = Some(healthy);
+        (self.healthy, self.told) = (Some(healthy), true);
         Some(change)
     }
 
@@ -244,6 +247,13 @@ mod tests {
         assert_eq!(tally.count(&Answer::PortClosed, at(1), false), failed);
         assert_eq!(tally.count(&Answer::Good, at(2), false), None);
         assert_eq!(tally.count(&Answer::Good, at(3), false), Some(Change::Passed));
+    }
+
+    #[test]
+    fn what_an_earlier_run_found_is_said_once_more() {
+        let mut tally = tally(true);
+        let changes = [0, 1, 2, 3].map(|s| tally.count(&Answer::Good, at(s), false));
+        assert_eq!(changes, [None, Some(Change::Passed), None, None]);
     }
 
     #[test]

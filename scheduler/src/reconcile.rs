@@ -204,10 +204,17 @@ impl Reconciler {
             };
             if self.probers.get(&replica.id).is_none_or(|prober| !prober.asks(&target)) {
                 let known = Observed::Healthy { endpoint: target.endpoint };
-                let healthy = replica.observed == known;
+                // What this process began is new, whatever was known of the run before at the same address.
+                let healthy = replica.observed == known && !self.began(replica.id);
                 self.ask(replica.id, target, healthy);
             }
         }
+    }
+
+    /// Whether this process has begun the current run of a replica, or is just doing so.
+    fn began(&self, id: ReplicaId) -> bool {
+        let started = self.memory.get(&id).is_some_and(|memory| memory.started.is_some());
+        started || self.is_in_flight(&About::Replica(id))
     }
 
     fn verdicts(&self) -> BTreeMap<ReplicaId, crate::health::Verdict> {
