@@ -43,7 +43,7 @@ async fn measure(megabytes: u64) -> Result<(), GroundError> {
     let ground = Ground::up(NODES + 1, Options::without_images(Start::First)).await?;
     let peer = ground.node(1).peer();
     for number in 2..=NODES {
-        ground.node(number).join(peer, &token(&ground).await?).await?;
+        ground.node(number).join(peer, &ground.token().await?).await?;
     }
     let client = ground.client()?;
     until("three nodes keep up", RECOVERY, async || client.is_whole(1, NODES).await).await?;
@@ -55,7 +55,7 @@ async fn measure(megabytes: u64) -> Result<(), GroundError> {
 
     let during = Writes::start(client.clone(), &[1, 2, 3], "during");
     let joining = Instant::now();
-    ground.node(NODES + 1).join(peer, &token(&ground).await?).await?;
+    ground.node(NODES + 1).join(peer, &ground.token().await?).await?;
     let knows_all = async || client.names(NODES + 1).await.len() == NODES + 1;
     until("the newcomer is fed", RECOVERY, knows_all).await?;
     let fed = joining.elapsed();
@@ -71,12 +71,6 @@ async fn measure(megabytes: u64) -> Result<(), GroundError> {
         );
     }
     ground.down().await
-}
-
-async fn token(ground: &Ground) -> Result<String, GroundError> {
-    let made = ground.temps(&["nodes", "token", "--json"]).await?;
-    let made: Value = serde_json::from_str(&made).unwrap_or_default();
-    Ok(made["token"].as_str().unwrap_or_default().to_owned())
 }
 
 /// Sets variables until the state is so large.

@@ -4,6 +4,8 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
+use serde_json::Value;
+
 use crate::GroundError;
 use crate::client::Client;
 use crate::guard::Guard;
@@ -149,6 +151,21 @@ impl Ground {
     /// When it fails, with all that it said.
     pub async fn temps(&self, arguments: &[&str]) -> Result<String, GroundError> {
         self.script.run(&[&["temps"], arguments].concat()).await
+    }
+
+    /// A token that lets one node join.
+    ///
+    /// # Errors
+    /// When none is drawn, or what was printed has none.
+    pub async fn token(&self) -> Result<String, GroundError> {
+        let said = self.temps(&["nodes", "token", "--json"]).await?;
+        let said: Value = serde_json::from_str(&said).unwrap_or_default();
+        let malformed = || GroundError::Malformed {
+            path: "temps nodes token --json".into(),
+            wanted: "a token",
+            found: "none".into(),
+        };
+        said["token"].as_str().map(str::to_owned).ok_or_else(malformed)
     }
 
     /// Asks any node's REST API, logged in.

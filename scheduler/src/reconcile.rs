@@ -134,7 +134,7 @@ impl Reconciler {
         for (id, observed) in reports(state, me, containers, &self.memory, &verdicts) {
             self.report(id, observed);
         }
-        let can_tell = self.site.cluster.status().quorum;
+        let can_tell = self.site.cluster.without_quorum_for().is_none();
         for action in plan(state, me, containers, &self.memory, Timestamp::now(), can_tell) {
             self.perform(state, action);
         }

@@ -1,6 +1,5 @@
 //! What the tests share.
 
-use serde_json::Value;
 use temps_chaos_tests::{App, Client, Ground, Options, Start, Traffic, Writes, Written};
 
 /// The app of stories that need only one.
@@ -30,9 +29,7 @@ pub fn without(node: usize) -> Vec<usize> {
 
 /// A token that admits one node.
 pub async fn token(ground: &Ground) -> String {
-    let said = ground.temps(&["nodes", "token", "--json"]).await.expect("a token is drawn");
-    let said: Value = serde_json::from_str(&said).expect("--json prints JSON");
-    said["token"].as_str().expect("the answer has the token").to_owned()
+    ground.token().await.expect("a token is drawn")
 }
 
 /// Ends traffic and changes of a cluster of three: no request failed, and every node knows what was acknowledged.
