@@ -41,6 +41,8 @@ pub use config::{ALPN, MeshConfig, MeshTls};
 pub use error::MeshError;
 pub use header::Target;
 pub use incoming::{Arrival, Incoming, Offer};
-pub use limits::{ANSWER_WITHIN, REACH_WITHIN, STREAMS_MAX};
+pub use limits::{
+    ANSWER_WITHIN, LINKS_FOR_STREAMS, REACH_WITHIN, STALLED_STREAMS_MAX, STREAMS_MAX,
+};
 pub use mesh::Mesh;
 pub use stream::MeshStream;

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use quinn::{IdleTimeout, TransportConfig, VarInt};
 
-/// Streams one side may have open in one connection. The next [`open`](crate::Mesh::open) waits for others
+/// Streams one side may have open in one connection. Once all connections to a node have so many, the next [`open`](crate::Mesh::open) waits for others
 /// to end; quinn tells the opener so an eighth of the cap at a time.
 pub const STREAMS_MAX: u32 = 1024;
 /// How long [`open`](crate::Mesh::open) tries to hear from the node at all: connecting, and the stream's header.
@@ -18,6 +18,9 @@ pub(crate) const CONNECTIONS_MAX: usize = 1024;
 /// two processes that a node is while it hands over; one that dies leaves its own behind until they time out. Beyond
 /// this the oldest that has no streams is closed.
 pub(crate) const LINKS_PER_NODE_MAX: usize = 8;
+/// Connections to one node that streams are spread over. Another is made once those there are have
+/// [`STALLED_STREAMS_MAX`] streams each.
+pub const LINKS_FOR_STREAMS: usize = 4;
 /// Handshakes with strangers under way at once; more are ignored, their senders try again by themselves.
 pub(crate) const HANDSHAKES_MAX: usize = 64;
 /// From this many handshakes on, a stranger must first show that it receives at the address it sends from.
@@ -63,7 +66,7 @@ const INITIAL_RTT: Duration = Duration::from_millis(20);
 /// trip: 256 MB/s at 1 ms.
 pub(crate) const STREAM_WINDOW: u32 = 256 * 1024;
 /// Streams that may be stalled by a slow reader, each with a full window, before others in the connection feel it.
-pub(crate) const STALLED_STREAMS_MAX: u32 = 256;
+pub const STALLED_STREAMS_MAX: u32 = 256;
 /// What one connection may have received and not yet read, bytes.
 pub(crate) const CONNECTION_WINDOW: u32 = STREAM_WINDOW * STALLED_STREAMS_MAX;
 /// What one connection may have sent and not yet seen acknowledged, bytes.
@@ -71,12 +74,14 @@ pub(crate) const SEND_WINDOW: u64 = 16 * 1024 * 1024;
 /// Bytes the kernel may hold for the socket, each way, so that a burst is not dropped while the process is busy.
 pub(crate) const SOCKET_BUFFER: usize = 4 * 1024 * 1024;
 
-// The memory one peer can make this node hold: a full window of unread data and a full window of unacknowledged data,
-// 80 MiB. Only slow readers fill the first and only a slow network the second; an idle connection holds neither.
+// The memory one peer can make this node hold by one connection: a full window of unread data and a full window of
+// unacknowledged data, 80 MiB; by all that streams are spread over, 320 MiB. Only slow readers fill the first and only a slow network the second; an idle connection holds neither.
 const _: () = assert!(CONNECTION_WINDOW as u64 + SEND_WINDOW <= 80 * 1024 * 1024);
 // No stream may starve the others: sending needs room for many full streams too.
 const _: () = assert!(SEND_WINDOW >= 16 * STREAM_WINDOW as u64);
 const _: () = assert!(STALLED_STREAMS_MAX <= STREAMS_MAX);
+// Both nodes may make so many at the same moment.
+const _: () = assert!(2 * LINKS_FOR_STREAMS <= LINKS_PER_NODE_MAX);
 // A peer is not given up because of one or two lost probes, nor suspected because of one.
 const _: () = assert!(SILENT_FOR.as_millis() >= 2 * KEEP_ALIVE.as_millis());
 const _: () = assert!(IDLE_TIMEOUT_MS as u128 >= 3 * KEEP_ALIVE.as_millis());

@@ -82,6 +82,11 @@ impl Link {
         self.retired.cancel();
     }
 
+    /// How many streams are under way, whoever opened them.
+    pub(crate) fn streams(&self) -> usize {
+        self.streams.len()
+    }
+
     /// Whether no stream is under way.
     pub(crate) fn is_idle(&self) -> bool {
         self.streams.is_empty()

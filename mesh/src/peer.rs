@@ -16,7 +16,7 @@ use crate::{
     backoff::Backoff,
     core::{Close, Core},
     endpoint,
-    limits::{LINKS_PER_NODE_MAX, RENEWALS_MAX},
+    limits::{LINKS_FOR_STREAMS, LINKS_PER_NODE_MAX, RENEWALS_MAX, STALLED_STREAMS_MAX},
     link::Link,
     port::Port,
 };
@@ -94,18 +94,18 @@ struct Dialling {
 }
 
 impl Peer {
-    /// A live connection to `node`, which must be this peer; dials when there is none. Many may call at once: one
-    /// dials, the others get its outcome.
+    /// A connection to `node`, which must be this peer, for one more stream; dials when there is none, or all are crowded.
+    /// Many may call at once: one dials, the others get its outcome.
     pub(crate) async fn link(&self, core: &Arc<Core>, node: u64) -> Result<Arc<Link>, MeshError> {
-        if let Some(link) = self.live() {
+        if let Some(link) = self.fit() {
             return Ok(link);
         }
         let mut dialling = self.dialling.lock().await;
-        if let Some(link) = self.live() {
+        if let Some(link) = self.fit() {
             return Ok(link);
         }
-        // The peer may come to us meanwhile.
-        dialling.dial(core, node).await.or_else(|error| self.live().ok_or(error))
+        // The peer may come to us meanwhile, and a crowded connection is better than none.
+        dialling.dial(core, node).await.or_else(|error| self.least_crowded().ok_or(error))
     }
 
     /// Connects anew to `node`, which must be this peer, when its newest connection is on a port that was left, and
@@ -147,6 +147,24 @@ impl Peer {
         }
     }
 
+    /// The newest connection that slow readers cannot fill; where there is none and there are enough, the least crowded.
+    fn fit(&self) -> Option<Arc<Link>> {
+        let links = self.links.load();
+        let mut alive = links.iter().filter(|link| link.is_alive());
+        let free = alive.clone().find(|link| link.streams() < STALLED_STREAMS_MAX as usize);
+        match free {
+            Some(link) => Some(link.clone()),
+            None => alive.nth(LINKS_FOR_STREAMS - 1).and_then(|_| self.least_crowded()),
+        }
+    }
+
+    fn least_crowded(&self) -> Option<Arc<Link>> {
+        let links = self.links.load();
+        let alive = links.iter().filter(|link| link.is_alive());
+        alive.min_by_key(|link| link.streams()).cloned()
+    }
+
+    /// The newest connection.
     fn live(&self) -> Option<Arc<Link>> {
         self.links.load().iter().find(|link| link.is_alive()).cloned()
     }
