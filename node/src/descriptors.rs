@@ -5,8 +5,9 @@ use tracing::warn;
 
 /// What is kept for everything but clients of the edge: files, peers, the API, the engine.
 const KEPT_BACK: u64 = 256;
-/// What a client of the edge takes: its connection, and one to an app.
-const OF_A_CLIENT: u64 = 2;
+/// What a client of the edge takes: its connection, and one to an app for its request, which has two descriptors, as has
+/// one that is kept for the next.
+const OF_A_CLIENT: u64 = 5;
 /// Fewer than these are worth telling.
 const FEW: u64 = 20_000;
 
@@ -40,7 +41,7 @@ mod tests {
 
     #[test]
     fn some_files_are_kept_back() {
-        for (files, most) in [(1_024, 384), (256, 32), (1_048_576, 524_160)] {
+        for (files, most) in [(1_024, 153), (256, 12), (1_048_576, 209_664)] {
             assert_eq!(connections(files), most, "{files}");
         }
     }

@@ -7,15 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 
-use crate::client_share::{SITE_SHARES, network_of, site_of};
+use crate::client_share::{Bounds, network_of, site_of};
 use crate::limits::Limits;
 use crate::seat::{Seat, Turns};
 use crate::seats::Seats;
-
-/// Where there can be few connections, one client has no more than one part in so many of them.
-const ONE_CLIENTS_PART: usize = 4;
-/// One site has no more than one part in so many of all, unless one client may have more.
-const ONE_SITES_PART: usize = 2;
 
 /// The open connections of this node. Locked once when a connection comes and once when it goes, never by a request.
 #[derive(Default)]
@@ -47,14 +42,6 @@ pub(crate) struct Admission {
     seat: Arc<Seat>,
 }
 
-/// How many connections there may be.
-#[derive(Debug, Clone, Copy)]
-struct Bounds {
-    all: usize,
-    per_client: usize,
-    per_site: usize,
-}
-
 impl ConnectionCount {
     /// A count that also shows in `gauge`, of `most` connections whatever the settings say. Those that made room for others
     /// show in `displaced`.
@@ -69,7 +56,7 @@ impl ConnectionCount {
         client: Option<IpAddr>,
         limits: &Limits,
     ) -> Option<Admission> {
-        let bounds = self.bounds(limits);
+        let bounds = Bounds::of(limits, self.most);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = client {
             open.has_share(client, bounds).then_some(())?;
@@ -86,18 +73,6 @@ impl ConnectionCount {
         drop(open);
         self.gauge.inc();
         Some(Admission { count: self.clone(), client, id, seat })
-    }
-
-    fn bounds(&self, limits: &Limits) -> Bounds {
-        let all = self.bounded(limits.connections_max, 1);
-        let per_client = self.bounded(limits.connections_per_client_max, ONE_CLIENTS_PART);
-        let per_site = per_client.saturating_mul(SITE_SHARES as usize).min(all / ONE_SITES_PART);
-        Bounds { all, per_client, per_site: per_site.max(per_client) }
-    }
-
-    /// What the settings allow, and no more than a part of what there can be.
-    fn bounded(&self, allowed: usize, part: usize) -> usize {
-        self.most.map_or(allowed, |most| allowed.min(most / part))
     }
 
     fn leave(&self, client: Option<IpAddr>, id: u64) {
@@ -153,7 +128,7 @@ impl Tally {
 impl Admission {
     /// Counts the connection of a proxy for the client that it speaks for, unless that has too many.
     pub(crate) fn on_behalf_of(mut self, client: IpAddr, limits: &Limits) -> Option<Self> {
-        let bounds = self.count.bounds(limits);
+        let bounds = Bounds::of(limits, self.count.most);
         let mut open = self.count.open.lock().unwrap_or_else(PoisonError::into_inner);
         let has_share = open.has_share(client, bounds);
         if has_share {

@@ -32,6 +32,7 @@ use crate::live_table::LiveTable;
 use crate::metrics::Metrics;
 use crate::phases::Phases;
 use crate::reach::{Nowhere, Reach};
+use crate::request_count::RequestCount;
 use crate::sites::Sites;
 use crate::tls::{Certificates, server_config};
 use crate::vicinity::{LocalEndpoints, Vicinity};
@@ -137,7 +138,8 @@ impl Edge {
         Self { certificates: self.certificates.with_key(key.clone()), key: Some(key), ..self }
     }
 
-    /// Holds no more connections than this whatever the settings say, as the process can open so many files.
+    /// Holds no more connections than this, nor gives apps more requests at once, whatever the settings say, as the process
+    /// can open so many files.
     #[must_use]
     pub fn with_connections_at_most(self, most: usize) -> Self {
         Self { connections_most: Some(most), ..self }
@@ -226,8 +228,10 @@ impl Edge {
                 metrics: self.metrics.clone(),
                 log: self.log.clone(),
                 gate: Gate::new(self.key.as_ref(), self.countries),
+                requests: Arc::new(RequestCount::new(self.connections_most)),
             },
             &certificates,
+            self.connections_most,
         );
         let listener = Listener {
             proxy: Arc::new(proxy),
@@ -326,13 +330,14 @@ fn runtime() -> std::io::Result<Runtime> {
         .build()
 }
 
-fn proxy(phases: Phases, certificates: &Certificates) -> HttpProxy<Phases> {
+fn proxy(phases: Phases, certificates: &Certificates, most: Option<usize>) -> HttpProxy<Phases> {
     // Replicas are spoken to in plain HTTP, but Pingora's connector insists on trusting some authority. The preview
     // certificate spares it loading the machine's, which takes memory and fails where there are none.
     let authority = certificates.preview().file(PREVIEW_DOMAIN_DEFAULT);
     let conf = ServerConf {
         threads: 1,
-        upstream_keepalive_pool_size: UPSTREAM_POOL_MAX,
+        upstream_keepalive_pool_size: most
+            .map_or(UPSTREAM_POOL_MAX, |most| most.min(UPSTREAM_POOL_MAX)),
         max_retries: ATTEMPTS_MAX,
         ca_file: Some(authority.display().to_string()),
         ..ServerConf::default()

@@ -37,6 +37,10 @@ pub(crate) enum Fault {
     TooManyPasswords(u64),
     /// There were too many requests; the next may come in so many seconds.
     TooManyRequests(u64),
+    /// Too many requests of the client are with apps already.
+    TooManyAtOnce,
+    /// Too many requests are with apps already.
+    Overloaded,
     /// A static site has no such file.
     NotFound,
     /// A static site answers GET and HEAD only; no host answers CONNECT.
@@ -82,11 +86,14 @@ impl Fault {
             Self::PreconditionFailed => 412,
             Self::BodyTooLarge(_) => 413,
             Self::RangeNotSatisfiable(_) => 416,
-            Self::TooManyPasswords(_) | Self::TooManyRequests(_) => 429,
+            Self::TooManyPasswords(_) | Self::TooManyRequests(_) | Self::TooManyAtOnce => 429,
             Self::HeadersTooLarge => 431,
             Self::Internal => 500,
             Self::BadGateway | Self::NodeUnreachable => 502,
-            Self::UnknownHost | Self::NothingDeployed | Self::NoHealthyReplica => 503,
+            Self::UnknownHost
+            | Self::NothingDeployed
+            | Self::NoHealthyReplica
+            | Self::Overloaded => 503,
             Self::GatewayTimeout => 504,
         }
     }
@@ -106,6 +113,8 @@ impl Fault {
             Self::WrongPassword => "wrong_password",
             Self::TooManyPasswords(_) => "too_many_passwords",
             Self::TooManyRequests(_) => "too_many_requests",
+            Self::TooManyAtOnce => "too_many_at_once",
+            Self::Overloaded => "overloaded",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::RequestTimeout => "request_timeout",
@@ -183,6 +192,16 @@ impl Fault {
                 "There were too many requests",
                 "only so many may come in a time",
                 "Wait as long as `Retry-After` says; if the site is yours, see `temps guards show`.",
+            ),
+            Self::TooManyAtOnce => (
+                "Too many requests are under way",
+                "only so many of one client are answered at the same time",
+                "Wait for some of them to end, then try again.",
+            ),
+            Self::Overloaded => (
+                "This node has too much to do",
+                "as many requests as it can hold are under way",
+                "Try again in a moment.",
             ),
             Self::NotFound => (
                 "There is nothing here",
@@ -355,6 +374,7 @@ fn headers(fault: &Fault) -> Vec<(&'static str, String)> {
         Fault::NoHealthyReplica | Fault::NothingDeployed | Fault::NodeUnreachable => {
             headers.push(("Retry-After", "5".into()));
         }
+        Fault::TooManyAtOnce | Fault::Overloaded => headers.push(("Retry-After", "1".into())),
         Fault::AddressDenied => headers.push(("X-Blocked-Reason", "address".into())),
         Fault::CountryDenied => headers.push(("X-Blocked-Reason", "country".into())),
         Fault::ChallengeRequired => headers.push(("X-Challenge-Required", "true".into())),

@@ -56,6 +56,7 @@ mod proxy_protocol;
 mod reach;
 mod refusal;
 mod request;
+mod request_count;
 mod request_target;
 mod route;
 mod route_table;

@@ -37,6 +37,9 @@ pub(crate) const SWITCH_WAIT_MAX: Duration = Duration::from_secs(5);
 pub(crate) const RETRY_PAUSE: Duration = Duration::from_millis(250);
 /// How long a request of a container that is not known yet waits for it to become known, as one that began just now.
 pub(crate) const CALLER_WAIT_MAX: Duration = Duration::from_secs(1);
+/// Requests of one client that apps of other nodes may have at once, if its bound of all is not lower: half of what
+/// standing readers of one node may be before others feel it, which is what the mesh spreads over its connections.
+pub(crate) const REMOTE_PER_CLIENT_MAX: usize = 512;
 /// How often one request is tried in all; [`SWITCH_WAIT_MAX`] ends it earlier.
 pub(crate) const ATTEMPTS_MAX: usize = 64;
 /// How long an endpoint that failed is left alone before it is looked at; doubled each time that it fails again.

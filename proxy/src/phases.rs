@@ -32,6 +32,7 @@ use crate::metrics::Metrics;
 use crate::own_answer::{OwnAnswer, Sought};
 use crate::refusal::{fault_of, malformed, refusal};
 use crate::request::Request;
+use crate::request_count::RequestCount;
 use crate::route::Target;
 use crate::route_table::Way;
 use crate::sites::Sites;
@@ -50,6 +51,7 @@ pub(crate) struct Phases {
     pub(crate) metrics: Metrics,
     pub(crate) log: AccessLog,
     pub(crate) gate: Gate,
+    pub(crate) requests: Arc<RequestCount>,
 }
 
 #[async_trait]
@@ -123,7 +125,8 @@ impl ProxyHttp for Phases {
         let Some(environment) = ctx.route.as_ref().map(|route| route.environment) else {
             return Err(failure(ctx, Fault::UnknownHost));
         };
-        match next_endpoint(&self.table, environment, &mut ctx.attempts).await {
+        let lease = next_endpoint(&self.table, environment, &mut ctx.attempts).await;
+        match lease.and_then(|lease| lease.counted(&self.requests, ctx.client, &ctx.limits)) {
             Ok(mut lease) => {
                 // The first try may have met a connection that the app was closing; the second must not.
                 let fresh = ctx.attempts.resent;

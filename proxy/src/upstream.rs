@@ -1,5 +1,6 @@
 //! Which endpoint answers a request, and what to try when it does not.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -19,6 +20,7 @@ use crate::limits::{
 };
 use crate::live_table::LiveTable;
 use crate::request::Attempts;
+use crate::request_count::{RequestCount, RequestShare};
 use crate::route::Target;
 
 /// The endpoints of one environment.
@@ -63,12 +65,25 @@ pub(crate) struct Lease {
     endpoint: Arc<Endpoint>,
     /// What the app may send ahead, where it is spoken to by HTTP/2.
     window: Option<AnswerWindow>,
+    /// What the request takes of its client's share.
+    share: Option<RequestShare>,
 }
 
 impl Lease {
     fn take(endpoint: &Arc<Endpoint>) -> Self {
         endpoint.begin();
-        Self { endpoint: endpoint.clone(), window: None }
+        Self { endpoint: endpoint.clone(), window: None, share: None }
+    }
+
+    /// The same, unless too many requests have one, or too many of this client.
+    pub(crate) fn counted(
+        mut self,
+        requests: &Arc<RequestCount>,
+        client: IpAddr,
+        limits: &Limits,
+    ) -> Result<Self, Fault> {
+        self.share = Some(requests.take(client, !self.endpoint.line.is_local(), limits)?);
+        Ok(self)
     }
 
     pub(crate) fn endpoint(&self) -> &Arc<Endpoint> {

@@ -1,11 +1,13 @@
 //! What clients must not do: each bound is met, and the edge goes on.
 
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
+use crate::support::frames::*;
 use crate::support::upstream::Upstream;
 use crate::support::{PATIENCE, TestEdge, host, read_to_end};
 
@@ -253,6 +255,29 @@ async fn who_trickles_a_head_makes_room_and_who_waits_for_an_answer_does_not() {
     assert!(rest.windows(9).any(|frame| frame == goaway), "{rest:?}");
     app.go_on.notify_one();
     assert!(read_to_end(&mut waits).await.ends_with("0\r\n\r\n"), "it has the whole answer");
+}
+
+#[tokio::test]
+async fn one_connection_brings_no_more_requests_than_a_client_may_have() {
+    let (edge, app) = edge_with_app(|s| s.edge.connections_per_client_max = 3).await;
+    let mut h2 = Raw::open(edge.http).await;
+    for stream in [1, 3, 5] {
+        let head = get(&host("shop"), "/hang");
+        h2.send(&frame(HEADERS, END_HEADERS | END_STREAM, stream, &head)).await;
+    }
+    let all_hang = async {
+        while app.requests.load(SeqCst) < 3 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, all_hang).await.unwrap();
+    let ask = format!("GET / HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", host("shop"));
+    let refused = edge.raw(ask.as_bytes()).await;
+    assert!(refused.starts_with("HTTP/1.1 429 "), "{refused}");
+    assert!(refused.contains("Retry-After: 1\r\n"), "{refused}");
+    drop(h2);
+    let answered = async { while !edge.raw(ask.as_bytes()).await.starts_with("HTTP/1.1 200 ") {} };
+    timeout(PATIENCE, answered).await.expect("its share is free again");
 }
 
 #[tokio::test]
