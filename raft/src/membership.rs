@@ -50,6 +50,8 @@ pub struct NodeView {
     pub lost: Option<Duration>,
     /// Whether its log is nearly as long as the leader's.
     pub caught_up: bool,
+    /// Whether its disk has no room for changes. Of others it is asked only where it is so of the leader.
+    pub lacks_room: bool,
 }
 
 /// A step towards the membership that should be.
@@ -63,7 +65,7 @@ pub enum Change {
     Add(NodeId, SocketAddr),
     /// Gives the votes to these.
     Vote(BTreeSet<NodeId>),
-    /// Another voter must lead, because this node drains or is to lose its vote.
+    /// Another voter must lead, because this node drains, is to lose its vote or has no room on its disk.
     HandOver(NodeId),
     /// Lets a node that left the state go.
     Remove(NodeId),
@@ -119,11 +121,19 @@ fn remove(view: &View) -> Option<Change> {
     view.learners.iter().find(|id| !is_node(id)).copied().map(Change::Remove)
 }
 
-/// A leader that drains leads until its replicas are elsewhere, and no longer.
+/// A leader that drains leads until its replicas are elsewhere, and no longer; one that has no room until it is known who
+/// has.
 fn hand_over(view: &View) -> Option<Change> {
-    view.nodes.iter().find(|node| node.id == view.leader && is_leaving(view, node))?;
+    let leader = view.nodes.iter().find(|node| node.id == view.leader)?;
+    if !is_leaving(view, leader) && !leader.lacks_room {
+        return None;
+    }
     let may_lead = |node: &&NodeView| {
-        view.voters.contains(&node.id) && node.lost.is_none() && node.standing != Standing::Draining
+        view.voters.contains(&node.id)
+            && node.lost.is_none()
+            && node.standing != Standing::Draining
+            && !node.lacks_room
+            && node.id != view.leader
     };
     view.nodes.iter().find(may_lead).map(|node| Change::HandOver(node.id))
 }

@@ -56,4 +56,6 @@ pub struct PeerStatus {
     pub edge_applied: u64,
     /// Its version of Temps.
     pub version: String,
+    /// Whether its disk has no room for changes.
+    pub lacks_room: bool,
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use futures::future::join_all;
 use jiff::Timestamp;
 use openraft::{BasicNode, ChangeMembers};
 use temps_state::{Actor, ClusterKey, Command, Intent, Node, NodeId, Standing, State};
@@ -139,7 +140,8 @@ impl Group {
             if !leads(&metrics) || !self.leads_quorum(&metrics) {
                 continue;
             }
-            let Some(change) = next(&self.view(&metrics)) else { continue };
+            let full = self.full_nodes(&metrics).await;
+            let Some(change) = next(&self.view(&metrics, &full)) else { continue };
             info!(?change, "changing the members");
             match timeout(CHANGE_TIMEOUT, self.change(change.clone())).await {
                 Ok(Ok(())) => {}
@@ -149,13 +151,26 @@ impl Group {
         }
     }
 
-    fn view(&self, metrics: &RaftMetrics) -> View {
+    /// The voters whose disks have no room, or who do not say; nobody while this node has some.
+    async fn full_nodes(&self, metrics: &RaftMetrics) -> BTreeSet<NodeId> {
+        if !self.lacks_room() {
+            return BTreeSet::new();
+        }
+        let voters = metrics.membership_config.voter_ids().map(NodeId);
+        let asked = voters.map(|node| async move {
+            let has_room = self.peer_status(node).await.is_ok_and(|status| !status.lacks_room);
+            (!has_room).then_some(node)
+        });
+        join_all(asked).await.into_iter().flatten().collect()
+    }
+
+    fn view(&self, metrics: &RaftMetrics, full: &BTreeSet<NodeId>) -> View {
         let membership = metrics.membership_config.membership();
         let now = Timestamp::now();
         let voters: BTreeSet<NodeId> = membership.voter_ids().map(NodeId).collect();
         let state = self.applied();
         let nodes =
-            state.nodes.values().map(|node| node_view(&state, node, metrics, now)).collect();
+            state.nodes.values().map(|node| node_view(&state, node, metrics, now, full)).collect();
         View {
             leader: self.node,
             is_joint: membership.get_joint_config().len() > 1,
@@ -210,7 +225,13 @@ fn ticks() -> tokio::time::Interval {
     ticks
 }
 
-fn node_view(state: &State, node: &Node, metrics: &RaftMetrics, now: Timestamp) -> NodeView {
+fn node_view(
+    state: &State,
+    node: &Node,
+    metrics: &RaftMetrics,
+    now: Timestamp,
+    full: &BTreeSet<NodeId>,
+) -> NodeView {
     let since = |at: Timestamp| now.duration_since(at).unsigned_abs();
     let matched = metrics.replication.as_ref().and_then(|all| all.get(&node.id.0));
     let matched = matched.and_then(|at| at.as_ref()).map(|at| at.index);
@@ -227,5 +248,6 @@ fn node_view(state: &State, node: &Node, metrics: &RaftMetrics, now: Timestamp) 
         },
         lost: node.lost_since.map(since),
         caught_up: matched.is_some_and(|matched| matched + BEHIND_MAX >= last),
+        lacks_room: full.contains(&node.id),
     }
 }

@@ -15,6 +15,7 @@ use super::quorum::is_quorum;
 use super::read::Reads;
 use crate::config::{HEARTBEAT_EVERY, PROPOSALS_MAX, QUORUM_SILENCE, RETRY_PAUSE};
 use crate::peer::Peers;
+use crate::room::{ROOM_FOR_CHANGES_BYTES, has_room};
 use crate::snapshots::Snapshots;
 use crate::types::{Raft, RaftMetrics};
 use crate::{Applied, PeerStatus};
@@ -104,7 +105,13 @@ impl Group {
             last_log: self.raft.metrics().borrow_watched().last_log_index.unwrap_or_default(),
             edge_applied: self.edge.applied(),
             version: env!("CARGO_PKG_VERSION").into(),
+            lacks_room: self.lacks_room(),
         }
+    }
+
+    /// Whether this node's disk has no room for changes, so that another voter should lead.
+    pub(super) fn lacks_room(&self) -> bool {
+        !has_room(&self.data_dir, ROOM_FOR_CHANGES_BYTES)
     }
 
     /// Returns once this node has heard nothing of a quorum for so long that there is none.

@@ -47,6 +47,7 @@ impl Group {
             last_log: status.last_log,
             edge_applied: status.edge_applied,
             version: status.version,
+            lacks_room: status.lacks_room,
         })
     }
 

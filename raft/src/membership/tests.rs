@@ -16,11 +16,16 @@ fn node(id: u64) -> NodeView {
         age: Duration::from_secs(60),
         lost: None,
         caught_up: true,
+        lacks_room: false,
     }
 }
 
 fn lost(id: u64, seconds: u64) -> NodeView {
     NodeView { lost: Some(Duration::from_secs(seconds)), caught_up: false, ..node(id) }
+}
+
+fn full(id: u64) -> NodeView {
+    NodeView { lacks_room: true, ..node(id) }
 }
 
 fn standing(id: u64, standing: Standing) -> NodeView {
@@ -128,6 +133,13 @@ fn lost_and_draining_voters_are_replaced() {
             view(&[1, 2, 3], &[4], vec![draining(1), node(2), node(3), node(4)]),
             Some(Change::HandOver(NodeId(2))),
         ),
+        (
+            "the leader has no room",
+            view(&[1, 2, 3], &[4], vec![full(1), full(2), node(3), node(4)]),
+            Some(Change::HandOver(NodeId(3))),
+        ),
+        ("another has none", view(&[1, 2, 3], &[], vec![node(1), full(2), node(3)]), None),
+        ("nobody has", view(&[1, 2, 3], &[], vec![full(1), full(2), full(3)]), None),
         (
             "the leader drains, nobody gets its vote",
             view(&[1, 2, 3], &[], vec![draining(1), node(2), node(3)]),

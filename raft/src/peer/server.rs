@@ -109,6 +109,7 @@ impl Peer for PeerService {
             last_log: status.last_log,
             edge_applied: status.edge_applied,
             version: status.version,
+            lacks_room: status.lacks_room,
         }))
     }
 

@@ -10,10 +10,10 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use tempfile::TempDir;
-use temps_raft::{Cluster, ProposeError};
+use temps_raft::{Cluster, ProposeError, ROOM_FOR_CHANGES_BYTES, ROOM_FOR_REPORTS_BYTES};
 use temps_state::NodeId;
 
-use crate::common::ground::{Place, admit, found};
+use crate::common::ground::{Place, admit, found, founded, grown};
 use crate::common::{PATIENCE, churn, numbers, put, start, stop, until};
 
 /// The time in which a snapshot is sent more than once.
@@ -87,6 +87,34 @@ async fn a_full_disk_refuses_changes_and_space_brings_them_back() {
     assert!((0..filled).all(|number| there.contains(&number)), "lost something acknowledged");
     put(&cluster, filled + 1).await.unwrap();
     stop(cluster).await;
+}
+
+/// The first node has a disk of its own here.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_leader_without_room_gives_the_lead_to_one_that_has_some() {
+    let first = Place::new(NodeId(1));
+    let dir = first.dir();
+    mount_small(&dir, "256m");
+    let small = Unmounted(dir.clone());
+    let mut places = grown(founded(first).await, 3).await;
+    until("it leads", || places[0].leads()).await;
+    put(places[1].node(), 1).await.unwrap();
+    let mut filler = File::create(dir.join("filler")).unwrap();
+    // Too little for changes, enough for its log.
+    while free(&dir) > ROOM_FOR_CHANGES_BYTES / 2 + ROOM_FOR_REPORTS_BYTES {
+        filler.write_all(&[1; 1 << 20]).unwrap();
+    }
+    until("another leads", || places[1..].iter().any(Place::leads)).await;
+    put(places[1].node(), 2).await.expect("there is room where the lead is");
+    for place in &mut places {
+        place.stop().await;
+    }
+    drop((places, small));
+}
+
+fn free(dir: &Path) -> u64 {
+    let disk = rustix::fs::statvfs(dir).unwrap();
+    disk.f_bavail * disk.f_frsize
 }
 
 /// The snapshots have a disk of their own here. It takes less than nothing for the log to be left its room.

@@ -113,7 +113,8 @@ pub async fn found_behind() -> (Place, Link) {
     (founded(place).await, link)
 }
 
-async fn founded(mut place: Place) -> Place {
+/// Founds a cluster with a machine.
+pub async fn founded(mut place: Place) -> Place {
     place.start().await;
     place.report().await;
     place
@@ -159,7 +160,12 @@ pub async fn admit(member: &Place, mut place: Place) -> Place {
 
 /// So many nodes, all of which vote, and know that they may lose a minority.
 pub async fn cluster_of(count: usize) -> Vec<Place> {
-    let mut places = vec![found().await];
+    grown(found().await, count).await
+}
+
+/// The same, of a first node that is there.
+pub async fn grown(first: Place, count: usize) -> Vec<Place> {
+    let mut places = vec![first];
     while places.len() < count {
         let place = join_one(&places[0]).await;
         places.push(place);
