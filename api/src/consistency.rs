@@ -73,7 +73,9 @@ pub(crate) async fn wait_for_edges(
     let writing = Query::<Writing>::try_from_uri(request.uri())
         .map_err(|_| ApiError::invalid("wait", "use `edges`"))?;
     let mut response = next.run(request).await;
-    if writing.wait == Some(Wait::Edges) && response.status().is_success() {
+    // Another node that made the change has said so already.
+    let is_told = response.headers().contains_key(EDGES_HEADER);
+    if writing.wait == Some(Wait::Edges) && response.status().is_success() && !is_told {
         let word = if edges_have_all(&context).await { "applied" } else { "behind" };
         response.headers_mut().insert(EDGES_HEADER, HeaderValue::from_static(word));
     }

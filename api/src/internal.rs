@@ -6,19 +6,20 @@ use axum::http::HeaderMap;
 use axum::http::uri::PathAndQuery;
 use axum::middleware;
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{get, post};
 use temps_state::DeploymentId;
 
 use crate::context::Shared;
 use crate::events::BuildLogQuery;
 use crate::logs::own_log;
-use crate::{ApiError, answer, domains, engine, registry, streams};
+use crate::{ApiError, answer, domains, engine, registry, source_copy, streams};
 
 /// The routes.
 pub(crate) fn router(context: Shared) -> Router {
     Router::new()
         .route("/internal/deployments/{id}/log", get(build_log))
         .route(engine::PATH, get(engine::tell))
+        .route(source_copy::PATH, post(source_copy::take))
         .route(domains::LOOK_PATH, get(domains::tell))
         .merge(registry::internal_routes())
         .layer(middleware::from_fn_with_state(context.clone(), answer::answer))

@@ -54,6 +54,7 @@ mod schema;
 mod secrets;
 mod session;
 mod settings;
+mod source_copy;
 mod status;
 mod streams;
 mod uploads;

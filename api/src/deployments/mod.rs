@@ -28,7 +28,7 @@ use crate::context::{Context, Shared};
 use crate::links::Links;
 use crate::pages::{Order, Page, Paging};
 use crate::registry::own_image;
-use crate::{ApiError, ids};
+use crate::{ApiError, ids, source_copy};
 
 /// A deployment to make.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -118,14 +118,18 @@ pub(crate) async fn create(
         ids::environment(&state, project, environment.as_deref().unwrap_or(PRODUCTION))?;
     let find = |d: &str| Ok(ids::deployment(&state, &(p.clone(), d.into()))?.id);
     let source = match source.read(project, find)? {
+        // What was answered before is the answer, wherever the source is by now.
+        source if caller.was_answered(&state) => source,
         Source::Image { reference } => {
             Source::Image { reference: own_image(&state, &headers, reference)? }
         }
+        Source::Upload { digest } => {
+            ensure_upload(&context, &state, &digest).await?;
+            source_copy::keep(&context, &state, &digest).await;
+            Source::Upload { digest }
+        }
         other => other,
     };
-    if let Source::Upload { digest } = &source {
-        ensure_upload(&context, &state, digest).await?;
-    }
     let revision = revision.map(RevisionBody::read).transpose()?;
     let new = NewDeployment { id: fresh_id(), environment: environment.id, source, revision };
     let proposal = caller.asks(Command::CreateDeployment { deployment: new });

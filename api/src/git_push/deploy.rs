@@ -7,12 +7,12 @@ use tokio_util::io::ReaderStream;
 
 use super::pkt_line::{RefUpdate, progress};
 use super::{Answer, Repository};
-use crate::ApiError;
 use crate::auth::Caller;
 use crate::build_log::build_log;
 use crate::context::Shared;
 use crate::links::Links;
 use crate::push::{Decision, Push, Pusher, Target, decide, environment_name};
+use crate::{ApiError, source_copy};
 
 /// The deployments of one push.
 pub(super) struct Deploys {
@@ -66,7 +66,9 @@ impl Deploys {
     }
 
     async fn deploy(&mut self, revision: Revision, target: Target) -> Result<(), ApiError> {
-        let source = Source::Upload { digest: self.upload(&revision.commit).await? };
+        let digest = self.upload(&revision.commit).await?;
+        source_copy::keep(&self.context, &self.context.cluster.state(), &digest).await;
+        let source = Source::Upload { digest };
         let (context, project) = (&self.context, self.project.id);
         let (id, number) = self.pusher().deploy(context, project, target, source, revision).await?;
         let environment = environment_name(&self.context.cluster.state(), id);

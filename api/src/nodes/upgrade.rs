@@ -167,8 +167,9 @@ pub(crate) async fn upgrade(
     let upgrades = upgrades(&context)?;
     // The audit log has it before it happens. Asked for two binaries, the node refuses one by itself.
     let told = Command::UpgradeNode { id: node, binary: binary.hex().into() };
+    let is_repeated = caller.was_answered(&*context.cluster.read_latest().await?);
     context.change(caller.asks(told)).await?;
-    if !upgrades.begin(binary).await {
+    if !is_repeated && !upgrades.begin(binary).await {
         return Err(ApiError::Conflict {
             code: "upgrade_under_way",
             why: "the node is just taking another binary".into(),

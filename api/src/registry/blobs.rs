@@ -58,11 +58,13 @@ impl Registry {
         }
         // The tag may be younger than what this node knew.
         let newest = self.newest().await;
-        if newest.index == state.index {
-            return Err(Refusal::unknown_blob());
-        }
-        let holders = self.leads_to(&newest, repository, digest).await;
-        self.get(&newest, digest, &holders.ok_or_else(Refusal::unknown_blob)?).await
+        let state = match newest.state.index == state.index {
+            true => return Err(newest.lacks(Refusal::unknown_blob())),
+            false => newest.state.clone(),
+        };
+        let holders = self.leads_to(&state, repository, digest).await;
+        let unknown = || newest.lacks(Refusal::unknown_blob());
+        self.get(&state, digest, &holders.ok_or_else(unknown)?).await
     }
 }
 

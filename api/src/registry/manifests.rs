@@ -46,9 +46,11 @@ impl Registry {
                 Ok(self.builder.resolve(&state, me, repository, tag).await?)
             }
             Reference::Tag(tag) => {
-                let state = self.newest().await;
+                let newest = self.newest().await;
+                let state = newest.state.clone();
                 let name = tag_name(repository, tag)?;
-                let tag = state.image_tags.get(&name).ok_or_else(|| unknown_tag(&name))?;
+                let tag = state.image_tags.get(&name);
+                let tag = tag.ok_or_else(|| newest.lacks(unknown_tag(&name)))?;
                 let digest = manifest_of(tag)?;
                 self.get(&state, &digest, &tag.holders).await?;
                 self.read_manifest(&digest)

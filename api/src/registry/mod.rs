@@ -32,6 +32,7 @@ use temps_state::Permission;
 use self::access::{Access, Asker};
 use self::error::Refusal;
 use self::route::Route;
+use crate::ApiError;
 use crate::context::Shared;
 
 pub(crate) use self::access::Logins;
@@ -133,8 +134,25 @@ impl Registry {
     }
 
     /// The newest state; without a quorum, what this node knows.
-    async fn newest(&self) -> Arc<Applied> {
-        self.cluster.read_latest().await.unwrap_or_else(|_| self.cluster.state())
+    async fn newest(&self) -> Newest {
+        match self.cluster.read_latest().await {
+            Ok(state) => Newest { state, doubt: None },
+            Err(error) => Newest { state: self.cluster.state(), doubt: Some(error.into()) },
+        }
+    }
+}
+
+/// The newest state that could be had.
+struct Newest {
+    state: Arc<Applied>,
+    /// Why there may be a newer one.
+    doubt: Option<ApiError>,
+}
+
+impl Newest {
+    /// Why what is not in it cannot be had: it is not there, or nobody can say now.
+    fn lacks(self, refusal: Refusal) -> Refusal {
+        self.doubt.map_or(refusal, Refusal::from)
     }
 }
 

@@ -39,7 +39,7 @@ impl Registry {
         if is_built(repository) {
             return self.builder.tags().of(repository).into_iter().map(|tag| tag.tag).collect();
         }
-        let state = self.newest().await;
+        let state = self.newest().await.state;
         state.tags_of(repository).map(|(name, _)| name.tag().to_owned()).collect()
     }
 }

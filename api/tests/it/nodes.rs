@@ -102,6 +102,29 @@ async fn of_two_removals_at_once_one_is_refused_where_both_would_lose_the_quorum
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_to_be_built_is_on_two_nodes_and_asked_for_again_is_answered_wherever_it_is() {
+    let (wires, one, two) = two().await;
+    one.create_project("shop").await;
+    let archive =
+        two.admin(Method::POST, "/api/uploads").header("content-type", "application/gzip");
+    let sent = read(archive.body(vec![0x1f, 0x8b, 1, 2, 3, 4, 5])).await.ok();
+    let digest = sent["digest"].as_str().unwrap().to_owned();
+    let ask = async |node: &TestNode, key: &str| {
+        let body = json!({"source": {"type": "upload", "digest": digest}});
+        let request = node.admin(Method::POST, "/api/projects/shop/deployments");
+        read(request.header("idempotency-key", key).json(&body)).await
+    };
+    let made = ask(&two, "once").await.ok();
+    let copy = one.builder.uploads().path(&digest);
+    assert!(copy.exists(), "the other node has it too");
+    wires.cut(two.cluster.node_id());
+    ask(&one, "another").await.ok();
+    std::fs::remove_file(copy).unwrap();
+    ask(&one, "a third").await.problem(404, "not_found");
+    assert_eq!(ask(&one, "once").await.ok()["id"], made["id"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn tokens_are_shown_once_listed_and_deleted() {
     let node = TestNode::that_meets(&Wires::default()).await;
     for (body, field) in [

@@ -51,37 +51,37 @@ pub async fn run(context: &Context, args: Args) -> Result<(), CliError> {
 
     let mut upgraded = Vec::new();
     for node in roll::order(&status.nodes) {
-        match take(&client, &mut steps, node, &digest).await {
-            Ok(taken) => upgraded.push(taken),
-            Err(error) => {
-                steps.fail();
-                // Whoever else gives the nodes another program goes on; two that undo each other would not end.
-                if !matches!(error, CliError::UpgradeUnderWay { .. }) {
-                    go_back(&client, &context.output, &upgraded, &digest).await;
-                }
-                return Err(error);
+        if let Err(error) = take(&client, &mut steps, node, &digest, &mut upgraded).await {
+            steps.fail();
+            // Whoever else gives the nodes another program goes on; two that undo each other would not end.
+            if !matches!(error, CliError::UpgradeUnderWay { .. }) {
+                go_back(&client, &context.output, &upgraded, &digest).await;
             }
+            return Err(error);
         }
     }
     upgraded.iter().filter_map(Upgraded::warning).for_each(|text| context.output.warn(&text));
     context.output.answer(&answer(&digest, &upgraded), || said(&upgraded))
 }
 
-/// Upgrades a node, unless it runs the binary already, and waits until the cluster is whole.
+/// Upgrades a node, unless it runs the binary already, and waits until the cluster is whole. Whatever comes of that, a node
+/// that runs the binary is among the `upgraded`.
 async fn take(
     client: &Client,
     steps: &mut Steps,
     node: &Node,
     digest: &str,
-) -> Result<Upgraded, CliError> {
+    upgraded: &mut Vec<Upgraded>,
+) -> Result<(), CliError> {
     let began = Instant::now();
     steps.enter(&node.label());
     let before = roll::running(client, steps, node).await?;
     let now = roll::upgrade(client, steps, node, &before, digest).await?;
+    let node = Node { id: node.id.clone(), name: node.name.clone(), ..Node::default() };
+    upgraded.push(Upgraded { node, before, now, seconds: began.elapsed().as_secs_f64() });
     roll::wait_for(client, steps, Needed::Everybody).await?;
     steps.finish();
-    let node = Node { id: node.id.clone(), name: node.name.clone(), ..Node::default() };
-    Ok(Upgraded { node, before, now, seconds: began.elapsed().as_secs_f64() })
+    Ok(())
 }
 
 /// Puts back what the nodes ran. No command that needs the new program was written, as not every node had it.
