@@ -1,6 +1,6 @@
 //! A real name server, Debian's `knot`, on loopback.
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::sleep;
 
+use crate::held_port::HeldPort;
 use crate::knot_config::{KEY, config};
 use crate::story::ZONE;
 
@@ -18,6 +19,7 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 /// A running server with one zone that a key may transfer and update.
 pub struct Knot {
     pub port: u16,
+    _held: HeldPort,
     _data: TempDir,
     server: Child,
 }
@@ -32,13 +34,14 @@ impl Drop for Knot {
 impl Knot {
     pub async fn start(more: &str) -> Self {
         let data = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let held = HeldPort::take();
+        let port = held.number;
         write(data.path(), port, more);
         let config = data.path().join("knot.conf");
         let mut server = Command::new("knotd");
         server.arg("-c").arg(config).stdout(Stdio::null()).stderr(Stdio::null());
         let server = server.spawn().expect("knotd is installed");
-        let knot = Self { port, _data: data, server };
+        let knot = Self { port, _held: held, _data: data, server };
         knot.until("www", "A", |found| found == ["198.51.100.9"]).await;
         knot
     }

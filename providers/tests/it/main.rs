@@ -7,6 +7,7 @@ mod azure;
 mod cloudflare;
 mod digitalocean;
 mod google;
+mod held_port;
 mod hetzner;
 mod keeping;
 mod knot;

@@ -5,6 +5,8 @@ pub mod authority;
 pub mod chromium;
 pub mod corpus;
 pub mod frames;
+#[path = "../../../providers/tests/it/held_port.rs"]
+pub mod held_port;
 pub mod http3;
 pub mod mmdb;
 pub mod pebble;
@@ -318,11 +320,16 @@ impl TestEdge {
 
     /// A counter or gauge as Prometheus sees it.
     pub fn metric(&self, line: &str) -> String {
-        let mut text = String::new();
-        prometheus_client::encoding::text::encode(&mut text, &self.metrics).expect("text");
-        let found = text.lines().find_map(|l| l.strip_prefix(line).map(|v| v.trim().to_owned()));
-        found.unwrap_or_else(|| panic!("no metric {line} in\n{text}"))
+        metric(&self.metrics, line)
     }
+}
+
+/// What a line of some metrics says.
+pub fn metric(metrics: &Registry, line: &str) -> String {
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, metrics).expect("text");
+    let found = text.lines().find_map(|l| l.strip_prefix(line).map(|v| v.trim().to_owned()));
+    found.unwrap_or_else(|| panic!("no metric {line} in\n{text}"))
 }
 
 pub async fn read_to_end(stream: &mut TcpStream) -> String {

@@ -1,7 +1,7 @@
 //! A real ACME server for tests: Debian's `pebble`, with its own DNS, on loopback.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
@@ -11,11 +11,12 @@ use tempfile::TempDir;
 use temps_state::AcmeSettings;
 
 use super::PATIENCE;
+use super::held_port::HeldPort;
 
 /// A running authority. Its processes end with it.
 pub struct Pebble {
     folder: TempDir,
-    names: Option<Child>,
+    names: Option<Names>,
     /// Where its DNS is asked.
     pub dns: SocketAddr,
     authority: Child,
@@ -24,18 +25,27 @@ pub struct Pebble {
     management: String,
     /// What its own TLS is trusted by, in PEM.
     root: String,
+    _ports: [HeldPort; 2],
+}
+
+/// Its DNS, and where that is.
+struct Names {
+    server: Child,
+    _ports: [HeldPort; 2],
 }
 
 impl Pebble {
     /// An authority that looks for challenges on loopback, at these ports. `habits` are its environment: see its README.
     pub async fn start(http: u16, https: u16, habits: &[(&str, &str)]) -> Self {
-        let [dns, dns_management] = free_ports();
+        let ports = [HeldPort::take(), HeldPort::take()];
+        let [dns, dns_management] = ports.each_ref().map(|port| port.number);
         let mut names = Command::new("pebble-challtestsrv");
         names.args(["-dns01", &format!("127.0.0.1:{dns}")]);
         names.args(["-management", &format!("127.0.0.1:{dns_management}")]);
         names.args(["-http01", "", "-https01", "", "-tlsalpn01", "", "-defaultIPv6", ""]);
         names.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let names = names.spawn().expect("deploy/test.sh installs pebble");
+        let server = names.spawn().expect("deploy/test.sh installs pebble");
+        let names = Names { server, _ports: ports };
         let dns = SocketAddr::from((Ipv4Addr::LOCALHOST, dns));
         Self::run((http, https), dns, Some(names), habits).await
     }
@@ -48,11 +58,12 @@ impl Pebble {
     async fn run(
         (http, https): (u16, u16),
         dns: SocketAddr,
-        names: Option<Child>,
+        names: Option<Names>,
         habits: &[(&str, &str)],
     ) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let [acme, management] = free_ports();
+        let ports = [HeldPort::take(), HeldPort::take()];
+        let [acme, management] = ports.each_ref().map(|port| port.number);
         let CertifiedKey { cert, signing_key } =
             generate_simple_self_signed(vec!["localhost".into()]).expect("a certificate");
         let file = |name: &str, text: String| {
@@ -89,6 +100,7 @@ impl Pebble {
             directory: format!("https://localhost:{acme}/dir"),
             management: format!("https://localhost:{management}"),
             root: cert.pem(),
+            _ports: ports,
         };
         pebble.answers().await;
         pebble
@@ -156,16 +168,10 @@ impl Pebble {
 
 impl Drop for Pebble {
     fn drop(&mut self) {
-        for child in self.names.iter_mut().chain([&mut self.authority]) {
+        let names = self.names.iter_mut().map(|names| &mut names.server);
+        for child in names.chain([&mut self.authority]) {
             let _ = child.kill();
             let _ = child.wait();
         }
     }
-}
-
-fn free_ports<const N: usize>() -> [u16; N] {
-    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let sockets: [TcpListener; N] =
-        std::array::from_fn(|_| TcpListener::bind(any).expect("a free port"));
-    sockets.map(|socket| socket.local_addr().expect("an address").port())
 }
