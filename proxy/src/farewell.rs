@@ -1,4 +1,5 @@
-//! Tells the client of a WebSocket that the edge stops, between two frames of its app. Pure but for the wait.
+//! Tells the client of a WebSocket that the edge stops, or that its app is gone, between two frames of the app. Pure but
+//! for the wait.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -6,6 +7,8 @@ use std::task::{Context, Poll};
 
 use tokio::sync::watch;
 
+/// What a frame is that says that its sender closes (RFC 6455 §5.2).
+const CLOSE: u8 = 0x8;
 /// A Close frame that says 1001, "going away" (RFC 6455 §5.5.1).
 pub(crate) const GOING_AWAY: &[u8] = &[0x88, 2, 0x03, 0xe9];
 /// Octets of an answer's head that are looked at.
@@ -18,6 +21,8 @@ pub(crate) struct Farewell {
     stop: Pin<Box<dyn Future<Output = ()> + Send + Sync>>,
     stopped: bool,
     sent: Sent,
+    /// Whether the app has said that it closes.
+    closes: bool,
     /// How much of [`GOING_AWAY`] is out.
     said: usize,
 }
@@ -40,7 +45,7 @@ impl Farewell {
         let stop = Box::pin(async move {
             let _ = stop.wait_for(|stop| *stop).await;
         });
-        Self { stop, stopped: false, sent: Sent::Head(Vec::new()), said: 0 }
+        Self { stop, stopped: false, sent: Sent::Head(Vec::new()), closes: false, said: 0 }
     }
 
     /// What is to be sent now; nothing before the edge stops, in the middle of a frame, and once it is out.
@@ -49,12 +54,17 @@ impl Farewell {
             return Poll::Pending;
         }
         self.stopped = true;
-        let between = matches!(&self.sent, Sent::Frame(head) if head.is_empty());
-        match &GOING_AWAY[self.said..] {
+        match self.last_words() {
             [] => Poll::Pending,
-            words if between => Poll::Ready(words),
-            _ => Poll::Pending,
+            words => Poll::Ready(words),
         }
+    }
+
+    /// What is to be sent before the connection is closed, where nothing told the client why: nothing in the middle of a
+    /// frame, and behind the app's own farewell.
+    pub(crate) fn last_words(&self) -> &'static [u8] {
+        let between = matches!(&self.sent, Sent::Frame(head) if head.is_empty());
+        if between && !self.closes { &GOING_AWAY[self.said..] } else { &[] }
     }
 
     /// Notes that so many of the words are out.
@@ -83,6 +93,7 @@ impl Farewell {
                 }
             };
             octets = &octets[taken..];
+            self.closes |= matches!(&self.sent, Sent::Frame(head) if is_close(head));
             self.sent.settle();
         }
     }
@@ -113,6 +124,10 @@ fn after_head(head: &[u8]) -> Sent {
         Some([b'1', ..]) => Sent::Head(Vec::new()),
         _ => Sent::Other,
     }
+}
+
+fn is_close(head: &[u8]) -> bool {
+    head.first().is_some_and(|first| first & 0xf == CLOSE)
 }
 
 /// The length of a frame's payload, once its head is whole (RFC 6455 §5.2).
@@ -173,6 +188,20 @@ mod tests {
         }
         assert!(!may_speak(b"HTTP/1.1 200 OK\r\n\r\n", 1));
         assert!(!may_speak(&SWITCH[..20], 1));
+    }
+
+    #[test]
+    fn they_are_said_at_the_end_unless_the_app_said_its_own() {
+        let last_words = |octets: &[u8]| {
+            let mut farewell = Farewell::new(watch::channel(false).1);
+            octets.chunks(3).for_each(|piece| farewell.note(piece));
+            farewell.last_words()
+        };
+        assert_eq!(last_words(SWITCH), GOING_AWAY);
+        assert_eq!(last_words(&[SWITCH, &[0x81, 2, b'h', b'i']].concat()), GOING_AWAY);
+        assert_eq!(last_words(&[SWITCH, &[0x81, 2, b'h']].concat()), b"");
+        assert_eq!(last_words(&[SWITCH, &[0x88, 2, 0x03, 0xe8]].concat()), b"");
+        assert_eq!(last_words(b"HTTP/1.1 200 OK\r\n\r\n"), b"");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::support::upstream::Upstream;
 use crate::support::{PATIENCE, TestEdge, host, image};
@@ -47,7 +48,8 @@ async fn a_websocket_ends_with_the_drain_of_its_replica() {
     echo(&mut moved).await;
     edge.end_drains().await;
     let end = timeout(PATIENCE, socket.next()).await.expect("it ends");
-    assert!(end.is_none_or(|message| message.is_err()), "the app is not asked");
+    let Some(Ok(Message::Close(Some(reason)))) = end else { panic!("it is not told: {end:?}") };
+    assert_eq!(reason.code, CloseCode::Away);
     echo(&mut moved).await;
 }
 

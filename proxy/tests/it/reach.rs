@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::support::upstream::{Upstream, closed_port};
 use crate::support::{PATIENCE, TestEdge, host, image};
@@ -154,7 +155,8 @@ async fn the_connections_to_a_lost_node_end() {
     assert_eq!(echoed, Message::text("hello"));
     edge.lose(OTHER).await;
     let end = timeout(PATIENCE, socket.next()).await.expect("it ends");
-    assert!(end.is_none_or(|message| message.is_err()));
+    let Some(Ok(Message::Close(Some(reason)))) = end else { panic!("it is not told: {end:?}") };
+    assert_eq!(reason.code, CloseCode::Away);
 }
 
 #[tokio::test]
