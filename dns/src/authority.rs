@@ -46,7 +46,7 @@ impl AuthoritySockets {
     }
 }
 
-/// A running authority; it ends when dropped.
+/// A running authority. Dropped, it takes no more queries but those of connections that are open, for a moment.
 pub struct Authority {
     _running: DropGuard,
 }
@@ -65,13 +65,10 @@ impl Authority {
         let stopped = stop.clone();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let serving = async move {
-            let served = async {
-                let udp = tokio::net::UdpSocket::from_std(udp)?;
-                let tcp = tokio::net::TcpListener::from_std(tcp)?;
-                serve(udp, tcp, applied).await;
-                io::Result::Ok(())
-            };
-            stopped.run_until_cancelled(served).await
+            let udp = tokio::net::UdpSocket::from_std(udp)?;
+            let tcp = tokio::net::TcpListener::from_std(tcp)?;
+            serve(udp, tcp, applied, &stopped).await;
+            io::Result::Ok(())
         };
         let run = move || drop(runtime.block_on(serving));
         thread::Builder::new().name(THREAD.into()).spawn(run)?;
@@ -83,14 +80,13 @@ async fn serve(
     udp: tokio::net::UdpSocket,
     tcp: tokio::net::TcpListener,
     applied: watch::Receiver<Arc<Applied>>,
+    stopped: &CancellationToken,
 ) {
     let zones = ArcSwap::from_pointee(Zones::of(&applied.borrow()));
     let [datagrams, streams] = [Rate::new(), Rate::new()].map(Mutex::new);
     let window = Arc::new(Window { applied, zones, datagrams, streams, began: Instant::now() });
-    tokio::select! {
-        () = serve_datagrams(&udp, &window) => {}
-        () = tcp::serve(tcp, window.clone()) => {}
-    }
+    let datagrams = stopped.run_until_cancelled(serve_datagrams(&udp, &window));
+    tokio::join!(datagrams, tcp::serve(tcp, window.clone(), stopped.cancelled()));
 }
 
 /// Each is answered before the next is looked at: nothing is waited for meanwhile.

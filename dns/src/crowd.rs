@@ -39,6 +39,11 @@ impl Crowd {
         *self.of_client.entry(client).or_default() += 1;
     }
 
+    /// Waits for the end of all tasks.
+    pub(crate) async fn all_ended(mut self) {
+        while self.tasks.join_next().await.is_some() {}
+    }
+
     /// Waits for the end of a task; for ever while there is none.
     pub(crate) async fn ended(&mut self) {
         let id = match self.tasks.join_next_with_id().await {

@@ -123,7 +123,7 @@ impl Counter {
         info!(address = %gateway.addr(), "containers find apps by their internal names");
         tokio::select! {
             () = udp::serve(udp, desk.clone()) => {}
-            () = tcp::serve(tcp, desk) => {}
+            () = tcp::serve(tcp, desk, pending()) => {}
             () = self.announce(gateway) => {}
         }
     }

@@ -14,6 +14,8 @@ pub(crate) const CONNECTIONS_PER_CLIENT_MAX: usize = 16;
 pub(crate) const CONNECTION_IDLE_MAX: Duration = Duration::from_secs(10);
 /// How long a connection may last to the authority, which anybody may open.
 pub(crate) const CONNECTION_LIFE_MAX: Duration = Duration::from_secs(60);
+/// How long connections last once the authority stops.
+pub(crate) const LINGER: Duration = Duration::from_secs(1);
 /// Octets of a query.
 pub(crate) const QUERY_BYTES_MAX: usize = 4_096;
 /// Octets of an answer in one datagram, whatever the client would take.

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use tracing::debug;
 
 use crate::crowd::Crowd;
 use crate::limits::{
-    CONNECTION_IDLE_MAX, CONNECTIONS_MAX, CONNECTIONS_PER_CLIENT_MAX, QUERY_BYTES_MAX,
+    CONNECTION_IDLE_MAX, CONNECTIONS_MAX, CONNECTIONS_PER_CLIENT_MAX, LINGER, QUERY_BYTES_MAX,
     RECEIVE_PAUSE,
 };
 use crate::upstream::write_message;
@@ -29,13 +30,20 @@ pub(crate) trait Clerk: Send + Sync + 'static {
     fn answer(&self, query: &[u8], client: IpAddr) -> impl Future<Output = Option<Vec<u8>>> + Send;
 }
 
-/// Answers for ever; what is under way ends with it.
-pub(crate) async fn serve<C: Clerk>(listener: TcpListener, clerk: Arc<C>) {
+/// Answers until it is to stop, and then for a moment those who are connected: their queries may be on their way. What is
+/// under way ends with it.
+pub(crate) async fn serve<C: Clerk>(
+    listener: TcpListener,
+    clerk: Arc<C>,
+    stop: impl Future<Output = ()>,
+) {
+    let mut stop = pin!(stop);
     let mut crowd = Crowd::new(CONNECTIONS_MAX, CONNECTIONS_PER_CLIENT_MAX);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = crowd.ended() => continue,
+            () = &mut stop => break,
         };
         let (stream, client) = match accepted {
             Ok((stream, client)) => (stream, client.ip()),
@@ -55,6 +63,8 @@ pub(crate) async fn serve<C: Clerk>(listener: TcpListener, clerk: Arc<C>) {
             let _ = timeout(C::LIFE_MAX, converse(stream, &*clerk, client)).await;
         });
     }
+    drop(listener);
+    let _ = timeout(LINGER, crowd.all_ended()).await;
 }
 
 /// One query after the other.

@@ -37,7 +37,7 @@ fn state() -> State {
 struct Ground {
     at: SocketAddr,
     tell: watch::Sender<Arc<Applied>>,
-    _authority: Authority,
+    authority: Authority,
 }
 
 impl Ground {
@@ -45,7 +45,7 @@ impl Ground {
         let sockets = AuthoritySockets::bind(([127, 0, 0, 1], 0).into()).unwrap();
         let at = sockets.udp.local_addr().unwrap();
         let (tell, applied) = watch::channel(Arc::new(Applied { index: 7, state: state() }));
-        Self { at, tell, _authority: Authority::start(sockets, applied).unwrap() }
+        Self { at, tell, authority: Authority::start(sockets, applied).unwrap() }
     }
 
     fn socket(&self) -> UdpSocket {
@@ -108,15 +108,37 @@ fn connections_take_one_query_after_the_other() {
     let mut stream = TcpStream::connect(ground.at).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     for _ in 0..3 {
-        let query = query("apps.example.com.", RecordType::NS);
-        stream.write_all(&(query.len() as u16).to_be_bytes()).unwrap();
-        stream.write_all(&query).unwrap();
-        let mut length = [0; 2];
-        stream.read_exact(&mut length).unwrap();
-        let mut answer = vec![0; u16::from_be_bytes(length).into()];
-        stream.read_exact(&mut answer).unwrap();
-        assert_eq!(Message::from_vec(&answer).unwrap().answers.len(), 3);
+        asked_over(&mut stream);
     }
+}
+
+fn asked_over(stream: &mut TcpStream) {
+    let query = query("apps.example.com.", RecordType::NS);
+    stream.write_all(&(query.len() as u16).to_be_bytes()).unwrap();
+    stream.write_all(&query).unwrap();
+    let mut length = [0; 2];
+    stream.read_exact(&mut length).unwrap();
+    let mut answer = vec![0; u16::from_be_bytes(length).into()];
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!(Message::from_vec(&answer).unwrap().answers.len(), 3);
+}
+
+#[test]
+fn whoever_is_connected_is_answered_though_it_stops() {
+    let ground = Ground::start();
+    let connect = || {
+        let stream = TcpStream::connect(ground.at).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream
+    };
+    let [mut asked, mut silent] = [connect(), connect()];
+    // Connections are taken in their order: both are, once the latter was answered.
+    asked_over(&mut silent);
+    drop(ground.authority);
+    asked_over(&mut asked);
+    // Nobody is connected for long, and nobody new at all.
+    assert_eq!(silent.read(&mut [0]).unwrap(), 0);
+    assert!(TcpStream::connect(ground.at).is_err());
 }
 
 #[test]
