@@ -13,6 +13,7 @@ mod exchange;
 mod fields;
 mod frames;
 mod port;
+mod succession;
 mod transport;
 
 pub use bounds::Bounds;

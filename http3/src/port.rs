@@ -1,6 +1,6 @@
 //! A UDP port and who calls at it.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use quinn::crypto::rustls::QuicServerConfig;
@@ -10,6 +10,7 @@ use rustls::{ServerConfig, quic};
 use tokio::time::timeout;
 
 use crate::bounds::{CLOSE_MAX, SOCKET_BUFFER, WAITING_BYTES_MAX, WAITING_MAX};
+use crate::succession::{self, Ids, Mark};
 use crate::{ALPN, Bounds, Connection, Http3Error, Reason};
 
 /// Takes connections at a UDP port.
@@ -19,7 +20,8 @@ pub struct Port {
 }
 
 impl Port {
-    /// Takes the port. Needs a Tokio runtime. Of `tls`, certificates and tickets are used; protocols and early data are set
+    /// Takes the port, beside a process before this one whose connections go on until it closes its own: who calls from now
+    /// on calls here. Needs a Tokio runtime. Of `tls`, certificates and tickets are used; protocols and early data are set
     /// here.
     pub fn open(
         address: SocketAddr,
@@ -27,12 +29,14 @@ impl Port {
         bounds: Bounds,
     ) -> Result<Self, Http3Error> {
         let config = config(tls, &bounds)?;
-        let socket =
-            UdpSocket::bind(address).map_err(|source| Http3Error::Bind { address, source })?;
+        let mark = Mark::draw();
+        let socket = succession::take(address, mark)
+            .map_err(|source| Http3Error::Bind { address, source })?;
         // As large as the system allows.
         let _ = sockopt::set_socket_recv_buffer_size(&socket, SOCKET_BUFFER);
         let _ = sockopt::set_socket_send_buffer_size(&socket, SOCKET_BUFFER);
-        let (quic, runtime) = (EndpointConfig::default(), Arc::new(TokioRuntime));
+        let (mut quic, runtime) = (EndpointConfig::default(), Arc::new(TokioRuntime));
+        quic.cid_generator(move || Box::new(Ids(mark)));
         let endpoint =
             Endpoint::new(quic, Some(config), socket, runtime).map_err(Http3Error::Setup)?;
         Ok(Self { endpoint, bounds })

@@ -22,6 +22,10 @@ const BOUNDS: Bounds = Bounds {
 };
 
 fn open() -> (Port, SocketAddr, CertificateDer<'static>) {
+    open_at(([127, 0, 0, 1], 0).into())
+}
+
+fn open_at(address: SocketAddr) -> (Port, SocketAddr, CertificateDer<'static>) {
     let made = rcgen::generate_simple_self_signed([NAME.to_owned()]).expect("a certificate");
     let (certificate, key) = (made.cert.der().clone(), made.signing_key.serialize_der());
     let key = PrivateKeyDer::try_from(key).expect("a key");
@@ -32,7 +36,7 @@ fn open() -> (Port, SocketAddr, CertificateDer<'static>) {
         .with_no_client_auth()
         .with_single_cert(vec![certificate.clone()], key)
         .expect("a key of the certificate");
-    let port = Port::open(([127, 0, 0, 1], 0).into(), tls, BOUNDS).expect("a free port");
+    let port = Port::open(address, tls, BOUNDS).expect("a free port");
     let address = port.address().expect("an address");
     (port, address, certificate)
 }
@@ -110,4 +114,29 @@ async fn other_protocols_are_not_spoken() {
     assert!(
         matches!(end, ConnectionError::ApplicationClosed(close) if close.error_code == 0x107_u32.into())
     );
+}
+
+#[tokio::test]
+async fn connections_go_on_while_another_port_follows() {
+    let (first, address, certificate) = open();
+    let client = tokio::spawn(connect(address, certificate, ALPN));
+    let connection = caller(&first).await.greet().await.expect("a handshake");
+    let before = client.await.expect("it runs").expect("a connection");
+
+    let (second, _, certificate) = open_at(address);
+    for _ in 0..20 {
+        let client = tokio::spawn(connect(address, certificate.clone(), ALPN));
+        caller(&second).await.greet().await.expect("a handshake");
+        client.await.expect("it runs").expect("a connection");
+    }
+    connection.end(Reason::ExcessiveLoad);
+    let end = timeout(PATIENCE, before.closed()).await.expect("it hears of it");
+    assert!(
+        matches!(end, ConnectionError::ApplicationClosed(close) if close.error_code == 0x107_u32.into())
+    );
+    drop(connection);
+    first.close().await;
+    let client = tokio::spawn(connect(address, certificate, ALPN));
+    caller(&second).await.greet().await.expect("a handshake");
+    client.await.expect("it runs").expect("a connection");
 }

@@ -58,8 +58,9 @@ impl Http3 {
         let mut stop = self.listener.stop.clone();
         loop {
             tokio::select! {
-                () = self.wanted(true) => {}
+                biased;
                 _ = stop.wait_for(|stop| *stop) => return,
+                () = self.wanted(true) => {}
             }
             if let Some(port) = self.open().await {
                 self.attend(port).await;

@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
 use prometheus_client::registry::Registry;
 use rustls::pki_types::ServerName;
@@ -22,7 +23,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use crate::support::authority::client_of_anybody;
 use crate::support::frames::GOAWAY;
 use crate::support::upstream::Upstream;
-use crate::support::{PATIENCE, TestEdge, cluster_key, host};
+use crate::support::{PATIENCE, TestEdge, cluster_key, host, http3};
 
 /// How many requests each kind of client has answered before, while and after the sockets change hands.
 const ANSWERED: usize = 20;
@@ -40,12 +41,20 @@ fn start(
     ground: &TestEdge,
     sockets: EdgeSockets,
 ) -> (EdgeHandle, watch::Sender<Arc<temps_raft::Applied>>) {
+    start_with(ground, sockets, &mut Registry::default())
+}
+
+fn start_with(
+    ground: &TestEdge,
+    sockets: EdgeSockets,
+    metrics: &mut Registry,
+) -> (EdgeHandle, watch::Sender<Arc<temps_raft::Applied>>) {
     let (http, https) = (ground.http, Some(ground.https));
     let data_dir = ground.data.path().into();
     let config = EdgeConfig { http, https, data_dir, node: NodeId(1) };
     let edge = Edge::on(config, sockets).unwrap().with_key(cluster_key());
     let (sender, state) = watch::channel(ground.state());
-    (edge.start(state, &mut Registry::default()), sender)
+    (edge.start(state, metrics), sender)
 }
 
 /// A client that asks again and again, each time as if it were the first.
@@ -149,6 +158,43 @@ async fn the_next_process_takes_over_and_no_client_is_refused() {
     for client in clients {
         client.end().await;
     }
+    second.stop(PATIENCE).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn http3_ends_at_the_process_that_stops_and_begins_at_the_next() {
+    let mut ground = http3::edge_with(|_| {}).await;
+    let (app, name) = (Upstream::start("one").await, host("shop"));
+    ground.app("shop", &[app.addr]).await;
+    let [here, there] = sockets();
+    let https = here.https.as_ref().unwrap().local_addr().unwrap();
+    let open = async || {
+        let quic = http3::connect_trusting(https, &name, http3::certificate_of(&ground)).await;
+        http3::Client::over(quic.expect("nobody is refused")).await
+    };
+    let mut metrics = Registry::default();
+    let (first, _state) = start_with(&ground, here, &mut metrics);
+    http3::listens(&metrics, true).await;
+    let mut old = open().await;
+    let mut stream = old.send(http3::request("GET", &name, "/sse")).await;
+    stream.finish().await.unwrap();
+    assert_eq!(stream.recv_response().await.unwrap().status(), 200);
+
+    let mut metrics = Registry::default();
+    let (second, _state) = start_with(&ground, there, &mut metrics);
+    http3::listens(&metrics, true).await;
+    assert_eq!(old.get(&name, "/").await.status(), 200, "it goes on where it is");
+    let mut new = open().await;
+    let stop = tokio::spawn(first.stop(PATIENCE));
+    let ask = || http3::request("GET", &name, "/");
+    while old.try_ask(ask(), Bytes::new()).await.is_ok() {}
+    for _ in 0..ANSWERED {
+        assert_eq!(open().await.get(&name, "/").await.status(), 200);
+    }
+    app.go_on.notify_one();
+    while timeout(PATIENCE, stream.recv_data()).await.unwrap().unwrap().is_some() {}
+    timeout(PATIENCE, stop).await.expect("it stops").unwrap();
+    assert_eq!(new.get(&name, "/").await.status(), 200);
     second.stop(PATIENCE).await;
 }
 

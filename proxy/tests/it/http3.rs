@@ -221,7 +221,7 @@ async fn it_is_offered_over_tls_while_it_is_there() {
         let mut settings = Settings::default();
         settings.edge.http3 = on;
         edge.apply(Command::ChangeSettings { settings }).await;
-        listens(&edge, on).await;
+        listens(&edge.metrics, on).await;
         let answer = client.get(&url).send().await.unwrap();
         let alt_svc = answer.headers().get("alt-svc").map(|value| value.to_str().unwrap());
         assert_eq!(alt_svc, on.then_some(offered.as_str()));
@@ -247,7 +247,7 @@ async fn a_port_that_is_taken_is_waited_for() {
     edge.apply(Command::ChangeSettings { settings }).await;
     assert_eq!(edge.metric("temps_edge_http3_listens"), "0");
     drop(taken);
-    listens(&edge, true).await;
+    listens(&edge.metrics, true).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

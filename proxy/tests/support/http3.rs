@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::{Buf, Bytes, BytesMut};
 use h3::client::{RequestStream, SendRequest};
 use http::{HeaderMap, Request, Response};
+use prometheus_client::registry::Registry;
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{ConnectionError, Endpoint, ReadToEndError, VarInt};
 use rustls::RootCertStore;
@@ -15,7 +16,7 @@ use rustls::pki_types::pem::PemObject;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{PATIENCE, TestEdge};
+use super::{PATIENCE, TestEdge, metric};
 
 pub const H3_NO_ERROR: u64 = 0x100;
 pub const H3_INTERNAL_ERROR: u64 = 0x102;
@@ -32,14 +33,14 @@ pub async fn edge_with(change: impl FnOnce(&mut temps_state::Settings)) -> TestE
         change(settings);
     })
     .await;
-    listens(&edge, true).await;
+    listens(&edge.metrics, true).await;
     edge
 }
 
 /// Waits until an edge takes HTTP/3, or does not.
-pub async fn listens(edge: &TestEdge, wanted: bool) {
+pub async fn listens(metrics: &Registry, wanted: bool) {
     let deadline = Instant::now() + PATIENCE;
-    while edge.metric("temps_edge_http3_listens") != u8::from(wanted).to_string() {
+    while metric(metrics, "temps_edge_http3_listens") != u8::from(wanted).to_string() {
         assert!(Instant::now() < deadline, "it takes HTTP/3, or not, in time");
         sleep(std::time::Duration::from_millis(10)).await;
     }
@@ -108,7 +109,11 @@ impl Answer {
 
 impl Client {
     pub async fn open(edge: &TestEdge, name: &str) -> Self {
-        let quic = connect(edge, name).await.expect("a connection");
+        Self::over(connect(edge, name).await.expect("a connection")).await
+    }
+
+    /// On a connection that is there.
+    pub async fn over(quic: quinn::Connection) -> Self {
         let link = h3_quinn::Connection::new(quic.clone());
         let (mut driver, send) = h3::client::new(link).await.expect("HTTP/3");
         let driver = tokio::spawn(async move {
