@@ -1,4 +1,5 @@
-//! The app that most stories deploy. It answers every request with its version; `ask URL` prints what a URL answers.
+//! The app that most stories deploy. It answers every request with its version, after so many milliseconds as `?ms=` says,
+//! and echoes what comes over a WebSocket; `ask URL` prints what a URL answers.
 
 use std::env;
 use std::error::Error;
@@ -7,7 +8,11 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::exit;
 use std::thread;
+use std::time::Duration;
 
+/// What it takes for a WebSocket: the key and the answer of RFC 6455 §1.3, which spares it a digest.
+const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 /// The most of a request that is looked at.
 const HEAD_MAX: usize = 64 << 10;
 
@@ -44,11 +49,39 @@ fn answer(mut stream: TcpStream, body: &str) -> Result<(), Box<dyn Error>> {
             octets => head.extend_from_slice(&piece[..octets]),
         }
     }
+    let head = String::from_utf8_lossy(&head);
+    if head.contains(KEY) {
+        write!(
+            stream,
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Accept: {ACCEPT}\r\n\r\n"
+        )?;
+        return echo(stream);
+    }
+    let target = head.split(' ').nth(1).unwrap_or_default();
+    if let Some((_, pause)) = target.split_once("?ms=") {
+        thread::sleep(Duration::from_millis(pause.parse()?));
+    }
     let length = body.len();
     write!(
         stream,
         "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
     )?;
+    Ok(())
+}
+
+/// Sends short frames back without their mask (RFC 6455 §5.2), until one says that the client closes.
+fn echo(mut stream: TcpStream) -> Result<(), Box<dyn Error>> {
+    const CLOSE: u8 = 0x88;
+    let mut head = [0; 6];
+    while head[0] != CLOSE {
+        stream.read_exact(&mut head)?;
+        let [kind, length, mask @ ..] = head;
+        let mut payload = vec![0; usize::from(length & 0x7f)];
+        stream.read_exact(&mut payload)?;
+        payload.iter_mut().zip(mask.into_iter().cycle()).for_each(|(octet, mask)| *octet ^= mask);
+        stream.write_all(&[&[kind, payload.len() as u8], &payload[..]].concat())?;
+    }
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! Stories on real clusters. As root; each takes a ground of its own, one after the other (.config/nextest.toml).
 
 mod certificates;
+mod clients;
 mod common;
 mod death;
 mod disk;

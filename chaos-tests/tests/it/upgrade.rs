@@ -6,13 +6,19 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde_json::Value;
-use temps_chaos_tests::{Client, Ground, RECOVERY, Traffic, Writes, until};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use serde_json::{Value, json};
+use temps_chaos_tests::{Client, Ground, RECOVERY, Traffic, Visitor, Writes, until};
 
+use crate::clients::{Count, Http3, Https, Place, Question, Regular, Socket, Streams};
 use crate::common::{APP, cluster, end_well};
 
 /// Requests a second at each edge.
 const RATE: u32 = 20;
+/// What the nodes answer for, the part of it that leads to apps, and who is asked in it.
+const ZONE: &str = "example.test";
+const PREVIEW: &str = "apps.example.test";
+const NAME: &str = "app-production.apps.example.test";
 
 /// The digest of the program that a node runs, as it says itself.
 async fn runs(client: &Client, node: usize) -> Option<String> {
@@ -125,4 +131,97 @@ async fn a_program_that_does_not_come_up_stops_the_roll_and_harms_nothing() {
     let said = upgrade(&ground, &text).await.unwrap_err();
     assert!(said.contains("not a temps binary"), "{said}");
     assert_eq!(all_run(&client).await, before);
+}
+
+/// Gives the apps' names a certificate of an authority's own, has the nodes answer for them and take HTTP/3; returns the
+/// authority once every edge shows the certificate.
+async fn speak_everything(ground: &Ground, client: &Client) -> CertifiedIssuer<'static, KeyPair> {
+    let mut settings = client.get(1, "/settings").await.expect("node 1 answers").body;
+    settings["acme"]["enabled"] = json!(false);
+    settings["preview_domain"] = json!(PREVIEW);
+    settings["dns"]["zones"] = json!([ZONE]);
+    settings["edge"]["http3"] = json!(true);
+    let set = client.put(1, "/settings", &settings).await.expect("node 1 answers");
+    assert!(set.is_success(), "{}", set.body);
+
+    let mut root = CertificateParams::default();
+    root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let root = CertifiedIssuer::self_signed(root, KeyPair::generate().expect("a key"))
+        .expect("an authority");
+    let key = KeyPair::generate().expect("a key");
+    let own = CertificateParams::new([format!("*.{PREVIEW}")]).expect("a name");
+    let chain = own.signed_by(&key, &root).expect("a certificate").pem();
+    let own = json!({ "chain": chain, "key": key.serialize_pem() });
+    let added = client.post(1, "/certificates", &own, None).await.expect("node 1 answers");
+    assert!(added.is_success(), "{}", added.body);
+    let visitor = Visitor::trusting(&root.pem()).expect("a root");
+    for node in ground.nodes() {
+        let shown = async || visitor.visit(node.secure_edge(), NAME).await.is_ok_and(is_well);
+        until("the certificate is shown", RECOVERY, shown).await.expect("it is");
+    }
+    root
+}
+
+fn is_well(visit: temps_chaos_tests::Visit) -> bool {
+    visit.status == 200
+}
+
+/// How often clients were told to come again, or asked again by themselves.
+#[derive(Debug, Default)]
+struct Counts {
+    sockets: Count,
+    streams: Count,
+    http3: Count,
+    datagrams: Count,
+}
+
+/// Clients of every kind at one edge.
+fn regulars(place: &Place, node: usize, counts: &Counts) -> Vec<Regular> {
+    let at = |what: &str| format!("{what} at node {node}");
+    let https = |http1| Https::new(place.clone(), http1);
+    let (socket, streams) = (counts.sockets.clone(), counts.streams.clone());
+    let (http3, datagrams) = (counts.http3.clone(), counts.datagrams.clone());
+    vec![
+        Regular::start(at("HTTP/1.1"), https(true)),
+        Regular::start(at("HTTP/2"), https(false)),
+        Regular::start(at("HTTP/2, long answers"), Streams::new(place.clone(), streams)),
+        Regular::start(at("HTTP/3"), Http3::new(place.clone(), http3)),
+        Regular::start(at("WebSocket"), Socket::new(place.clone(), socket)),
+        Regular::start(at("DNS over UDP"), Question::over_udp(place.clone(), datagrams)),
+        Regular::start(at("DNS over TCP"), Question::over_tcp(place.clone())),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_clients_speak_nobody_is_refused_or_cut_off() {
+    let ground = cluster(3).await;
+    APP.deploy(&ground, 2).await.unwrap();
+    let client = ground.client().unwrap();
+    let root = speak_everything(&ground, &client).await;
+    let counts: Vec<Counts> = ground.nodes().map(|_| Counts::default()).collect();
+    let mut everybody = Vec::new();
+    for (node, counts) in ground.nodes().zip(&counts) {
+        let root = root.der().clone();
+        let place = Place { edge: node.address, name: NAME.into(), root };
+        everybody.extend(regulars(&place, node.number, counts));
+    }
+    for one in &mut everybody {
+        one.goes_on().await;
+    }
+
+    upgrade(&ground, &next_binary(&ground)).await.unwrap();
+
+    for one in &mut everybody {
+        one.goes_on().await;
+    }
+    let mut failures = Vec::new();
+    for one in everybody {
+        failures.extend(one.end().await);
+    }
+    println!("{counts:?}");
+    assert!(failures.is_empty(), "{failures:#?}");
+    for Counts { sockets, streams, .. } in &counts {
+        assert!(sockets.get() > 0, "whoever has a WebSocket is told to come again");
+        assert!(streams.get() > 0, "whoever has a connection of HTTP/2 is told to leave it");
+    }
 }
