@@ -38,3 +38,12 @@ bench-newcomer *ARGS:
 # What else an edge costs: `routes`, `idle` connections or added `latency`; after `just bench-edge`.
 bench-edge-cost WHAT *ARGS:
     bench/edge_cost.py {{WHAT}} {{ARGS}}
+
+# What a lookup takes among 10, 1,000 and 100,000 names, without an edge around it.
+bench-lookups:
+    cargo test --release --locked -p temps-proxy --lib -- --ignored --nocapture a_lookup_takes_so_long
+
+# Full and resumed handshakes per second of a whole node beside nginx and HAProxy.
+bench-handshakes *ARGS:
+    cargo build --release --locked -p temps -p temps-chaos-tests --bin temps --example handshakes
+    bench/handshakes.py {{ARGS}}

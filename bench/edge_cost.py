@@ -140,7 +140,7 @@ def main():
     parser.add_argument("--seconds", type=int, default=3)
     parser.add_argument("--connections", type=int, default=4_000)
     parser.add_argument("--rate", type=int, default=500)
-    parser.add_argument("--peers", default="temps,bare,nginx,haproxy,caddy")
+    parser.add_argument("--peers", default="temps,bare,nginx,haproxy,caddy,traefik")
     args = parser.parse_args()
     os.sched_setaffinity(0, {int(edge.LOAD_CPU)})
     folder, upstream = Path(tempfile.mkdtemp(prefix="temps-bench.")), None
