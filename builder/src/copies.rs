@@ -1,11 +1,12 @@
-//! Which copies of artifacts and of pushed images a node should have. Pure: from the state alone, so that all nodes
-//! agree on it.
+//! Which copies of artifacts and of pushed images a node should have. Pure: from the state and the time alone, so
+//! that all nodes agree on it.
 
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use jiff::{SignedDuration, Timestamp};
 use temps_state::{
-    Artifact, Deployment, DeploymentId, ImageTag, NodeId, Observed, Phase, Replica, Standing,
+    Artifact, Deployment, DeploymentId, ImageTag, Node, NodeId, Observed, Phase, Replica, Standing,
     State, TagName,
 };
 
@@ -13,6 +14,8 @@ use crate::Needed;
 
 /// How many nodes keep an image that is needed, when there are as many.
 pub const IMAGE_COPIES: usize = 2;
+/// How long a holder may be lost before another node takes a copy instead of it: most are back by then.
+pub const HOLDER_LOST_MAX: SignedDuration = SignedDuration::from_secs(60);
 
 /// What nodes keep copies of.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,74 +26,122 @@ pub enum Kept {
     Pushed(TagName),
 }
 
-/// A copy that a node should have.
+/// A copy that a node has something to do with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Copy {
     /// Of what.
     pub of: Kept,
-    /// Whether the cluster believes that the node has it.
-    pub held: bool,
+    /// What it has to do.
+    pub duty: Duty,
 }
 
-/// The copies that a node should have: those it is believed to hold, and those that too few others hold.
-pub fn wanted(state: &State, me: NodeId) -> Vec<Copy> {
+/// What a node has to do with a copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Duty {
+    /// To get it: too few others hold one.
+    Take,
+    /// To look after it: the cluster believes that it is here.
+    Keep,
+    /// To look after it until it is given up: enough others are to hold it, by every node's count.
+    GiveUp,
+}
+
+/// An image as far as it is copied.
+struct Image<'a> {
+    /// What its order of the nodes is drawn from.
+    name: &'a str,
+    holders: &'a BTreeSet<NodeId>,
+    /// The nodes that run it.
+    runners: BTreeSet<NodeId>,
+    /// Whether it will be known in a moment which nodes run it.
+    is_unsettled: bool,
+}
+
+/// The copies that a node has something to do with: those it is believed to hold, and those that too few others hold.
+pub fn wanted(state: &State, me: NodeId, now: Timestamp) -> Vec<Copy> {
     let needed = Needed::of(state);
     let mut copies = Vec::new();
     for deployment in state.deployments.values() {
-        let Some(artifact) = deployment.artifact.as_ref().filter(|a| needed.has(a)) else {
-            continue;
+        let duty = match deployment.artifact.as_ref().filter(|a| needed.has(a)) {
+            Some(Artifact::Image { id }) => {
+                Image::of_version(state, deployment, id).duty(state, me, now)
+            }
+            Some(Artifact::Static { .. }) => site_duty(state, me, deployment),
+            None => None,
         };
-        let held = deployment.holders.contains(&me);
-        if held || takers(state, deployment, artifact).contains(&me) {
-            copies.push(Copy { of: Kept::Version(deployment.id), held });
-        }
+        copies.extend(duty.map(|duty| Copy { of: Kept::Version(deployment.id), duty }));
     }
     for (name, tag) in &state.image_tags {
-        let held = tag.holders.contains(&me);
-        if held || tag_takers(state, tag).contains(&me) {
-            copies.push(Copy { of: Kept::Pushed(name.clone()), held });
-        }
+        let duty = Image::of_tag(tag).duty(state, me, now);
+        copies.extend(duty.map(|duty| Copy { of: Kept::Pushed(name.clone()), duty }));
     }
     copies
 }
 
-/// The nodes that should get a copy of a pushed image now: as many as are missing.
-fn tag_takers(state: &State, tag: &ImageTag) -> Vec<NodeId> {
-    let missing = IMAGE_COPIES.saturating_sub(lasting(state, &tag.holders));
-    if missing == 0 {
-        return vec![];
+/// All nodes have a site: every edge serves it.
+fn site_duty(state: &State, me: NodeId, deployment: &Deployment) -> Option<Duty> {
+    let is_ready = state.nodes.get(&me).is_some_and(Node::takes_replicas);
+    match deployment.holders.contains(&me) {
+        true => Some(Duty::Keep),
+        false => is_ready.then_some(Duty::Take),
     }
-    let without = state.ready_nodes().map(|node| node.id);
-    let mut ranked: Vec<NodeId> = without.filter(|id| !tag.holders.contains(id)).collect();
-    ranked.sort_by_key(|node| (rank(&tag.manifest, *node), *node));
-    ranked.truncate(missing);
-    ranked
+}
+
+impl<'a> Image<'a> {
+    fn of_version(state: &State, deployment: &'a Deployment, id: &'a str) -> Self {
+        Self {
+            name: id,
+            holders: &deployment.holders,
+            runners: runners(state, deployment.id),
+            is_unsettled: is_about_to_be_placed(state, deployment),
+        }
+    }
+
+    fn of_tag(tag: &'a ImageTag) -> Self {
+        let (name, holders) = (&tag.manifest, &tag.holders);
+        Self { name, holders, runners: BTreeSet::new(), is_unsettled: false }
+    }
+
+    fn duty(&self, state: &State, me: NodeId, now: Timestamp) -> Option<Duty> {
+        match self.holders.contains(&me) {
+            true if self.is_surplus(state, me) => Some(Duty::GiveUp),
+            true => Some(Duty::Keep),
+            false => self.takers(state, now).contains(&me).then_some(Duty::Take),
+        }
+    }
+
+    /// The nodes that should get a copy now: as many as are missing, those first that run it.
+    fn takers(&self, state: &State, now: Timestamp) -> Vec<NodeId> {
+        let missing = IMAGE_COPIES.saturating_sub(expected(state, self.holders, now));
+        if missing == 0 || self.is_unsettled {
+            return vec![];
+        }
+        let without = state.ready_nodes().map(|node| node.id);
+        let mut ranked = self.ranked(without.filter(|id| !self.holders.contains(id)));
+        ranked.truncate(missing);
+        ranked
+    }
+
+    /// Whether enough holders are there without one that does not run it. Those that stay are chosen as those that take
+    /// a copy are, so that nothing moves twice.
+    fn is_surplus(&self, state: &State, me: NodeId) -> bool {
+        if self.is_unsettled || self.runners.contains(&me) {
+            return false;
+        }
+        let ranked = self.ranked(stay(state, self.holders));
+        ranked.iter().skip(IMAGE_COPIES).any(|node| *node == me)
+    }
+
+    fn ranked(&self, nodes: impl Iterator<Item = NodeId>) -> Vec<NodeId> {
+        let mut ranked: Vec<NodeId> = nodes.collect();
+        ranked.sort_by_key(|node| (!self.runners.contains(node), rank(self.name, *node), *node));
+        ranked
+    }
 }
 
 /// Whether a node must keep what it has of a pushed image: the cluster counts on it, or too few others have it.
 pub fn keeps(state: &State, me: NodeId, tag: &ImageTag) -> bool {
     tag.holders.contains(&me) || lasting(state, &tag.holders) < IMAGE_COPIES
-}
-
-/// The nodes that should get a copy now: all for a site, which every edge serves; for an image as many as are missing,
-/// those first that run it.
-fn takers(state: &State, deployment: &Deployment, artifact: &Artifact) -> Vec<NodeId> {
-    let without = state.ready_nodes().map(|node| node.id);
-    let without = without.filter(|id| !deployment.holders.contains(id));
-    match artifact {
-        Artifact::Static { .. } => without.collect(),
-        Artifact::Image { id } => {
-            let missing = IMAGE_COPIES.saturating_sub(lasting(state, &deployment.holders));
-            if missing == 0 || is_about_to_be_placed(state, deployment) {
-                return vec![];
-            }
-            let runners = runners(state, deployment.id);
-            let mut ranked: Vec<NodeId> = without.collect();
-            ranked.sort_by_key(|node| (!runners.contains(node), rank(id, *node), *node));
-            ranked.truncate(missing);
-            ranked
-        }
-    }
 }
 
 /// The nodes that have replicas of a deployment which are not down: their engines need the image in any case, and what
@@ -128,6 +179,15 @@ fn lasting(state: &State, holders: &BTreeSet<NodeId>) -> usize {
     stay(state, holders).count()
 }
 
+/// How many holders are there to stay, with those that are to be expected back.
+fn expected(state: &State, holders: &BTreeSet<NodeId>, now: Timestamp) -> usize {
+    let is_expected = |node: &&Node| {
+        let lost_lately = |at| now.duration_since(at) < HOLDER_LOST_MAX;
+        node.standing == Standing::Ready && node.lost_since.is_none_or(lost_lately)
+    };
+    holders.iter().filter_map(|id| state.nodes.get(id)).filter(is_expected).count()
+}
+
 /// The holders that are there to stay.
 fn stay(state: &State, holders: &BTreeSet<NodeId>) -> impl Iterator<Item = NodeId> {
     let nodes = holders.iter().filter_map(|id| state.nodes.get(id));
@@ -136,7 +196,8 @@ fn stay(state: &State, holders: &BTreeSet<NodeId>) -> impl Iterator<Item = NodeI
 
 /// Rendezvous hashing: each image has its own order of the nodes, and a node that comes or goes changes no other.
 fn rank(image: &str, node: NodeId) -> u64 {
-    // With fixed keys, so that all nodes of a version count alike; and if they did not, there would be one copy more.
+    // With fixed keys, so that all nodes of a version count alike; and if they did not, there would be one copy more, or
+    // another one would stay.
     let mut hasher = DefaultHasher::new();
     (image, node.0).hash(&mut hasher);
     hasher.finish()

@@ -6,18 +6,30 @@ use jiff::Timestamp;
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
-use temps_builder::copies::{Copy, IMAGE_COPIES, Kept, candidates, keeps, only_here, wanted};
+use temps_builder::copies::{
+    Copy, Duty, HOLDER_LOST_MAX, IMAGE_COPIES, Kept, candidates, keeps, only_here,
+};
 use temps_state::{
     Actor, Artifact, Deployment, DeploymentId, EnvironmentId, Failure, FailureCode, Id, ImageTag,
     Intent, Node, NodeId, Observed, Phase, ProjectId, Replica, ReplicaId, Source, Standing, State,
     TagName,
 };
 
+/// Who was lost at the epoch has been for long.
+fn now() -> Timestamp {
+    Timestamp::UNIX_EPOCH + HOLDER_LOST_MAX
+}
+
+fn wanted(state: &State, me: NodeId) -> Vec<Copy> {
+    temps_builder::copies::wanted(state, me, now())
+}
+
 fn node(id: u64) -> impl Strategy<Value = Node> {
     let standing = prop_oneof![4 => Just(Standing::Ready), 1 => Just(Standing::Draining), 1 => Just(Standing::Joining)];
-    (standing, prop::bool::weighted(0.2)).prop_map(move |(standing, lost)| Node {
+    let lost = prop_oneof![7 => Just(None), 1 => Just(Some(Timestamp::UNIX_EPOCH)), 1 => Just(Some(now()))];
+    (standing, lost).prop_map(move |(standing, lost_since)| Node {
         standing,
-        lost_since: lost.then_some(Timestamp::UNIX_EPOCH),
+        lost_since,
         ..Node::new(NodeId(id), format!("n{id}"), Timestamp::UNIX_EPOCH)
     })
 }
@@ -74,6 +86,7 @@ prop_compose! {
         nodes in (1..7_u64).prop_flat_map(|n| (1..=n).map(node).collect::<Vec<_>>()),
         deployments in (0..8_u64).prop_flat_map(|n| (0..n).map(deployment).collect::<Vec<_>>()),
         tags in vec(tag(), 0..8),
+        replicas in vec((0..8_u64, 1..7_u64), 0..6),
     ) -> State {
         let mut state = State::default();
         for node in nodes {
@@ -87,6 +100,13 @@ prop_compose! {
             tag.holders.retain(|holder| state.nodes.contains_key(holder));
             state.image_tags.insert(tag_name(n), tag);
         }
+        for (n, (of, on)) in replicas.into_iter().enumerate() {
+            let deployment = DeploymentId::from_parts(of, 0);
+            if state.deployments.contains_key(&deployment) && state.nodes.contains_key(&NodeId(on)) {
+                let replica = Replica { deployment, ..replica(n as u64, on, Observed::Pending) };
+                state.replicas.insert(replica.id, replica);
+            }
+        }
         state
     }
 }
@@ -96,15 +116,37 @@ fn make(state: &mut State) -> usize {
     let seen = state.clone();
     let mut made = 0;
     for me in seen.nodes.keys() {
-        for copy in wanted(&seen, *me).into_iter().filter(|copy| !copy.held) {
-            match copy.of {
-                Kept::Version(id) => state.deployments.get_mut(&id).unwrap().holders.insert(*me),
-                Kept::Pushed(name) => state.image_tags.get_mut(&name).unwrap().holders.insert(*me),
-            };
+        for of in with(&seen, *me, Duty::Take) {
+            holders(state, &of).insert(*me);
             made += 1;
         }
     }
     made
+}
+
+/// Every node gives up what it may; tells how many copies there were.
+fn give_up(state: &mut State) -> usize {
+    let seen = state.clone();
+    let mut given_up = 0;
+    for me in seen.nodes.keys() {
+        for of in with(&seen, *me, Duty::GiveUp) {
+            holders(state, &of).remove(me);
+            given_up += 1;
+        }
+    }
+    given_up
+}
+
+/// The copies with which a node has that to do.
+fn with(state: &State, me: NodeId, duty: Duty) -> Vec<Kept> {
+    wanted(state, me).into_iter().filter(|copy| copy.duty == duty).map(|copy| copy.of).collect()
+}
+
+fn holders<'a>(state: &'a mut State, of: &Kept) -> &'a mut BTreeSet<NodeId> {
+    match of {
+        Kept::Version(id) => &mut state.deployments.get_mut(id).unwrap().holders,
+        Kept::Pushed(name) => &mut state.image_tags.get_mut(name).unwrap().holders,
+    }
 }
 
 fn replica(n: u64, node: u64, observed: Observed) -> Replica {
@@ -136,8 +178,12 @@ fn one_image() -> State {
 }
 
 fn takers(state: &State) -> Vec<u64> {
-    let takes = |id: &u64| wanted(state, NodeId(*id)).iter().any(|copy| !copy.held);
-    (1..7).filter(takes).collect()
+    having(state, Duty::Take)
+}
+
+/// The nodes that have that to do with some copy.
+fn having(state: &State, duty: Duty) -> Vec<u64> {
+    (1..7).filter(|id| !with(state, NodeId(*id), duty).is_empty()).collect()
 }
 
 #[test]
@@ -159,6 +205,53 @@ fn the_copy_is_taken_where_a_replica_runs() {
     let down = replica(1, 2, Observed::Down { failure });
     state.replicas.insert(down.id, down);
     assert_eq!(takers(&state), by_rank, "who cannot run it may not be able to keep it either");
+}
+
+#[test]
+fn a_holder_that_was_just_lost_is_awaited() {
+    let mut state = one_image();
+    holders_of_the_one(&mut state).insert(NodeId(2));
+    let lose = |state: &mut State, at| state.nodes.get_mut(&NodeId(2)).unwrap().lost_since = at;
+    lose(&mut state, Some(now()));
+    assert!(takers(&state).is_empty());
+    assert_eq!(only_here(&state, NodeId(1)).len(), 1, "nobody counts on it to be back");
+    lose(&mut state, Some(Timestamp::UNIX_EPOCH));
+    let takers = takers(&state);
+    assert_eq!(takers.len(), 1);
+    holders_of_the_one(&mut state).insert(NodeId(takers[0]));
+    assert_eq!(having(&state, Duty::GiveUp), [0; 0], "only two are there");
+    lose(&mut state, None);
+    assert_eq!(having(&state, Duty::GiveUp).len(), 1, "it is back: one is too many");
+}
+
+#[test]
+fn whoever_does_not_run_it_gives_a_copy_up() {
+    let mut state = one_image();
+    *holders_of_the_one(&mut state) = [1, 2, 3].map(NodeId).into();
+    let by_rank = having(&state, Duty::GiveUp);
+    assert_eq!(by_rank.len(), 1);
+    let run = |state: &mut State, node: u64| {
+        let replica = replica(node, node, Observed::Pending);
+        state.replicas.insert(replica.id, replica);
+    };
+    run(&mut state, by_rank[0]);
+    let other = having(&state, Duty::GiveUp);
+    assert_eq!(other.len(), 1);
+    assert_ne!(other, by_rank);
+    (1..4).for_each(|node| run(&mut state, node));
+    assert_eq!(having(&state, Duty::GiveUp), [0; 0], "their engines need it in any case");
+    for deployment in state.deployments.values().cloned().collect::<Vec<_>>() {
+        let artifact = Artifact::Static { digest: "0".into(), single_page: false };
+        let site = Deployment { artifact: Some(artifact), ..deployment };
+        state.deployments.insert(site.id, site);
+    }
+    state.replicas.clear();
+    assert_eq!(having(&state, Duty::GiveUp), [0; 0], "every edge serves a site");
+}
+
+fn holders_of_the_one(state: &mut State) -> &mut BTreeSet<NodeId> {
+    let id = *state.deployments.keys().next().unwrap();
+    &mut state.deployments.get_mut(&id).unwrap().holders
 }
 
 #[test]
@@ -208,6 +301,21 @@ fn a_pushed_image_is_copied_once_and_the_only_copy_is_known() {
     assert!(only_here(&state, NodeId(1)).is_empty());
 }
 
+/// The holders that count: those that are there, and those that were lost just now.
+fn counted(state: &State, holders: &BTreeSet<NodeId>) -> usize {
+    let counts = |node: &&Node| {
+        node.standing == Standing::Ready && node.lost_since != Some(Timestamp::UNIX_EPOCH)
+    };
+    state.nodes.values().filter(counts).filter(|node| holders.contains(&node.id)).count()
+}
+
+/// What must be between the two: the copies that were there, and as many as the ready nodes may make of that.
+fn enough(state: &State, holders: &BTreeSet<NodeId>) -> usize {
+    let (had, counted) = (ready_holders(state, holders), counted(state, holders));
+    let without = state.ready_nodes().count() - had;
+    had + IMAGE_COPIES.saturating_sub(counted).min(without)
+}
+
 fn ready_holders(state: &State, holders: &BTreeSet<NodeId>) -> usize {
     state.ready_nodes().filter(|node| holders.contains(&node.id)).count()
 }
@@ -215,6 +323,10 @@ fn ready_holders(state: &State, holders: &BTreeSet<NodeId>) -> usize {
 proptest! {
     #[test]
     fn a_node_that_drains_has_the_only_copy_of_nothing_once_all_copies_are_made(mut state in state()) {
+        for node in state.nodes.values().cloned().collect::<Vec<_>>() {
+            let lost_since = node.lost_since.map(|_| Timestamp::UNIX_EPOCH);
+            state.nodes.insert(node.id, Node { lost_since, ..node });
+        }
         make(&mut state);
         if state.ready_nodes().next().is_some() {
             let draining = state.nodes.values().filter(|node| !node.takes_replicas());
@@ -230,18 +342,18 @@ proptest! {
         make(&mut state);
         let ready = state.ready_nodes().count();
         for deployment in state.deployments.values() {
-            let had = ready_holders(&before, &before.deployments[&deployment.id].holders);
+            let old = &before.deployments[&deployment.id].holders;
             let has = ready_holders(&state, &deployment.holders);
             let should = match (&deployment.phase, &deployment.artifact) {
                 (Phase::Cancelled { .. }, _) => continue,
                 (_, Some(Artifact::Static { .. })) => ready,
-                _ => had.max(IMAGE_COPIES.min(ready)),
+                _ => enough(&before, old),
             };
             prop_assert_eq!(has, should);
         }
         for (name, tag) in &state.image_tags {
-            let had = ready_holders(&before, &before.image_tags[name].holders);
-            prop_assert_eq!(ready_holders(&state, &tag.holders), had.max(IMAGE_COPIES.min(ready)));
+            let should = enough(&before, &before.image_tags[name].holders);
+            prop_assert_eq!(ready_holders(&state, &tag.holders), should);
         }
         prop_assert_eq!(make(&mut state), 0);
     }
@@ -272,19 +384,53 @@ proptest! {
     #[test]
     fn what_is_held_and_needed_is_looked_at(state in state()) {
         for me in state.nodes.keys() {
-            let held: Vec<_> = wanted(&state, *me).into_iter().filter(|c| c.held).collect();
+            let held = wanted(&state, *me).into_iter().filter(|copy| copy.duty != Duty::Take);
+            let held: Vec<_> = held.map(|copy| copy.of).collect();
             let needed = state.deployments.values().filter(|d| {
                 d.holders.contains(me) && !matches!(d.phase, Phase::Cancelled { .. })
             });
             for deployment in needed {
-                let copy = Copy { of: Kept::Version(deployment.id), held: true };
-                prop_assert!(held.contains(&copy));
+                prop_assert!(held.contains(&Kept::Version(deployment.id)));
             }
             for (name, tag) in &state.image_tags {
-                let is_held = held.contains(&Copy { of: Kept::Pushed(name.clone()), held: true });
+                let is_held = held.contains(&Kept::Pushed(name.clone()));
                 prop_assert_eq!(is_held, tag.holders.contains(me));
             }
         }
+    }
+
+    #[test]
+    fn of_too_many_copies_just_enough_stay(mut state in state()) {
+        let before = state.clone();
+        give_up(&mut state);
+        for deployment in state.deployments.values() {
+            let old = &before.deployments[&deployment.id].holders;
+            let had = ready_holders(&before, old);
+            let has = ready_holders(&state, &deployment.holders);
+            let runs = |node: &&NodeId| state.replicas_of(deployment.id).any(|one| one.node == **node);
+            let run = ready_holders(&state, &old.iter().filter(runs).copied().collect());
+            let should = match (&deployment.phase, &deployment.artifact) {
+                (Phase::Cancelled { .. }, _) | (_, Some(Artifact::Static { .. })) => had,
+                _ => had.min(IMAGE_COPIES.max(run)),
+            };
+            prop_assert_eq!(has, should);
+            // Those that drain or are lost answer for nothing, and give nothing up either.
+            prop_assert_eq!(old.len() - deployment.holders.len(), had - has);
+            let those_that_run = old.iter().filter(runs);
+            prop_assert!(those_that_run.clone().all(|node| deployment.holders.contains(node)));
+        }
+        for (name, tag) in &state.image_tags {
+            let had = ready_holders(&before, &before.image_tags[name].holders);
+            prop_assert_eq!(ready_holders(&state, &tag.holders), had.min(IMAGE_COPIES));
+        }
+        prop_assert_eq!(give_up(&mut state), 0);
+    }
+
+    #[test]
+    fn what_is_given_up_is_not_taken_again(mut state in state()) {
+        make(&mut state);
+        give_up(&mut state);
+        prop_assert_eq!(make(&mut state), 0);
     }
 
     #[test]

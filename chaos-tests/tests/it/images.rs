@@ -14,6 +14,8 @@ use crate::common::machines;
 const DOCKER_SECONDS: &str = "60";
 /// A node takes this long at most to note what it has; what it never noted goes with the hourly round only.
 const NOTICED: Duration = Duration::from_secs(15);
+/// How long a node that was lost is awaited before another one takes its copies.
+const AWAITED: Duration = Duration::from_secs(60);
 /// The first admin of every ground.
 const ADMIN: &str = "admin@localho.st";
 
@@ -118,7 +120,7 @@ async fn an_image_that_was_pushed_to_one_node_outlives_it() {
         .unwrap();
 
     ground.node(1).power_off().await.unwrap();
-    until("the copy of the lost node is replaced", RECOVERY, async || {
+    until("the copy of the lost node is replaced", AWAITED + RECOVERY, async || {
         have(&ground, &[2, 3], &quiet) == 2
     })
     .await
