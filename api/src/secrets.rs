@@ -35,20 +35,25 @@ pub(crate) fn fresh() -> String {
 
 /// A secret that the answer to a request shows once: fresh, or, with an idempotency key, the same for every retry.
 pub(crate) fn fresh_for(cluster: &Cluster, request: Option<&str>, purpose: &str) -> String {
+    URL_SAFE_NO_PAD.encode(octets_for(cluster, request, purpose))
+}
+
+/// As [`fresh_for`], for what is not shown as it is.
+pub(crate) fn octets_for(cluster: &Cluster, request: Option<&str>, purpose: &str) -> [u8; 32] {
     match request {
-        None => fresh(),
+        None => rand::random(),
         Some(request) => derived(cluster.key(), &format!("{purpose}/{request}")),
     }
 }
 
 /// The token that proves that a change was meant by the page that holds the session.
 pub(crate) fn csrf_token(key: &ClusterKey, session: SessionId) -> String {
-    derived(key, &format!("csrf/{session}"))
+    URL_SAFE_NO_PAD.encode(derived(key, &format!("csrf/{session}")))
 }
 
-fn derived(key: &ClusterKey, what: &str) -> String {
+fn derived(key: &ClusterKey, what: &str) -> [u8; 32] {
     let message = format!("temps-api/{what}");
-    URL_SAFE_NO_PAD.encode(hmac_sha256(key.octets(), message.as_bytes()))
+    hmac_sha256(key.octets(), message.as_bytes())
 }
 
 #[cfg(test)]

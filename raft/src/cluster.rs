@@ -40,7 +40,7 @@ use crate::log::Log;
 use crate::machine::Shown;
 use crate::peer::{PeerError, Peers};
 use crate::store::Store;
-use crate::trust::{Trust, TrustError};
+use crate::trust::{SEED_LEN, Trust, TrustError};
 use crate::types::Fatal;
 use crate::{
     Applied, Committed, HandOverError, PeerStatus, Proposal, ProposeError, RaftError, ReadError,
@@ -171,9 +171,19 @@ impl Cluster {
 
     /// Draws a join token: what to propose, and the text for whoever joins. The text is kept nowhere.
     pub fn draw_token(&self, ttl: Duration, uses: u32) -> Result<(JoinToken, String), TrustError> {
+        self.token_of(rand::random(), ttl, uses)
+    }
+
+    /// As [`draw_token`](Self::draw_token), of a seed that nobody may guess: the same one gives the same text on every node.
+    pub fn token_of(
+        &self,
+        seed: [u8; SEED_LEN],
+        ttl: Duration,
+        uses: u32,
+    ) -> Result<(JoinToken, String), TrustError> {
         let meeting = self.inner.meeting.as_ref().ok_or(TrustError::NoAuthority)?;
         let ttl = SignedDuration::try_from(ttl).unwrap_or(SignedDuration::MAX);
-        meeting.trust.draw_token(Timestamp::now(), ttl, uses)
+        meeting.trust.token_of(seed, Timestamp::now(), ttl, uses)
     }
 
     /// How another node is, by its own word.

@@ -43,4 +43,4 @@ pub use peer::PeerError;
 pub use proposal::{Applied, Committed, Proposal};
 pub use room::{ROOM_FOR_CHANGES_BYTES, ROOM_FOR_REPORTS_BYTES};
 pub use status::{Member, PeerStatus, Status};
-pub use trust::{PeerIdentity, TokenError, TrustError};
+pub use trust::{PeerIdentity, SEED_LEN, TokenError, TrustError};

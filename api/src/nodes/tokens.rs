@@ -19,6 +19,7 @@ use crate::consistency::Seen;
 use crate::context::{Context, Shared};
 use crate::deletion::Deletion;
 use crate::pages::{Order, Page, Paging};
+use crate::secrets::octets_for;
 
 /// How long a token is valid when nobody says.
 const TTL_SECONDS_DEFAULT: u64 = 3_600;
@@ -73,8 +74,8 @@ impl From<&JoinToken> for JoinTokenOut {
     }
 }
 
-/// Makes a join token. A retry with the same `Idempotency-Key` makes no other one, and is refused: nobody can show the
-/// first again.
+/// Makes a join token. A retry with the same `Idempotency-Key` makes no other one, and shows the same, as long as that is
+/// there.
 #[utoipa::path(
     post, path = "/api/nodes/tokens", tag = "cluster",
     request_body = JoinTokenIn, responses((status = 201, body = NewJoinToken))
@@ -94,23 +95,23 @@ pub(crate) async fn create_token(
         return Err(ApiError::invalid("uses", format!("use a number from 1 to {USES_MAX}")));
     }
     let peer = peer_address(&context).ok_or(TrustError::NoAuthority)?;
-    let (kept, token) = context.cluster.draw_token(Duration::from_secs(ttl), uses)?;
-    let join_token = JoinTokenOut::from(&kept);
+    let seed = octets_for(&context.cluster, caller.request().as_deref(), "join-token");
+    let (kept, token) = context.cluster.token_of(seed, Duration::from_secs(ttl), uses)?;
+    let key = kept.key.clone();
     let proposal = caller.asks(Command::CreateJoinToken { token: kept });
     let (_, state) = context.change(proposal).await?;
-    if !state.join_tokens.contains_key(&join_token.id) {
-        return Err(shown_before());
-    }
+    // That of a retry was not taken: the first one has the same key.
+    let join_token = state.join_token(&key).map(JoinTokenOut::from).ok_or_else(gone_since)?;
     let command = format!("temps join {peer} --token {token}");
     Ok((StatusCode::CREATED, Out(NewJoinToken { token, command, join_token })))
 }
 
-/// What a retry hears: of the token that the first request made, only its key is known.
-fn shown_before() -> ApiError {
+/// What a retry hears when the token that the first request made is there no more.
+fn gone_since() -> ApiError {
     ApiError::Conflict {
-        code: "token_made_before",
-        why: "a request with this Idempotency-Key has made a join token already, and its text is kept nowhere".into(),
-        hint: "if the text is lost, revoke that token (`temps nodes tokens list`, `temps nodes tokens delete ID`), and make another: temps nodes token",
+        code: "token_gone",
+        why: "a request with this Idempotency-Key has made a join token, which was deleted or has ended since".into(),
+        hint: "make another one, under another key: temps nodes token",
     }
 }
 

@@ -16,7 +16,6 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("post /api/uploads", "an archive is named by its digest"),
     ("post /api/binaries/{digest}", "a binary is named by its digest"),
     ("post /api/nodes/{n}/upgrade", "the same binary again joins in: node/tests/upgrade.rs"),
-    ("post /api/nodes/tokens", "a token is shown once: nodes.rs"),
     ("post /api/webhook/git/{server}/{p}", "a delivery has an id of its own: webhooks.rs"),
     ("post /api/projects/{p}/deployments/{d}/rollback", "needs a version to go back to: nodes.rs"),
     ("post /api/certificates", "needs a certificate: certificates.rs"),
@@ -137,6 +136,7 @@ fn asks(ids: &Ids) -> Vec<Ask> {
             &format!("/api/api-keys/{}", ids.api_key),
             Value::Null,
         ),
+        ask(Method::POST, "/api/nodes/tokens", "/api/nodes/tokens", json!({"uses": 2})),
         ask(
             delete.clone(),
             "/api/nodes/tokens/{id}",

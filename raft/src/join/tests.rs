@@ -70,7 +70,8 @@ impl Member {
 
     /// A token that is in the state, and its text.
     async fn token(&self, uses: u32) -> (JoinToken, String) {
-        let (token, text) = self.trust.draw_token(Timestamp::now(), HOUR, uses).unwrap();
+        let (token, text) =
+            self.trust.token_of(rand::random(), Timestamp::now(), HOUR, uses).unwrap();
         propose(&self.cluster, Command::CreateJoinToken { token: token.clone() }).await;
         (token, text)
     }
@@ -220,7 +221,8 @@ async fn every_token_that_does_not_let_in_says_why() {
     assert!(matches!(error, JoinError::TokenUnknown { .. }), "{error:?}");
     let (_, used) = member.token(0).await;
     assert!(matches!(try_with(&used).await, JoinError::TokenUsed));
-    let (token, expired) = member.trust.draw_token(Timestamp::now() - HOUR, HOUR / 2, 1).unwrap();
+    let (token, expired) =
+        member.trust.token_of(rand::random(), Timestamp::now() - HOUR, HOUR / 2, 1).unwrap();
     let at = token.expires_at;
     propose(&member.cluster, Command::CreateJoinToken { token }).await;
     let error = try_with(&expired).await;

@@ -44,7 +44,7 @@ pub use error::TrustError;
 pub use known::{read, server_name};
 pub use node_key::{NodeKey, requested_key};
 pub use own::servers;
-pub use token::{Token, TokenError};
+pub use token::{SEED_LEN, Token, TokenError};
 
 use crate::folder::{Folder, write_file};
 use crate::identity::Identity;
@@ -138,15 +138,16 @@ impl Trust {
         belongs(&self.known.applied.borrow(), node)
     }
 
-    /// Draws a join token: what the state keeps, and the text for whoever joins. Nothing is kept of the text.
-    pub fn draw_token(
+    /// The join token of a seed: what the state keeps, and the text for whoever joins. Nothing is kept of the text.
+    pub fn token_of(
         &self,
+        seed: [u8; SEED_LEN],
         now: Timestamp,
         ttl: SignedDuration,
         uses: u32,
     ) -> Result<(JoinToken, String), TrustError> {
         let own = self.known.own.load_full().ok_or(TrustError::NoAuthority)?;
-        let token = Token::draw(&own.authority);
+        let token = Token::new(seed, &own.authority);
         let expires_at = now.checked_add(ttl).map_err(TrustError::Lifetime)?;
         let key = token.key()?;
         let record =

@@ -164,7 +164,7 @@ async fn whoever_shows_no_certificate_hears_nothing() {
 async fn whoever_has_a_token_is_let_in_as_that_and_nobody_else_is() {
     let ground = Ground::new();
     let one = ground.member(1);
-    let (token, text) = one.trust.draw_token(Timestamp::now(), DAY, 1).unwrap();
+    let (token, text) = one.trust.token_of([7; SEED_LEN], Timestamp::now(), DAY, 1).unwrap();
     let shown = || Some(text.parse::<Token>().unwrap().certified().unwrap());
     let (seen, heard) = call(one.server(), caller(&one, 1, shown())).await;
     assert!(seen.is_err());
@@ -200,7 +200,10 @@ async fn the_founder_gets_its_certificate_when_there_is_an_authority() {
     let (identity, key) = crate::identity::open(&folder).unwrap();
     let trust = Trust::open(&folder, &identity, ground.applied.subscribe(), &key).unwrap();
     assert!(!trust.is_ready());
-    assert!(matches!(trust.draw_token(Timestamp::now(), DAY, 1), Err(TrustError::NoAuthority)));
+    assert!(matches!(
+        trust.token_of([7; SEED_LEN], Timestamp::now(), DAY, 1),
+        Err(TrustError::NoAuthority)
+    ));
     let keeping = tokio::spawn(trust.clone().keep_certificate());
     let authority = draw_authority(&key, trust.cluster(), Timestamp::now()).unwrap();
     ground.change(|state| drop(state.authority.insert(0, authority)));

@@ -15,7 +15,8 @@ use super::certificate::fingerprint;
 use super::provider;
 
 const PREFIX: &str = "tj_";
-const SEED_LEN: usize = 32;
+/// How many octets of a token are secret.
+pub const SEED_LEN: usize = 32;
 const AUTHORITY_LEN: usize = 32;
 /// What comes before the seed in the PKCS #8 form of an Ed25519 key (RFC 8410, section 7).
 const PKCS8_HEAD: [u8; 16] = [
@@ -47,9 +48,9 @@ pub enum TokenError {
 }
 
 impl Token {
-    /// Draws a token for the cluster with this authority.
-    pub fn draw(authority: &CertificateDer<'_>) -> Self {
-        Self { seed: rand::random(), authority: Sha256::digest(authority).into() }
+    /// The token of a seed, which nobody may guess, for the cluster with this authority.
+    pub fn new(seed: [u8; SEED_LEN], authority: &CertificateDer<'_>) -> Self {
+        Self { seed, authority: Sha256::digest(authority).into() }
     }
 
     /// The token as people hand it on. Secret.
@@ -107,19 +108,19 @@ mod tests {
     #[test]
     fn a_token_reads_back_what_was_drawn() {
         let authority = CertificateDer::from(vec![1, 2, 3]);
-        let token = Token::draw(&authority);
+        let token = Token::new([7; SEED_LEN], &authority);
         let text = token.reveal();
         assert_eq!(format!("  {text}\n").parse(), Ok(token.clone()));
         assert_eq!(text.parse::<Token>().unwrap().key().unwrap(), token.key().unwrap());
         assert!(token.pins(&authority));
         assert!(!token.pins(&CertificateDer::from(vec![1, 2, 4])));
-        assert_ne!(Token::draw(&authority), token);
+        assert_ne!(Token::new([8; SEED_LEN], &authority), token);
         assert!(token.certified().is_ok());
     }
 
     #[test]
     fn garbage_is_told_apart() {
-        let text = Token::draw(&CertificateDer::from(vec![])).reveal();
+        let text = Token::new([7; SEED_LEN], &CertificateDer::from(vec![])).reveal();
         let short = format!("tj_{}", URL_SAFE_NO_PAD.encode([7; 12]));
         let long = format!("tj_{}", URL_SAFE_NO_PAD.encode([7; 65]));
         let cases = [
@@ -139,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_token_is_not_shown_in_debug_output() {
-        let token = Token::draw(&CertificateDer::from(vec![]));
+        let token = Token::new([7; SEED_LEN], &CertificateDer::from(vec![]));
         assert_eq!(format!("{token:?}"), "Token(…)");
     }
 }
