@@ -32,7 +32,8 @@ use crate::spec::Spec;
 
 /// Seconds a container may take to end by itself when it is stopped.
 pub const STOP_SECONDS: i32 = 10;
-/// How long the engine may take to list containers before it counts as away: nothing else is done meanwhile.
+/// How long an engine that says it is there may take to list containers before it counts as away: nothing else is done
+/// meanwhile.
 pub const LIST_MAX: Duration = Duration::from_secs(15);
 /// How many lines of a container's log a failure shows.
 pub const LOG_TAIL_LINES: usize = 30;
@@ -62,7 +63,8 @@ impl Runtime {
     pub async fn list(&self) -> Result<Vec<Container>> {
         let options = ListContainersOptionsBuilder::new().all(true).filters(&self.own()).build();
         let docker = self.docker().await?;
-        let listed = timeout(LIST_MAX, docker.list_containers(Some(options))).await;
+        let list = self.engine.while_there(&docker, docker.list_containers(Some(options)));
+        let listed = timeout(LIST_MAX, list).await;
         let listed = listed.unwrap_or(Err(DockerError::RequestTimeoutError));
         let listed = listed.map_err(SchedulerError::container("list", "containers"))?;
         Ok(listed.into_iter().filter_map(|summary| self.read(summary)).collect())
