@@ -39,6 +39,9 @@ enum Key {
     RemoteSite(IpAddr),
 }
 
+/// Keys that one request is counted by.
+const KEYS_MAX: usize = 5;
+
 /// Where a key is counted.
 type Places = [usize; ROWS];
 
@@ -46,7 +49,7 @@ type Places = [usize; ROWS];
 #[derive(Debug)]
 pub(crate) struct RequestShare {
     count: Arc<RequestCount>,
-    places: Vec<Places>,
+    places: [Option<Places>; KEYS_MAX],
 }
 
 impl RequestCount {
@@ -65,7 +68,7 @@ impl RequestCount {
         limits: &Limits,
     ) -> Result<RequestShare, Fault> {
         let bounds = Bounds::of(limits, self.most);
-        let mut share = RequestShare { count: self.clone(), places: Vec::with_capacity(5) };
+        let mut share = RequestShare { count: self.clone(), places: [None; KEYS_MAX] };
         if !share.add(&Key::All, bounds.all) {
             return Err(Fault::Overloaded);
         }
@@ -113,10 +116,11 @@ impl RequestShare {
 
     /// Counts one more of a key; tells whether there were less than `most`. It counts in any case, until this is dropped.
     fn add(&mut self, key: &Key, most: usize) -> bool {
+        let Some(free) = self.places.iter_mut().find(|place| place.is_none()) else { return false };
         let places = self.count.places(key);
+        *free = Some(places);
         let counts = self.count.at(places).map(|count| count.fetch_add(1, Ordering::Relaxed));
         let before = counts.min().unwrap_or(0);
-        self.places.push(places);
         usize::try_from(before).is_ok_and(|before| before < most)
     }
 }
@@ -124,7 +128,7 @@ impl RequestShare {
 impl Drop for RequestShare {
     fn drop(&mut self) {
         let Self { count, places } = self;
-        for count in places.iter().flat_map(|places| count.at(*places)) {
+        for count in places.iter().flatten().flat_map(|places| count.at(*places)) {
             count.fetch_sub(1, Ordering::Relaxed);
         }
     }
