@@ -1,7 +1,6 @@
 //! The API of a node, ready to serve: to the world over TCP, to peers over streams of theirs.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use crate::context::Shared;
+use crate::front::{API_CONNECTIONS_MAX, Front};
 use crate::relay::{Duplex, Relayed};
 use crate::{internal, router};
 
@@ -29,6 +29,7 @@ pub struct ApiHandle {
     context: Shared,
     router: Router,
     peers: Router,
+    connections_max: usize,
 }
 
 impl ApiHandle {
@@ -36,30 +37,23 @@ impl ApiHandle {
         let router = router::router(Arc::clone(&context));
         let peers = router.clone().merge(internal::router(Arc::clone(&context)));
         let peers = peers.layer(middleware::from_fn(mark));
-        Self { context, router, peers }
+        Self { context, router, peers, connections_max: API_CONNECTIONS_MAX }
     }
 
-    /// Every route. Whoever serves it must tell it the client's address, as [`serve`](Self::serve) does.
-    pub fn router(self) -> Router {
-        self.router
+    /// Holds no more than so many connections open at once, where few files may be open.
+    pub fn with_connections_at_most(self, most: usize) -> Self {
+        Self { connections_max: self.connections_max.min(most), ..self }
     }
 
     /// Answers on `listener` until `stop`, then ends what is under way; Git requests are cut after two seconds.
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken) -> io::Result<()> {
-        // Login limits and the audit log need the client's address.
-        let service = self.router.into_make_service_with_connect_info::<SocketAddr>();
-        let stop = stop.child_token();
-        let serving = async {
-            let stopped = stop.clone().cancelled_owned();
-            let served = axum::serve(listener, service).with_graceful_shutdown(stopped).await;
-            stop.cancel();
-            served
-        };
+        let serving = Front::new(self.router, self.connections_max).serve(listener, stop.clone());
         let ending = async {
             stop.cancelled().await;
             self.context.git_tasks.end().await;
         };
-        tokio::join!(serving, ending).0
+        tokio::join!(serving, ending);
+        Ok(())
     }
 
     /// Answers what another node sends on, and what only nodes may ask, until the stream ends. Who it is must have been

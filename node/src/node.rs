@@ -144,8 +144,9 @@ async fn start(
         None => Ok(edge),
     };
     let edge = edge.map_err(ServeError::Edge)?;
-    let edge = match descriptors::claim() {
-        Some(most) => edge.with_connections_at_most(most),
+    let connections = descriptors::claim();
+    let edge = match connections {
+        Some(most) => edge.with_connections_at_most(most.edge),
         None => edge,
     };
     let facts = facts(config, &cluster, &edge);
@@ -212,7 +213,10 @@ async fn start(
             peer_address: peer_address(config, peer_port(config, &cluster)),
         },
     };
-    let api = api.handle();
+    let api = match connections {
+        Some(most) => api.handle().with_connections_at_most(most.api),
+        None => api.handle(),
+    };
     let desk =
         Desk { api: api.clone(), cluster: cluster.clone(), local: scheduler.local_endpoints() };
     tokio::spawn(desk.serve(incoming));

@@ -320,8 +320,7 @@ fn free_port() -> SocketAddr {
 async fn serve(api: ApiHandle) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let service = api.router().into_make_service_with_connect_info::<SocketAddr>();
-    tokio::spawn(async move { axum::serve(listener, service).await });
+    tokio::spawn(api.serve(listener, CancellationToken::new()));
     format!("http://{address}")
 }
 
