@@ -6,7 +6,7 @@ use std::time::Instant;
 use temps_builder::Builder;
 use temps_raft::{Applied, Cluster, Committed, Proposal};
 use temps_scheduler::Scheduler;
-use temps_state::Reply;
+use temps_state::{Reply, UserId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -19,11 +19,16 @@ use crate::login_limit::LoginLimit;
 use crate::metrics::HttpMetrics;
 use crate::nodes::Upgrades;
 use crate::passwords::Passwords;
+use crate::places::{Place, Places};
 use crate::relay::Nodes;
 use crate::{Api, ApiConfig, ApiError, Sites, registry};
 
-/// How many streams (logs, events, shells, pushes) a node serves at once.
-pub const STREAMS_MAX: usize = 512;
+/// How many streams that last as long as somebody reads them (logs, events, shells) a node serves at once.
+pub const FOLLOWED_MAX: usize = 512;
+/// How many bodies (uploads, pushes) a node takes in at once, and looks at domains.
+pub const STREAMS_MAX: usize = 256;
+/// How many requests a node has sent on to others at once, but for the streams that are followed.
+pub const RELAYED_MAX: usize = 256;
 /// How many webhooks a node reads at once; nobody has proven anything before their body is read.
 pub const WEBHOOKS_AT_ONCE: usize = 8;
 
@@ -49,7 +54,9 @@ pub(crate) struct Context {
     pub repositories: Repositories,
     pub git_tasks: GitTasks,
     pub started: Instant,
+    followed: Arc<Places<UserId>>,
     streams: Arc<Semaphore>,
+    relayed: Arc<Semaphore>,
     webhooks: Arc<Semaphore>,
 }
 
@@ -92,7 +99,9 @@ impl Context {
             passwords: Passwords::default(),
             registry_logins: registry::Logins::default(),
             started: Instant::now(),
+            followed: Places::new(FOLLOWED_MAX),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+            relayed: Arc::new(Semaphore::new(RELAYED_MAX)),
             webhooks: Arc::new(Semaphore::new(WEBHOOKS_AT_ONCE)),
         }
     }
@@ -103,11 +112,20 @@ impl Context {
         Ok((reply, self.cluster.state()))
     }
 
-    /// A place among the streams this node serves at once; given back when dropped.
+    /// A place among the streams that are followed, of which no user gets all; `None` is another node, which has counted
+    /// its user. Given back when dropped, as all places are.
+    pub fn follow_slot(&self, by: Option<UserId>) -> Result<Place<UserId>, ApiError> {
+        self.followed.take(by).ok_or(ApiError::Busy { what: "streams" })
+    }
+
+    /// A place among the bodies this node takes in at once.
     pub fn stream_slot(&self) -> Result<OwnedSemaphorePermit, ApiError> {
-        Arc::clone(&self.streams)
-            .try_acquire_owned()
-            .map_err(|_| ApiError::Busy { what: "streams" })
+        slot(&self.streams, "uploads")
+    }
+
+    /// A place among the requests this node has sent on.
+    pub fn relay_slot(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        slot(&self.relayed, "requests for other nodes")
     }
 
     /// A place among the webhooks this node reads at once; waits as long as a body may take.
@@ -118,4 +136,8 @@ impl Context {
             _ => Err(ApiError::Busy { what: "webhooks" }),
         }
     }
+}
+
+fn slot(of: &Arc<Semaphore>, what: &'static str) -> Result<OwnedSemaphorePermit, ApiError> {
+    Arc::clone(of).try_acquire_owned().map_err(|_| ApiError::Busy { what })
 }

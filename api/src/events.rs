@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
-use axum::http::HeaderMap;
+use axum::http::request::Parts;
 use axum::response::Response;
 use futures::{Stream, stream};
 use serde::Deserialize;
@@ -26,19 +26,19 @@ use crate::{ids, streams};
 #[utoipa::path(
     get, path = "/api/projects/{p}/deployments/{d}/events", tag = "deployments",
     responses((status = 200, body = DeploymentOut, content_type = "application/x-ndjson",
-               description = "One object a line; server-sent events with `Accept: text/event-stream`"))
+               description = "One object a line, and an empty line after 30 s of silence; server-sent events with `Accept: text/event-stream`"))
 )]
 pub(crate) async fn events(
     State(context): State<Shared>,
-    MayRead(_): MayRead,
+    MayRead(caller): MayRead,
     Path(path): Path<(String, String)>,
     links: Links,
-    headers: HeaderMap,
+    parts: Parts,
     Seen(state): Seen,
 ) -> Result<Response, ApiError> {
     let id = ids::deployment(&state, &path)?.id;
-    let slot = context.stream_slot()?;
-    Ok(streams::answer(&headers, slot, changes(context.cluster.watch(), links, id)))
+    let slot = context.follow_slot(Some(caller.user.id))?;
+    Ok(streams::answer(&parts, slot, changes(context.cluster.watch(), links, id)))
 }
 
 struct Changes {
@@ -97,13 +97,13 @@ pub struct BuildLogQuery {
 )]
 pub(crate) async fn build_log(
     State(context): State<Shared>,
-    MayRead(_): MayRead,
+    MayRead(caller): MayRead,
     Path(path): Path<(String, String)>,
     Query(BuildLogQuery { follow }): Query<BuildLogQuery>,
-    headers: HeaderMap,
+    parts: Parts,
     Seen(state): Seen,
 ) -> Result<Response, ApiError> {
     let id = ids::deployment(&state, &path)?.id;
-    let slot = context.stream_slot()?;
-    Ok(streams::answer(&headers, slot, build_log::build_log(&context, id, follow)))
+    let slot = context.follow_slot(Some(caller.user.id))?;
+    Ok(streams::answer(&parts, slot, build_log::build_log(&context, id, follow)))
 }

@@ -4,54 +4,26 @@
 //! the client sends `{"type":"resize","rows":…,"columns":…}` and `{"type":"eof"}`, the node ends with
 //! `{"type":"exit","code":…}`.
 
-use std::time::Duration;
+mod listener;
+mod shell;
 
 use axum::body::Body;
-use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::http::{HeaderMap, header};
 use axum::response::Response;
-use bytes::{BufMut, Bytes, BytesMut};
-use futures::StreamExt;
-use serde::{Deserialize, Serialize};
-use temps_scheduler::{ExecOutput, ExecRequest, ExecSession};
+use temps_scheduler::ExecRequest;
 use temps_state::Replica;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
-use tokio::time::timeout;
 
 use crate::auth::MayExec;
 use crate::context::Shared;
-use crate::relay::{is_elsewhere, send_on};
+use crate::relay::{is_elsewhere, send_on_holding};
 use crate::{ApiError, ids};
 
 /// The longest frame taken from a client, in octets.
 pub const FRAME_BYTES_MAX: usize = 1 << 20;
 /// The longest command, in octets over all its words.
 pub const COMMAND_BYTES_MAX: usize = 16 << 10;
-/// How long a client may take to answer the end.
-const CLOSE_WITHIN: Duration = Duration::from_secs(2);
-
-/// What the engine's words begin with when it cannot run a command.
-const ENGINE_REFUSAL: &str = "OCI runtime exec failed: ";
-
-const STDIN: u8 = 0;
-const STDOUT: u8 = 1;
-const STDERR: u8 = 2;
-
-/// What a client may say beside its input.
-#[derive(Debug, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum Told {
-    Resize { rows: u16, columns: u16 },
-    Eof,
-}
-
-/// How the command ended.
-#[derive(Debug, Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum Tell {
-    Exit { code: Option<i64> },
-}
 
 /// Runs a command in a replica, over a WebSocket: `?command=sh&command=-c&command=ls&tty=true`.
 #[utoipa::path(
@@ -75,18 +47,19 @@ pub(crate) async fn exec(
     let state = context.cluster.state();
     let (_, environment) = ids::place(&state, &(p, e))?;
     let Replica { id: replica, node, .. } = *ids::replica(&state, environment, &r)?;
+    let slot = context.follow_slot(Some(caller.user.id))?;
     if is_elsewhere(&context, &parts, node) {
-        return send_on(&context, node, Request::from_parts(parts, Body::empty())).await;
+        let request = Request::from_parts(parts, Body::empty());
+        return send_on_holding(slot, &context, node, request).await;
     }
     let asked = exec_request(parts.uri.query().unwrap_or_default())?;
     let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &context)
         .await
         .map_err(|_| ApiError::invalid("Upgrade", "open this path as a WebSocket"))?;
-    let slot = context.stream_slot()?;
     let program = asked.command[0].clone();
     let session = context.scheduler.exec(replica, asked).await?;
     let upgrade = upgrade.max_message_size(FRAME_BYTES_MAX).max_frame_size(FRAME_BYTES_MAX);
-    Ok(upgrade.on_upgrade(move |socket| run(socket, session, program, slot)))
+    Ok(upgrade.on_upgrade(move |socket| shell::run(socket, session, program, slot)))
 }
 
 /// Browsers send cookies with WebSockets of any page, so only this node's own pages may open one with a session.
@@ -125,111 +98,9 @@ fn pairs(query: &str) -> Vec<(String, String)> {
     pairs.map(|axum::extract::Query(pairs)| pairs).unwrap_or_default()
 }
 
-/// Carries octets both ways until the command ends or the client goes.
-async fn run(
-    mut socket: WebSocket,
-    mut session: ExecSession,
-    program: String,
-    slot: OwnedSemaphorePermit,
-) {
-    let mut began = false;
-    // The session's own end goes, so that dropping this one ends the command's input.
-    let mut input = Some(std::mem::replace(&mut session.input, mpsc::channel(1).0));
-    loop {
-        tokio::select! {
-            output = session.output.next() => {
-                let Some(mut output) = output else { break };
-                if !std::mem::replace(&mut began, true) && let Some(why) = not_run(&output, &program) {
-                    output = ExecOutput::Stderr(why.into());
-                }
-                if socket.send(Message::Binary(framed(output))).await.is_err() {
-                    return;
-                }
-            }
-            message = socket.recv() => {
-                let Some(Ok(message)) = message else { return };
-                if !take(message, &mut session, &mut input).await {
-                    return;
-                }
-            }
-        }
-    }
-    let end = Tell::Exit { code: session.exit_code().await };
-    let text = serde_json::to_string(&end).unwrap_or_default();
-    // The client may be gone already; nobody else wants to know.
-    let _ = socket.send(Message::Text(text.into())).await;
-    let _ = socket.send(Message::Close(None)).await;
-    // Input that nobody read would reset the connection, and with it the exit code on its way.
-    let _ = timeout(CLOSE_WITHIN, async { while let Some(Ok(_)) = socket.recv().await {} }).await;
-    drop(slot);
-}
-
-/// Takes one message; `false` when it was the last.
-async fn take(
-    message: Message,
-    session: &mut ExecSession,
-    input: &mut Option<mpsc::Sender<Bytes>>,
-) -> bool {
-    match message {
-        Message::Binary(octets) if octets.first() == Some(&STDIN) => {
-            if let Some(input) = input {
-                // A command that reads no more is no error: its output goes on.
-                let _ = input.send(octets.slice(1..)).await;
-            }
-            true
-        }
-        Message::Text(text) => {
-            match serde_json::from_str(&text) {
-                Ok(Told::Resize { rows, columns }) => session.resize(rows, columns).await,
-                Ok(Told::Eof) => *input = None,
-                Err(_) => return false,
-            }
-            true
-        }
-        Message::Close(_) => false,
-        _ => true,
-    }
-}
-
-/// Why a program cannot be run, where the engine says so in its own words instead of the program's output.
-fn not_run(output: &ExecOutput, program: &str) -> Option<String> {
-    let (ExecOutput::Stdout(octets) | ExecOutput::Stderr(octets)) = output;
-    let text = std::str::from_utf8(octets).ok()?.strip_prefix(ENGINE_REFUSAL)?;
-    let says = |part: &str| text.contains(part);
-    if says("executable file not found") || says("no such file or directory") {
-        Some(format!("no such program in the container: {program}\r\n"))
-    } else if says("permission denied") {
-        Some(format!("not a program that may be run in the container: {program}\r\n"))
-    } else {
-        None
-    }
-}
-
-fn framed(output: ExecOutput) -> Bytes {
-    let (channel, octets) = match output {
-        ExecOutput::Stdout(octets) => (STDOUT, octets),
-        ExecOutput::Stderr(octets) => (STDERR, octets),
-    };
-    let mut frame = BytesMut::with_capacity(octets.len() + 1);
-    frame.put_u8(channel);
-    frame.put(octets);
-    frame.freeze()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_program_that_is_not_there_is_named() {
-        let said = |text: &'static str| not_run(&ExecOutput::Stdout(text.into()), "lls");
-        let missing = r#"OCI runtime exec failed: exec failed: unable to start container process: exec: "lls": executable file not found in $PATH: unknown"#;
-        assert_eq!(said(missing).unwrap(), "no such program in the container: lls\r\n");
-        let denied = "OCI runtime exec failed: exec failed: exec: \"/etc\": permission denied";
-        assert!(said(denied).unwrap().contains("may be run"));
-        assert_eq!(said("OCI runtime exec failed: cannot exec in a stopped container"), None);
-        assert_eq!(said("sh: executable file not found"), None);
-    }
 
     #[test]
     fn commands_are_read_word_by_word() {

@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::extract::{Path, Query, State};
-use axum::http::HeaderMap;
+use axum::http::request::Parts;
 use axum::http::uri::PathAndQuery;
 use axum::middleware;
 use axum::response::Response;
@@ -37,11 +37,11 @@ async fn build_log(
     State(context): State<Shared>,
     Path(id): Path<String>,
     Query(BuildLogQuery { follow }): Query<BuildLogQuery>,
-    headers: HeaderMap,
+    parts: Parts,
 ) -> Result<Response, ApiError> {
     let id: DeploymentId = id.parse().map_err(|_| ApiError::not_found("deployment", &id))?;
-    let slot = context.stream_slot()?;
+    let slot = context.follow_slot(None)?;
     // Whoever asks may know of the deployment before this node does. Without a quorum it has what it has.
     let _ = context.cluster.read_latest().await;
-    Ok(streams::answer(&headers, slot, own_log(&context, id, follow)))
+    Ok(streams::answer(&parts, slot, own_log(&context, id, follow)))
 }

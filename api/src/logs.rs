@@ -121,7 +121,7 @@ pub struct ContainerLogQuery {
 )]
 pub(crate) async fn containers(
     State(context): State<Shared>,
-    MayRead(_): MayRead,
+    MayRead(caller): MayRead,
     Path(path): Path<(String, String)>,
     Query(query): Query<ContainerLogQuery>,
     parts: Parts,
@@ -129,7 +129,7 @@ pub(crate) async fn containers(
 ) -> Result<Response, ApiError> {
     let (_, environment) = ids::place(&state, &path)?;
     let tail = query.tail.unwrap_or(TAIL_DEFAULT).min(TAIL_MAX);
-    let slot = context.stream_slot()?;
+    let slot = context.follow_slot(Some(caller.user.id))?;
     let asked = LogQuery { follow: query.follow, tail, since: query.since };
     let lines = match &query.replica {
         Some(replica) => {
@@ -146,7 +146,7 @@ pub(crate) async fn containers(
             }
         }
     };
-    Ok(streams::answer(&parts.headers, slot, lines))
+    Ok(streams::answer(&parts, slot, lines))
 }
 
 /// What one replica writes, wherever it is.

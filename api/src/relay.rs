@@ -21,9 +21,8 @@ use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use temps_state::NodeId;
 use tokio::io::{AsyncRead, AsyncWrite, copy_bidirectional};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
-use tokio_util::codec::{FramedRead, LinesCodec};
+use tokio_util::codec::{FramedRead, LinesCodec, LinesCodecError};
 use tokio_util::io::StreamReader;
 
 use crate::ApiError;
@@ -72,7 +71,16 @@ pub(crate) async fn send_on(
     node: NodeId,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let slot = context.stream_slot()?;
+    send_on_holding(context.relay_slot()?, context, node, request).await
+}
+
+/// The same, with another place that is held until all is over.
+pub(crate) async fn send_on_holding(
+    slot: impl Send + 'static,
+    context: &Context,
+    node: NodeId,
+    request: Request,
+) -> Result<Response, ApiError> {
     let (mut parts, body) = request.into_parts();
     let here = parts.extensions.remove::<OnUpgrade>();
     let mut response = ask(context, node, parts, body).await?;
@@ -103,7 +111,16 @@ pub(crate) async fn lines<T: DeserializeOwned + Send + 'static>(
     let octets = Body::new(response.into_body()).into_data_stream().map_err(io::Error::other);
     let codec = LinesCodec::new_with_max_length(LINE_BYTES_MAX);
     let lines = FramedRead::new(StreamReader::new(octets), codec);
-    Ok(lines.map(|line| Ok(serde_json::from_str(&line.map_err(io::Error::other)?)?)))
+    Ok(lines.filter_map(|line| std::future::ready(read(line))))
+}
+
+/// The value of a line, unless that is empty: a sign that the stream goes on.
+fn read<T: DeserializeOwned>(line: Result<String, LinesCodecError>) -> Option<io::Result<T>> {
+    match line {
+        Ok(line) if line.trim().is_empty() => None,
+        Ok(line) => Some(serde_json::from_str(&line).map_err(io::Error::from)),
+        Err(error) => Some(Err(io::Error::other(error))),
+    }
 }
 
 /// The one value that another node answers within a time.
@@ -182,7 +199,7 @@ fn answered(mut response: Response) -> Response {
 }
 
 /// Carries octets both ways until one side is over.
-async fn carry(here: OnUpgrade, there: OnUpgrade, slot: OwnedSemaphorePermit) {
+async fn carry(here: OnUpgrade, there: OnUpgrade, slot: impl Send) {
     if let (Ok(here), Ok(there)) = tokio::join!(here, there) {
         let (mut here, mut there): (TokioIo<Upgraded>, TokioIo<Upgraded>) =
             (TokioIo::new(here), TokioIo::new(there));
@@ -196,4 +213,17 @@ fn unreachable(context: &Context, node: NodeId, source: io::Error) -> ApiError {
     let state = context.cluster.state();
     let name = state.nodes.get(&node).map(|node| node.name.clone()).unwrap_or_default();
     ApiError::NodeUnreachable { node, name, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signs_of_life_are_no_values() {
+        let read = |line: &str| read::<u8>(Ok(line.into())).map(Result::ok);
+        assert_eq!((read(""), read("  ")), (None, None));
+        assert_eq!((read("7"), read("  7")), (Some(Some(7)), Some(Some(7))));
+        assert_eq!(read("x"), Some(None));
+    }
 }
