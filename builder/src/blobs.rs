@@ -314,15 +314,15 @@ mod tests {
         let (_folder, blobs) = store();
         let digest = BlobDigest::of(b"hello");
         let part = blobs.begin_part().unwrap();
-        assert_eq!(blobs.append_part(&part, chunks(b"hel")).await.unwrap(), 3);
-        assert_eq!(blobs.append_part(&part, chunks(b"lo")).await.unwrap(), 5);
+        assert_eq!(blobs.append_part(&part, None, chunks(b"hel")).await.unwrap(), 3);
+        assert_eq!(blobs.append_part(&part, None, chunks(b"lo")).await.unwrap(), 5);
         blobs.finish_part(&part, &digest).await.unwrap();
         assert!(blobs.has(&digest) && blobs.part_bytes(&part).is_none());
         let part = blobs.begin_part().unwrap();
-        blobs.append_part(&part, chunks(b"x")).await.unwrap();
+        blobs.append_part(&part, None, chunks(b"x")).await.unwrap();
         let wrong = blobs.finish_part(&part, &digest).await;
         assert!(matches!(wrong, Err(BuildError::BlobMismatch { .. })));
-        let gone = blobs.append_part("../../../../etc/passwd00", chunks(b"x")).await;
+        let gone = blobs.append_part("../../../../etc/passwd00", None, chunks(b"x")).await;
         assert!(matches!(gone, Err(BuildError::PartUnknown { .. })));
     }
 

@@ -37,6 +37,8 @@ pub enum BuildError {
     BlobMissing { digest: String, asked: String },
     #[error("there is no upload {part} under way")]
     PartUnknown { part: String },
+    #[error("the piece does not begin where the last one ended")]
+    PartMisplaced,
     #[error("more than {max} blobs are on their way to this node")]
     TooManyParts { max: usize },
 
@@ -152,6 +154,7 @@ impl BuildError {
             | Self::BlobMismatch { .. }
             | Self::BlobMissing { .. }
             | Self::PartUnknown { .. }
+            | Self::PartMisplaced
             | Self::TooManyParts { .. }
             | Self::Unpack(_)
             | Self::UrlRefused { .. }

@@ -77,11 +77,6 @@ impl Refusal {
         Self::new(StatusCode::BAD_REQUEST, "DIGEST_INVALID", message)
     }
 
-    pub fn wrong_offset() -> Self {
-        let message = "the piece does not begin where the last one ended";
-        Self::new(StatusCode::RANGE_NOT_SATISFIABLE, "BLOB_UPLOAD_INVALID", message)
-    }
-
     pub fn wrong_range() -> Self {
         let message = "the blob has no such octets";
         Self::new(StatusCode::RANGE_NOT_SATISFIABLE, "SIZE_INVALID", message)
@@ -115,6 +110,7 @@ impl From<BuildError> for Refusal {
             BuildError::BlobMissing { .. } => (StatusCode::NOT_FOUND, "BLOB_UNKNOWN"),
             BuildError::ImageMissing { .. } => (StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN"),
             BuildError::PartUnknown { .. } => (StatusCode::NOT_FOUND, "BLOB_UPLOAD_UNKNOWN"),
+            BuildError::PartMisplaced => (StatusCode::RANGE_NOT_SATISFIABLE, "BLOB_UPLOAD_INVALID"),
             BuildError::UploadTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "SIZE_INVALID"),
             BuildError::UploadInterrupted { .. } => {
                 (StatusCode::BAD_REQUEST, "BLOB_UPLOAD_INVALID")
