@@ -13,10 +13,10 @@ use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::http::{HeaderMap, header};
 use axum::response::Response;
 use temps_scheduler::ExecRequest;
-use temps_state::Replica;
+use temps_state::{Replica, State as Agreed};
 
 use crate::auth::MayExec;
-use crate::context::Shared;
+use crate::context::{Context, Shared};
 use crate::relay::{is_elsewhere, send_on_holding};
 use crate::{ApiError, ids};
 
@@ -37,16 +37,14 @@ pub const COMMAND_BYTES_MAX: usize = 16 << 10;
 pub(crate) async fn exec(
     State(context): State<Shared>,
     MayExec(caller): MayExec,
-    Path((p, e, r)): Path<(String, String, String)>,
+    Path(path): Path<(String, String, String)>,
     request: Request,
 ) -> Result<Response, ApiError> {
     let (mut parts, _) = request.into_parts();
     if caller.session.is_some() && !is_same_origin(&parts.headers) {
         return Err(ApiError::ForeignOrigin);
     }
-    let state = context.cluster.state();
-    let (_, environment) = ids::place(&state, &(p, e))?;
-    let Replica { id: replica, node, .. } = *ids::replica(&state, environment, &r)?;
+    let Replica { id: replica, node, .. } = find(&context, path).await?;
     let slot = context.follow_slot(Some(caller.user.id))?;
     if is_elsewhere(&context, &parts, node) {
         let request = Request::from_parts(parts, Body::empty());
@@ -60,6 +58,23 @@ pub(crate) async fn exec(
     let session = context.scheduler.exec(replica, asked).await?;
     let upgrade = upgrade.max_message_size(FRAME_BYTES_MAX).max_frame_size(FRAME_BYTES_MAX);
     Ok(upgrade.on_upgrade(move |socket| shell::run(socket, session, program, slot)))
+}
+
+/// The replica that a path names. One that this node does not know may have been placed a moment ago, so it looks again once
+/// it has caught up; what it knows can be entered without a quorum.
+async fn find(
+    context: &Context,
+    (p, e, replica): (String, String, String),
+) -> Result<Replica, ApiError> {
+    let place = (p, e);
+    let find = |state: &Agreed| {
+        let (_, environment) = ids::place(state, &place)?;
+        ids::replica(state, environment, &replica).cloned()
+    };
+    match find(&context.cluster.state()) {
+        Err(ApiError::NotFound { .. }) => find(&*context.cluster.read_latest().await?),
+        found => found,
+    }
 }
 
 /// Browsers send cookies with WebSockets of any page, so only this node's own pages may open one with a session.

@@ -368,3 +368,17 @@ async fn what_a_replica_does_is_asked_of_its_node() {
     let lines = one.get(&format!("{base}/logs?replica={replica}")).await.text;
     assert!(lines.contains(&replica.to_string()) && lines.contains("missing"), "{lines}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_is_entered_through_a_node_that_has_not_heard_of_it_yet() {
+    let (_wires, one, two) = two().await;
+    let id = building(&one, two.cluster.node_id()).await;
+    let replica: ReplicaId = temps_raft::fresh_id();
+    place(&one, id, replica, two.cluster.node_id()).await;
+    let base = "/api/projects/shop/environments/production/replicas";
+    // Anything but "not found": this is no WebSocket.
+    let path = format!("{base}/{replica}/exec?command=ls");
+    two.get(&path).await.problem(422, "invalid");
+    let other: ReplicaId = temps_raft::fresh_id();
+    two.get(&format!("{base}/{other}/exec?command=ls")).await.problem(404, "not_found");
+}
