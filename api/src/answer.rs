@@ -122,6 +122,10 @@ fn explain(error: &ApiError, id: &HeaderValue, git: bool) -> Response {
     if let Some(seconds) = error.retry_after() {
         headers.insert(header::RETRY_AFTER, number(seconds));
     }
+    if status == StatusCode::PAYLOAD_TOO_LARGE {
+        // What was not read of the body cannot be told from a next request.
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     if status == StatusCode::UNAUTHORIZED {
         let scheme = if git { "Basic realm=\"temps\"" } else { "Bearer realm=\"temps\"" };
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(scheme));

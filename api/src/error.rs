@@ -5,7 +5,7 @@ mod kind;
 
 use std::sync::Arc;
 
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use temps_builder::BuildError;
@@ -298,10 +298,6 @@ impl IntoResponse for ApiError {
     /// Only the status: the outermost layer, which knows the request's id, writes the document.
     fn into_response(self) -> Response {
         let mut response = self.kind().0.into_response();
-        if response.status() == StatusCode::PAYLOAD_TOO_LARGE {
-            // What was not read of the body cannot be told from a next request.
-            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-        }
         response.extensions_mut().insert(Arc::new(self));
         response
     }

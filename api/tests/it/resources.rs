@@ -66,7 +66,9 @@ async fn bad_bodies_name_the_field() {
     let long = format!(r#"{{"name": "{}"}}"#, "x".repeat(2 << 20));
     let long =
         node.admin(Method::POST, "/api/projects").header("content-type", json_type).body(long);
-    read(long).await.problem(413, "too_large");
+    let long = read(long).await;
+    assert_eq!(long.header("connection"), "close", "nobody may ask on after half a body");
+    long.problem(413, "too_large");
     node.get("/api/nowhere").await.problem(404, "no_route");
     node.delete("/api/projects").await.problem(405, "method_not_allowed");
     node.get("/api/projects?limit=0").await.problem(422, "invalid");
