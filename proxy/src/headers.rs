@@ -3,7 +3,7 @@
 use std::mem;
 use std::net::IpAddr;
 
-use http::header::{CONNECTION, HOST, HeaderName, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderName, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use pingora_core::Result;
 use pingora_http::{RequestHeader, ResponseHeader};
@@ -26,6 +26,24 @@ const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const PROXY: HeaderName = HeaderName::from_static("proxy");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+
+/// What is the edge's own word to an app: it sets these or takes them away.
+const OWN: [HeaderName; 12] = [
+    REQUEST_ID,
+    PROJECT_ID,
+    ENVIRONMENT_ID,
+    CLIENT_IP,
+    REAL_IP,
+    FORWARDED_FOR,
+    FORWARDED_PROTO,
+    FORWARDED_HOST,
+    KEEP_ALIVE,
+    PROXY_CONNECTION,
+    CONTENT_LENGTH,
+    TRANSFER_ENCODING,
+];
+/// What the names of all headers begin with that tell of a request's way.
+const FORWARDED_PREFIX: &str = "x-forwarded-";
 
 /// What an app is told about a request.
 pub(crate) struct Origin<'a> {
@@ -71,6 +89,7 @@ pub(crate) fn mark_request(request: &mut RequestHeader, origin: &Origin<'_>) -> 
         for claimed in [FORWARDED, PROXY] {
             headers.remove(claimed);
         }
+        strip_look_alikes(headers);
         strip_passes(headers);
         headers.reserve(ADDED_MAX);
         let scheme = if origin.https { "https" } else { "http" };
@@ -87,6 +106,24 @@ pub(crate) fn mark_request(request: &mut RequestHeader, origin: &Origin<'_>) -> 
             None => headers.remove(FORWARDED_HOST),
         };
     })
+}
+
+/// Takes out what CGI, WSGI, Rack and PHP would take for the edge's own word: to them `X_Real_IP` is `X-Real-IP`.
+fn strip_look_alikes(headers: &mut HeaderMap) {
+    let forged = headers.keys().filter(|name| is_look_alike(name.as_str()));
+    // Mostly there is none, and nothing is allocated.
+    for name in forged.cloned().collect::<Vec<_>>() {
+        headers.remove(name);
+    }
+}
+
+/// Whether a name is not one of the edge's own, and would be with dashes for its underscores.
+fn is_look_alike(name: &str) -> bool {
+    if !name.contains('_') {
+        return false;
+    }
+    let dashed = name.replace('_', "-");
+    dashed.starts_with(FORWARDED_PREFIX) || OWN.iter().any(|own| own.as_str() == dashed)
 }
 
 /// A value of the edge's own making; empty if it could not be one.
@@ -229,6 +266,32 @@ mod tests {
         assert_eq!(get(&request, "x-forwarded-host"), "shop.localho.st:8080");
         assert_eq!(get(&request, "forwarded"), "");
         assert_eq!(get(&request, "proxy"), "");
+    }
+
+    #[test]
+    fn nothing_passes_that_programs_take_for_the_edges_word() {
+        let forged = [
+            "x_client_ip",
+            "x-client_ip",
+            "x_real_ip",
+            "x_forwarded_for",
+            "x_forwarded-for",
+            "x_forwarded_port",
+            "x_request_id",
+            "x_environment_id",
+            "content_length",
+            "transfer_encoding",
+        ];
+        let others = ["x_other", "x-forwarded", "_", "x_forwardedfor", "x_client_ip_"];
+        let claimed: Vec<_> = forged.iter().chain(&others).map(|name| (*name, "1")).collect();
+        let request = marked(&claimed, "192.0.2.7", false);
+        for name in forged {
+            assert!(!request.headers.contains_key(name), "{name} passed");
+        }
+        for name in others {
+            assert_eq!(get(&request, name), "1", "{name}");
+        }
+        assert_eq!(get(&request, "x-client-ip"), "192.0.2.7");
     }
 
     #[test]
