@@ -116,7 +116,7 @@ fn of_now(context: &Context) -> Registry {
         ("replicas_wanted", "replicas that environments ask for", wanted),
         (
             "certificates_failing",
-            "names whose certificate cannot be had or renewed",
+            "names whose certificate cannot be had or renewed, or ends without another one",
             failing::count(&state, Timestamp::now()) as u64,
         ),
         ("uptime_seconds", "seconds since this node started", context.started.elapsed().as_secs()),

@@ -40,7 +40,8 @@ pub struct StatusOut {
     pub projects: usize,
     /// How many replicas there are.
     pub replicas: ReplicaCount,
-    /// Names whose certificate cannot be had or renewed, the most urgent of them.
+    /// Names whose certificate cannot be had or renewed, or was brought and ends without another one; the most urgent of
+    /// them.
     pub failing_certificates: Vec<FailingOut>,
     /// The edge of the answering node.
     pub edge: EdgeOut,

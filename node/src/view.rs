@@ -50,7 +50,7 @@ pub struct Status {
     pub projects: Value,
     /// Replicas wanted and healthy.
     pub replicas: ReplicaCount,
-    /// Names whose certificate cannot be had or renewed.
+    /// Names whose certificate cannot be had or renewed, or was brought and ends.
     pub failing_certificates: Vec<FailingCertificate>,
     /// The edge of the node that answered.
     pub edge: Edge,
@@ -64,7 +64,7 @@ pub struct Status {
     pub uptime_seconds: u64,
 }
 
-/// A name whose certificate cannot be had or renewed.
+/// A name whose certificate cannot be had or renewed, or was brought and ends.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct FailingCertificate {
@@ -72,6 +72,8 @@ pub struct FailingCertificate {
     pub name: String,
     /// When the certificate ends that is shown meanwhile.
     pub ends: Option<Timestamp>,
+    /// Whether somebody brought that certificate, and nobody gets another one.
+    pub brought: bool,
     /// How often it failed in a row.
     pub failures: u64,
     /// Why it failed the last time.

@@ -1,6 +1,6 @@
 //! Certificates: what the edges show for the names they serve.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::format::{SECOND, THIRD};
@@ -16,6 +16,10 @@ pub const CERTIFICATE_NAMES_MAX: usize = 100;
 pub const CHAIN_BYTES_MAX: usize = 64 << 10;
 /// The longest address of a page that explains a renewal, in octets.
 pub const EXPLANATION_BYTES_MAX: usize = 1 << 10;
+/// The part of its life that is left of a certificate when the next one should be there.
+const SUCCESSION_PART: i32 = 3;
+/// How long before its end that is at most, where somebody brought it.
+const SUCCESSION_MAX: SignedDuration = SignedDuration::from_hours(14 * 24);
 
 /// A certificate with its key. What is in it was checked by whoever proposed it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,6 +87,13 @@ impl Certificate {
     /// Whether it is valid at a time.
     pub fn is_valid(&self, at: Timestamp) -> bool {
         self.not_before <= at && at < self.not_after
+    }
+
+    /// Whether so much of its life is left that nothing else need stand ready, where somebody brought it.
+    pub fn lasts(&self, at: Timestamp) -> bool {
+        let life = self.not_after.duration_since(self.not_before);
+        let early = (life / SUCCESSION_PART).min(SUCCESSION_MAX);
+        self.not_after.duration_since(at) > early
     }
 
     /// What the cluster got it for; nothing where somebody brought it.
@@ -185,5 +196,32 @@ impl Certificate {
     pub fn rank(&self, at: Timestamp) -> (bool, bool, Timestamp, CertificateId) {
         let uploaded = self.source == CertificateSource::Uploaded;
         (self.is_valid(at), uploaded, self.not_after, self.id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ClusterKey, Id};
+
+    #[test]
+    fn a_certificate_lasts_until_its_last_third_or_its_last_fortnight() {
+        let at = |day: i64| Timestamp::from_second(day * 86_400).unwrap();
+        for (life, last_day) in [(90, 75), (365, 350), (42, 27), (30, 19), (6, 3)] {
+            let certificate = Certificate {
+                id: Id::from_parts(0, 1),
+                names: vec![],
+                chain: String::new(),
+                key: ClusterKey::new([0; 32]).seal([0; 12], "", "").unwrap(),
+                not_before: at(0),
+                not_after: at(life),
+                issuer: String::new(),
+                source: CertificateSource::Uploaded,
+                created_at: at(0),
+                renewal: None,
+            };
+            let found = (0..life).rfind(|day| certificate.lasts(at(*day)));
+            assert_eq!(found, Some(last_day), "{life} days");
+        }
     }
 }

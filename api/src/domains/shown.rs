@@ -1,6 +1,6 @@
 //! A domain, as REST shows it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -11,6 +11,7 @@ use super::body::RedirectBody;
 use super::records::{self, RecordOut};
 use super::status::{DomainStatus, Grounds};
 use crate::certificates::{BestCertificates, CertificateOut};
+use crate::failing;
 
 /// A domain: a name of a team's own that leads to an environment.
 #[derive(Debug, Serialize, ToSchema)]
@@ -75,6 +76,7 @@ impl From<&Order> for OrderOut {
 pub(super) struct Gallery<'a> {
     state: &'a State,
     certificates: BestCertificates<'a>,
+    unfollowed: BTreeSet<DomainName>,
     acme: bool,
     now: Timestamp,
 }
@@ -83,7 +85,8 @@ impl<'a> Gallery<'a> {
     pub fn of(state: &'a State) -> Self {
         let now = Timestamp::now();
         let certificates = BestCertificates::of(state, now);
-        Self { state, certificates, acme: state.settings().acme.enabled, now }
+        let unfollowed = failing::unfollowed(state, now);
+        Self { state, certificates, unfollowed, acme: state.settings().acme.enabled, now }
     }
 
     /// A domain; `None` where its environment is just going.
@@ -93,7 +96,8 @@ impl<'a> Gallery<'a> {
         let certificate = self.certificates.of_name(&domain.name);
         let order = state.orders.get(&domain.name);
         let asked = acme && state.is_provable(&domain.name);
-        let grounds = Grounds { domain, certificate, order, asked, now };
+        let unfollowed = self.unfollowed.contains(&domain.name);
+        let grounds = Grounds { domain, certificate, order, asked, unfollowed, now };
         let paths = domain.paths.iter().filter_map(|(prefix, to)| {
             let (project, environment) = place(state, *to)?;
             Some((prefix.to_string(), format!("{project}/{environment}")))

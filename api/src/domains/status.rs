@@ -19,7 +19,8 @@ pub enum DomainStatus {
     /// The name is the cluster's and has no certificate, and none is asked for: the settings say so, or it is a wildcard that
     /// the cluster cannot show in the DNS.
     WithoutCertificate,
-    /// There is no certificate, or it ends soon, and the last try to get one failed.
+    /// There is no certificate, or it ends soon, and the last try to get one failed; or somebody brought the one that ends,
+    /// and the cluster gets no other.
     Failing,
     /// It is served with a valid certificate.
     Active,
@@ -33,6 +34,8 @@ pub(super) struct Grounds<'a> {
     pub order: Option<&'a Order>,
     /// Whether certificates are asked for: the settings say so, and the cluster can show that the name is its own.
     pub asked: bool,
+    /// Whether a certificate that somebody brought ends soon or has ended, and no other one is to come.
+    pub unfollowed: bool,
     pub now: Timestamp,
 }
 
@@ -42,6 +45,7 @@ impl Grounds<'_> {
         let valid = self.certificate.filter(|certificate| certificate.is_valid(self.now));
         match valid {
             _ if self.domain.verified_at.is_none() => DomainStatus::WaitingForDns,
+            _ if self.unfollowed => DomainStatus::Failing,
             Some(certificate) if failed && self.ends_soon(certificate) => DomainStatus::Failing,
             Some(_) => DomainStatus::Active,
             None if !self.asked => DomainStatus::WithoutCertificate,
@@ -105,8 +109,12 @@ mod tests {
             let (domain, certificate) = (domain(verified), until.map(certificate));
             let order = failures.map(order);
             let (certificate, order) = (certificate.as_ref(), order.as_ref());
-            let grounds = Grounds { domain: &domain, certificate, order, asked, now };
+            let unfollowed = false;
+            let grounds = Grounds { domain: &domain, certificate, order, asked, unfollowed, now };
             assert_eq!(grounds.status(), wanted, "{verified} {until:?} {failures:?} {asked}");
+            let grounds = Grounds { unfollowed: true, ..grounds };
+            let wanted = if verified { Failing } else { WaitingForDns };
+            assert_eq!(grounds.status(), wanted, "{verified} {until:?}, unfollowed");
         }
     }
 }

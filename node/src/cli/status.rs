@@ -55,18 +55,20 @@ fn avoided(nodes: &[Node]) -> String {
     nodes.iter().flat_map(|node| node.avoided().map(move |avoided| line(node, avoided))).collect()
 }
 
-/// A line for every name whose certificate cannot be had or renewed.
+/// A line for every name whose certificate cannot be had or renewed, or was brought and ends.
 fn failing(certificates: &[FailingCertificate], now: Timestamp) -> String {
     let line = |one: &FailingCertificate| {
         let name = &one.name;
-        let what = match one.ends {
-            Some(ends) if ends <= now => "its certificate has ended and cannot be renewed".into(),
-            Some(ends) => {
-                format!("its certificate ends {} and cannot be renewed", ago(now, ends))
-            }
+        let ends = match one.ends {
+            Some(ends) if ends <= now => "its certificate has ended".into(),
+            Some(ends) => format!("its certificate ends {}", ago(now, ends)),
             None => "it gets no certificate".to_owned(),
         };
         let why = one.error.as_deref().unwrap_or("the reason is not known");
+        if one.brought {
+            return format!("\n{name}: {ends}: {why}");
+        }
+        let what = if one.ends.is_some() { ends + " and cannot be renewed" } else { ends };
         let failed =
             if one.failures == 1 { "once".into() } else { format!("{} times", one.failures) };
         let next = one.retry_at.map_or_else(|| "now".into(), |at| ago(now, at));
@@ -98,6 +100,7 @@ mod tests {
         let one = |ends| FailingCertificate {
             name: "a.example.com".into(),
             ends,
+            brought: false,
             failures: 3,
             error: Some("no".into()),
             retry_at: ends.filter(|at| *at > now),
@@ -115,6 +118,9 @@ mod tests {
         ] {
             assert_eq!(failing(&[one(ends)], now), format!("\na.example.com: {said}"));
         }
+        let brought = FailingCertificate { brought: true, ..one(ends(7_200)) };
+        let said = "\na.example.com: its certificate ends in 2h: no";
+        assert_eq!(failing(&[brought], now), said);
     }
 
     #[test]

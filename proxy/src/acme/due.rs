@@ -87,7 +87,7 @@ fn may_work(order: &Order, me: NodeId, now: Timestamp) -> bool {
     free && order.retry_at.is_none_or(|at| at <= now)
 }
 
-/// When a name needs a certificate; never while somebody's own covers it.
+/// When a name needs a certificate; never while somebody's own covers it and does not end soon.
 fn needed_at(
     name: &DomainName,
     since: Timestamp,
@@ -117,7 +117,8 @@ fn needed_at(
 /// The certificates by what they are for.
 struct Certificates<'a> {
     now: Timestamp,
-    uploaded: BTreeMap<&'a DomainName, Timestamp>,
+    /// The names of those that somebody brought and that last.
+    covered: BTreeSet<&'a DomainName>,
     issued: BTreeMap<&'a DomainName, &'a Certificate>,
     /// How many the authority gave for a name within a day.
     given: BTreeMap<&'a DomainName, usize>,
@@ -142,7 +143,7 @@ impl<'a> Certificates<'a> {
     fn of(state: &'a State, now: Timestamp) -> Self {
         let mut all = Self {
             now,
-            uploaded: BTreeMap::new(),
+            covered: BTreeSet::new(),
             issued: BTreeMap::new(),
             given: given_lately(state, now),
         };
@@ -151,21 +152,19 @@ impl<'a> Certificates<'a> {
                 CertificateSource::Issued { domain, .. } => {
                     all.issued.insert(domain, certificate);
                 }
-                CertificateSource::Uploaded => {
-                    for name in &certificate.names {
-                        let end = all.uploaded.entry(name).or_insert(certificate.not_after);
-                        *end = certificate.not_after.max(*end);
-                    }
+                CertificateSource::Uploaded if certificate.lasts(now) => {
+                    all.covered.extend(&certificate.names);
                 }
+                CertificateSource::Uploaded => {}
             }
         }
         all
     }
 
-    /// Whether a certificate that somebody brought is valid for a name.
+    /// Whether a certificate that somebody brought is for a name, and no other need stand ready yet.
     fn is_covered(&self, name: &DomainName) -> bool {
-        let lasts = |name: &DomainName| self.uploaded.get(name).is_some_and(|end| *end > self.now);
-        lasts(name) || name.wildcard_above().is_some_and(|above| lasts(&above))
+        self.covered.contains(name)
+            || name.wildcard_above().is_some_and(|above| self.covered.contains(&above))
     }
 }
 
@@ -276,7 +275,9 @@ mod tests {
         add(&mut state, "c.example.org", true);
         certify(&mut state, 1, "*.example.org", None, 90);
         assert_eq!(names(&state, 1), ["a.example.com"]);
-        // What somebody brought has ended.
+        // What somebody brought ends within a fortnight, and has ended.
+        assert_eq!(names(&state, 75), ["a.example.com"]);
+        assert_eq!(names(&state, 77), ["a.example.com", "c.example.org"]);
         assert_eq!(names(&state, 91), ["a.example.com", "c.example.org"]);
         let mut settings = state.settings();
         settings.acme.enabled = false;

@@ -83,7 +83,19 @@ pub fn waits_for(domain: &Domain) -> Option<String> {
     })
 }
 
+/// The certificate that was brought and ends, where that is what fails.
+fn unfollowed(domain: &Domain) -> Option<&Certificate> {
+    let failed = domain.order.as_ref().is_some_and(|order| order.error.is_some());
+    domain.certificate.as_ref().filter(|one| !failed && one.source["type"] == "uploaded")
+}
+
 fn failure(domain: &Domain) -> String {
+    if let Some(brought) = unfollowed(domain) {
+        let ends = ends(brought);
+        return format!(
+            "its certificate was brought and ends {ends}, and the cluster gets no other one by itself"
+        );
+    }
     let Some(order) = &domain.order else { return "no certificate could be had".into() };
     let error = order.error.as_deref().unwrap_or("no certificate could be had");
     match order.retry_at {
@@ -106,6 +118,9 @@ pub fn next(domain: &Domain) -> Option<String> {
         "without_certificate" => {
             "temps certificates add --chain FILE --key FILE, or temps settings set acme.enabled=true"
                 .into()
+        }
+        "failing" if unfollowed(domain).is_some() => {
+            "temps certificates add --chain FILE --key FILE".into()
         }
         "failing" => {
             format!("mend what the error says, then temps domains verify {name} --wait")
@@ -236,6 +251,15 @@ mod tests {
             Domain { name: "*.a.example".into(), ..domain("without_certificate", Value::Null) };
         assert!(waits_for(&domain).unwrap().contains("name by name"));
         assert!(next(&domain).unwrap().contains("dns.zones"));
+    }
+
+    #[test]
+    fn a_certificate_that_was_brought_and_ends_says_to_bring_the_next() {
+        let mut domain = domain("failing", Value::Null);
+        let brought = json!({"id": "crt_1", "source": {"type": "uploaded"}});
+        domain.certificate = Some(read(&brought).unwrap());
+        assert!(waits_for(&domain).unwrap().contains("was brought and ends"));
+        assert!(next(&domain).unwrap().starts_with("temps certificates add"));
     }
 
     #[test]
