@@ -64,6 +64,17 @@ pub enum SourceOut {
     },
 }
 
+/// A certificate that was taken.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AddedCertificate)]
+pub struct AddedCertificate {
+    /// The certificate.
+    #[serde(flatten)]
+    pub certificate: CertificateOut,
+    /// Who may refuse it, and why.
+    pub warnings: Vec<String>,
+}
+
 /// A certificate to bring.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -131,6 +142,14 @@ fn find<'a>(state: &'a Agreed, text: &str) -> Result<&'a Certificate, ApiError> 
     found.ok_or_else(|| ApiError::not_found("certificate", text))
 }
 
+/// What to say of a certificate that comes without whoever vouches for it.
+fn lacks(issuer: &str) -> String {
+    format!(
+        "the file has only the certificate itself; clients that do not know `{issuer}` will refuse it: bring the full chain, \
+         which authorities mostly call fullchain.pem"
+    )
+}
+
 fn shown(state: &Applied, certificate: &Certificate) -> Tagged<CertificateOut> {
     let out = CertificateOut::of(certificate, Timestamp::now());
     Tagged::new(state, &row(certificate.id), out)
@@ -168,19 +187,20 @@ pub(crate) async fn show(
 /// Takes a certificate with its key. What no client would believe is refused, with the reason.
 #[utoipa::path(
     post, path = "/api/certificates", tag = "certificates",
-    request_body = CertificateIn, responses((status = 201, body = CertificateOut))
+    request_body = CertificateIn, responses((status = 201, body = AddedCertificate))
 )]
 pub(crate) async fn create(
     State(context): State<Shared>,
     MayWrite(caller): MayWrite,
     Json(CertificateIn { chain, key }): Json<CertificateIn>,
-) -> Result<(StatusCode, Tagged<CertificateOut>), ApiError> {
+) -> Result<(StatusCode, Tagged<AddedCertificate>), ApiError> {
     if chain.contains("PRIVATE KEY-----") {
         let why = "there is a private key in it, which belongs into `key` alone";
         return Err(ApiError::invalid("chain", why));
     }
     let now = Timestamp::now();
     let facts = temps_certificates::read(&chain, &key, now).map_err(refused)?;
+    let warnings: Vec<String> = facts.alone.then(|| lacks(&facts.issuer)).into_iter().collect();
     let id = fresh_id();
     let certificate = Certificate {
         id,
@@ -201,7 +221,8 @@ pub(crate) async fn create(
     let before = || state.certificates.values().rev().find(|one| one.chain == chain);
     let found = state.certificates.get(&id).or_else(before);
     let found = found.ok_or_else(|| ApiError::not_found("certificate", id))?;
-    Ok((StatusCode::CREATED, shown(&state, found)))
+    let added = AddedCertificate { certificate: CertificateOut::of(found, now), warnings };
+    Ok((StatusCode::CREATED, Tagged::new(&state, &row(found.id), added)))
 }
 
 /// Which part of a body cannot be used, and why.

@@ -27,6 +27,8 @@ pub struct Facts {
     pub not_after: Timestamp,
     /// Who vouches for it.
     pub issuer: String,
+    /// Whether it comes without the certificate of whoever vouches for it, so that only clients who have that believe it.
+    pub alone: bool,
 }
 
 /// Reads a chain, the server's own certificate first, and its key. Refuses what no client would believe now.
@@ -36,7 +38,8 @@ pub fn read(chain: &str, key: &str, now: Timestamp) -> Result<Facts, Certificate
         .map_err(CertificateError::NotPem)?;
     let chain = parse(&ders)?;
     let own = chain.first().ok_or(CertificateError::NoCertificate)?;
-    let facts = facts(own)?;
+    let facts = Facts { alone: chain.len() == 1 && !is_self_issued(own), ..facts(own)? };
+    check_usage(own)?;
     for (at, certificate) in chain.iter().enumerate() {
         check_time(at + 1, certificate, now)?;
     }
@@ -72,7 +75,22 @@ fn facts(certificate: &X509Certificate<'_>) -> Result<Facts, CertificateError> {
         not_before: timestamp(certificate.validity().not_before)?,
         not_after: timestamp(certificate.validity().not_after)?,
         issuer: name_of(certificate.issuer()),
+        alone: false,
     })
+}
+
+fn is_self_issued(certificate: &X509Certificate<'_>) -> bool {
+    certificate.issuer() == certificate.subject()
+}
+
+/// Where a certificate says what it may be used for, servers must be among that.
+fn check_usage(certificate: &X509Certificate<'_>) -> Result<(), CertificateError> {
+    let usage = certificate.extended_key_usage();
+    let usage = usage.map_err(|_| CertificateError::Unreadable { number: 1 })?;
+    match usage.is_none_or(|usage| usage.value.server_auth || usage.value.any) {
+        true => Ok(()),
+        false => Err(CertificateError::NotForServers),
+    }
 }
 
 fn timestamp(time: ASN1Time) -> Result<Timestamp, CertificateError> {
@@ -141,7 +159,9 @@ fn check_key(chain: Vec<CertificateDer<'static>>, key: &str) -> Result<(), Certi
 
 #[cfg(test)]
 mod tests {
-    use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+    use rcgen::{
+        BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    };
 
     use super::*;
 
@@ -185,12 +205,44 @@ mod tests {
         let ca = authority("Test CA");
         let own = signed(&ca, "shop", &["shop.example.com", "*.example.com"]);
         let chain = format!("{}{}", own.pem, ca.pem);
-        for chain in [&chain, &own.pem] {
+        for (chain, alone) in [(&chain, false), (&own.pem, true)] {
             let facts = read(chain, &own.key.serialize_pem(), now()).unwrap();
             let names: Vec<&str> = facts.names.iter().map(DomainName::as_str).collect();
             assert_eq!(names, ["shop.example.com", "*.example.com"]);
-            assert_eq!(facts.issuer, "Test CA");
+            assert_eq!((facts.issuer.as_str(), facts.alone), ("Test CA", alone));
             assert_eq!(facts.not_after, "2026-12-01T00:00:00Z".parse().unwrap());
+        }
+    }
+
+    #[test]
+    fn who_vouches_for_itself_lacks_nobody() {
+        let (params, key) = (params("shop", &["shop.example.com"]), KeyPair::generate().unwrap());
+        let pem = params.self_signed(&key).unwrap().pem();
+        assert!(!read(&pem, &key.serialize_pem(), now()).unwrap().alone);
+    }
+
+    #[test]
+    fn a_certificate_that_says_what_it_is_for_is_for_servers() {
+        use ExtendedKeyUsagePurpose::{Any, ClientAuth, CodeSigning, ServerAuth};
+        let ca = authority("Test CA");
+        for (usages, taken) in [
+            (vec![], true),
+            (vec![ServerAuth], true),
+            (vec![ClientAuth, ServerAuth], true),
+            (vec![Any], true),
+            (vec![ClientAuth], false),
+            (vec![ClientAuth, CodeSigning], false),
+        ] {
+            let mut params = params("shop", &["shop.example.com"]);
+            params.extended_key_usages = usages.clone();
+            let key = KeyPair::generate().unwrap();
+            let pem = params.signed_by(&key, &Issuer::from_params(&ca.params, &ca.key));
+            let chain = format!("{}{}", pem.unwrap().pem(), ca.pem);
+            let found = read(&chain, &key.serialize_pem(), now());
+            match taken {
+                true => assert!(found.is_ok(), "{usages:?}: {found:?}"),
+                false => assert!(matches!(found, Err(CertificateError::NotForServers))),
+            }
         }
     }
 

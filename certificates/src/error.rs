@@ -77,6 +77,12 @@ pub enum CertificateError {
         /// Which, from 1.
         number: usize,
     },
+    /// It is not for servers (RFC 5280 §4.2.1.12).
+    #[error(
+        "the certificate is not for servers: its extended key usage has no serverAuth, so that no \
+         client would take it; ask whoever signed it for one for TLS servers"
+    )]
+    NotForServers,
     /// It is for no DNS name.
     #[error("the certificate is for no host name: it needs subject alternative names")]
     NoNames,

@@ -127,13 +127,13 @@ fn about(one: &Certificate) -> String {
 
 async fn add(context: &Context, body: &Value) -> Result<(), CliError> {
     let value = context.client()?.post(&path(&["certificates"]), body).await?.value;
-    context.output.try_answer(&value, || {
-        let added: Certificate = view::read(&value)?;
+    let added: Certificate = view::read(&value)?;
+    context.output.answer(&value, || {
         let (id, names, ends) = (&added.id, names(&added.names), ago_or_dash(added.not_after));
-        Ok(format!(
-            "Added certificate {id} for {names}, which ends {ends}: bring the next in time."
-        ))
-    })
+        format!("Added certificate {id} for {names}, which ends {ends}: bring the next in time.")
+    })?;
+    added.warnings.iter().for_each(|warning| context.output.warn(warning));
+    Ok(())
 }
 
 async fn remove(context: &Context, id: &str, yes: bool) -> Result<(), CliError> {

@@ -150,6 +150,8 @@ pub struct Certificate {
     pub source: Value,
     /// When it came.
     pub created_at: Option<Timestamp>,
+    /// Who may refuse it, and why; told only when it is added.
+    pub warnings: Vec<String>,
 }
 
 /// The security headers of the cluster, a project or an environment.

@@ -136,12 +136,14 @@ fn a_domain_is_listed_changed_verified_and_removed() {
 #[test]
 fn a_certificate_is_added_from_files_and_its_removal_says_who_needs_it() {
     let certificate = active()["certificate"].clone();
+    let mut taken = certificate.clone();
+    taken["warnings"] = json!(["the file has only the certificate itself"]);
     let listed = json!({"items": [certificate], "next_cursor": null}).to_string();
     let domains = json!({"items": [active()], "next_cursor": null}).to_string();
     let server = Canned::serve(vec![
         ("GET /api/certificates?", 200, listed),
         ("GET /api/certificates/crt_1", 200, certificate.to_string()),
-        ("POST /api/certificates ", 201, certificate.to_string()),
+        ("POST /api/certificates ", 201, taken.to_string()),
         ("GET /api/domains?", 200, domains),
         ("DELETE /api/certificates/crt_1", 204, String::new()),
     ]);
@@ -151,6 +153,7 @@ fn a_certificate_is_added_from_files_and_its_removal_says_who_needs_it() {
     let add = ["certificates", "add", "--chain", "chain.pem", "--key", "key.pem"];
     let added = server.run(&user, &add).expect(0);
     assert!(added.stdout.contains("Added certificate crt_1 for app.example.com"), "{added:?}");
+    assert!(added.stderr.contains("warning: the file has only the certificate"), "{added:?}");
     assert_eq!(server.sent("POST "), json!({"chain": "CHAIN", "key": "KEY"}));
     let missing = ["certificates", "add", "--chain", "none.pem", "--key", "key.pem"];
     server.run(&user, &missing).expect_error(1, "cannot read none.pem");
