@@ -13,9 +13,10 @@ use tokio::time::sleep;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{debug, info};
 
+use crate::crowd::Whose;
 use crate::limits::{CONNECTION_LIFE_MAX, PAYLOAD_MAX, QUERY_BYTES_MAX, RECEIVE_PAUSE};
 use crate::question::Question;
-use crate::rate::{Admission, Rate, network};
+use crate::rate::{Admission, Rate, network, site};
 use crate::tcp::{self, Clerk};
 use crate::zone::{Sight, encode};
 use crate::zones::Zones;
@@ -160,8 +161,8 @@ impl Window {
 impl Clerk for Window {
     const LIFE_MAX: Duration = CONNECTION_LIFE_MAX;
 
-    fn crowd_of(&self, client: IpAddr) -> IpAddr {
-        network(client)
+    fn crowd_of(&self, client: IpAddr) -> Whose {
+        Whose { client: network(client), site: site(client) }
     }
 
     async fn answer(&self, query: &[u8], client: IpAddr) -> Option<Vec<u8>> {

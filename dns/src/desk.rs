@@ -8,6 +8,7 @@ use ipnet::Ipv4Net;
 use temps_raft::Applied;
 use tokio::sync::watch;
 
+use crate::crowd::Whose;
 use crate::question::Question;
 use crate::resolv_conf::Upstreams;
 use crate::tcp::Clerk;
@@ -70,8 +71,8 @@ impl Clerk for Desk {
     /// Containers may keep theirs.
     const LIFE_MAX: Duration = Duration::MAX;
 
-    fn crowd_of(&self, client: IpAddr) -> IpAddr {
-        client
+    fn crowd_of(&self, client: IpAddr) -> Whose {
+        Whose { client, site: None }
     }
 
     async fn answer(&self, query: &[u8], client: IpAddr) -> Option<Vec<u8>> {

@@ -10,6 +10,8 @@ pub(crate) const QUERIES_PER_CLIENT_MAX: usize = 128;
 pub(crate) const CONNECTIONS_MAX: usize = 256;
 /// Connections of one client.
 pub(crate) const CONNECTIONS_PER_CLIENT_MAX: usize = 16;
+/// How many clients' shares those of one site have in all: an IPv6 network of 48 bits may be one customer.
+pub(crate) const SITE_SHARES: usize = 4;
 /// How long a connection may be silent.
 pub(crate) const CONNECTION_IDLE_MAX: Duration = Duration::from_secs(10);
 /// How long a connection may last to the authority, which anybody may open.

@@ -59,18 +59,28 @@ pub(crate) fn network(client: IpAddr) -> IpAddr {
     }
 }
 
+/// The site that a client is at: the largest network that one customer gets, /48. IPv4 has none.
+pub(crate) fn site(client: IpAddr) -> Option<IpAddr> {
+    match client.to_canonical() {
+        IpAddr::V4(_) => None,
+        IpAddr::V6(v6) => Some(IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & (!0 << 80)))),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn clients_count_as_their_network() {
-        for (client, counted) in [
-            ("192.0.2.7", "192.0.2.0"),
-            ("::ffff:192.0.2.7", "192.0.2.0"),
-            ("2001:db8:1:2ff:4::5", "2001:db8:1:200::"),
+        for (client, counted, at) in [
+            ("192.0.2.7", "192.0.2.0", None),
+            ("::ffff:192.0.2.7", "192.0.2.0", None),
+            ("2001:db8:1:2ff:4::5", "2001:db8:1:200::", Some("2001:db8:1::")),
         ] {
-            assert_eq!(network(client.parse().unwrap()).to_string(), counted);
+            let client = client.parse().unwrap();
+            assert_eq!(network(client).to_string(), counted);
+            assert_eq!(site(client).map(|site| site.to_string()).as_deref(), at);
         }
     }
 

@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 use tracing::debug;
 
-use crate::crowd::Crowd;
+use crate::crowd::{Crowd, Voice, Whose};
 use crate::limits::{
     CONNECTION_IDLE_MAX, CONNECTIONS_MAX, CONNECTIONS_PER_CLIENT_MAX, LINGER, QUERY_BYTES_MAX,
     RECEIVE_PAUSE,
@@ -24,7 +24,7 @@ pub(crate) trait Clerk: Send + Sync + 'static {
     const LIFE_MAX: Duration;
 
     /// Whose connections are counted together with a client's.
-    fn crowd_of(&self, client: IpAddr) -> IpAddr;
+    fn crowd_of(&self, client: IpAddr) -> Whose;
 
     /// The answer to a query; without one, the connection ends.
     fn answer(&self, query: &[u8], client: IpAddr) -> impl Future<Output = Option<Vec<u8>>> + Send;
@@ -53,14 +53,14 @@ pub(crate) async fn serve<C: Clerk>(
                 continue;
             }
         };
-        let group = clerk.crowd_of(client);
-        if !crowd.has_room(group) {
+        let whose = clerk.crowd_of(client);
+        if !crowd.makes_room(whose) {
             debug!(%client, "refused a connection: too many are open");
             continue;
         }
         let clerk = clerk.clone();
-        crowd.begin(group, async move {
-            let _ = timeout(C::LIFE_MAX, converse(stream, &*clerk, client)).await;
+        crowd.begin(whose, |voice| async move {
+            let _ = timeout(C::LIFE_MAX, converse(stream, &*clerk, client, &voice)).await;
         });
     }
     drop(listener);
@@ -68,9 +68,15 @@ pub(crate) async fn serve<C: Clerk>(
 }
 
 /// One query after the other.
-async fn converse<C: Clerk>(mut stream: TcpStream, clerk: &C, client: IpAddr) -> io::Result<()> {
+async fn converse<C: Clerk>(
+    mut stream: TcpStream,
+    clerk: &C,
+    client: IpAddr,
+    voice: &Voice,
+) -> io::Result<()> {
     loop {
         let query = timeout(CONNECTION_IDLE_MAX, read_query(&mut stream)).await??;
+        voice.heard();
         let Some(answer) = clerk.answer(&query, client).await else {
             return Ok(());
         };

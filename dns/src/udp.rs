@@ -6,7 +6,7 @@ use tokio::net::UdpSocket;
 use tokio::time::sleep;
 use tracing::debug;
 
-use crate::crowd::Crowd;
+use crate::crowd::{Crowd, Whose};
 use crate::desk::Desk;
 use crate::limits::{QUERIES_MAX, QUERIES_PER_CLIENT_MAX, QUERY_BYTES_MAX, RECEIVE_PAUSE};
 use crate::upstream::Transport;
@@ -29,14 +29,15 @@ pub(crate) async fn serve(socket: UdpSocket, desk: Arc<Desk>) {
                 continue;
             }
         };
-        if !crowd.has_room(client.ip()) {
+        let whose = Whose { client: client.ip(), site: None };
+        if !crowd.has_room(whose) {
             if let Some(answer) = desk.busy(query) {
                 let _ = socket.send_to(&answer, client).await;
             }
             continue;
         }
         let (socket, desk, query) = (socket.clone(), desk.clone(), query.to_vec());
-        crowd.begin(client.ip(), async move {
+        crowd.begin(whose, |_| async move {
             if let Some(answer) = desk.reply(&query, client.ip(), Transport::Udp).await {
                 let _ = socket.send_to(&answer, client).await;
             }
