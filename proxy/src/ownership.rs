@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
-use temps_raft::Cluster;
-use temps_state::{Command, Domain, DomainName};
+use temps_raft::{Cluster, Proposal};
+use temps_state::{Actor, Domain, DomainName};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::domain_probe::DomainProbe;
 
@@ -58,8 +58,12 @@ async fn verify(cluster: &Cluster, probe: &DomainProbe, domain: Domain) {
     if !probe.look(&domain).await.proven {
         return;
     }
-    let name = domain.name;
-    match cluster.propose_own(Command::VerifyDomain { name: name.clone() }).await {
+    let name = &domain.name;
+    let Some((command, condition)) = cluster.state().verification_of(&domain) else {
+        return debug!(%name, "the domain that was looked at is gone");
+    };
+    let proposal = Proposal::new(Actor::Node { id: cluster.node_id() }, command);
+    match cluster.propose(Proposal { condition: Some(condition), ..proposal }).await {
         Ok(_) => info!(%name, "the domain leads to this cluster"),
         Err(error) => warn!(%name, %error, "nobody could be told that the domain leads here"),
     }

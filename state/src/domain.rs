@@ -7,7 +7,7 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{DomainName, EnvironmentId, Rejected, Reply, State};
+use crate::{Command, Condition, DomainName, EnvironmentId, Rejected, Reply, State};
 
 /// The most domains of a cluster.
 pub const DOMAINS_MAX: usize = 50_000;
@@ -196,6 +196,16 @@ impl State {
         names.into_iter().filter_map(|name| self.domains.get(&name.parse::<DomainName>().ok()?))
     }
 
+    /// What says that a domain was seen to be the cluster's, and while what that holds; nothing where the name is another
+    /// domain's by now: whoever looked saw nothing of that one.
+    pub fn verification_of(&self, seen: &Domain) -> Option<(Command, Condition)> {
+        let name = seen.name.clone();
+        self.domains.get(&name).filter(|now| now.proof == seen.proof)?;
+        let row = format!("domains/{name}");
+        let tag = self.tag(&row)?;
+        Some((Command::VerifyDomain { name }, Condition { row, tag }))
+    }
+
     pub(crate) fn domain(&self, name: &DomainName) -> Result<&Domain, Rejected> {
         self.domains.get(name).ok_or_else(|| Rejected::not_found("domain", name))
     }
@@ -339,6 +349,50 @@ mod tests {
             let found = domain(name).is_proven(leads_here, texts);
             assert_eq!(found, proven, "{name} {leads_here} {texts:?}");
         }
+    }
+
+    #[test]
+    fn what_was_seen_of_a_domain_says_nothing_of_the_next_one_at_its_name() {
+        let domain = |proof: &str| Domain {
+            name: "a.example.com".parse().unwrap(),
+            environment: crate::Id::from_parts(0, 1),
+            redirect: None,
+            paths: BTreeMap::new(),
+            proof: proof.into(),
+            verified_at: None,
+            created_at: Timestamp::UNIX_EPOCH,
+        };
+        let (first, next) = (domain("first"), domain("next"));
+        let with = |domain: &Domain| {
+            let mut state = State::default();
+            state.domains.insert(domain.name.clone(), domain.clone());
+            state
+        };
+        let says = |state: &mut State, (command, condition): (Command, Condition)| {
+            let entry = crate::Entry {
+                at: Timestamp::UNIX_EPOCH,
+                actor: crate::Actor::Node { id: crate::NodeId(1) },
+                from: None,
+                request: None,
+                condition: Some(condition),
+                command,
+            };
+            state.apply(1, entry)
+        };
+        let seen = with(&first).verification_of(&first).unwrap();
+        says(&mut with(&first), seen.clone()).unwrap();
+        // It went and came again as another's, before that was told and after.
+        assert!(with(&next).verification_of(&first).is_none());
+        let mut state = with(&next);
+        assert!(matches!(says(&mut state, seen), Err(Rejected::Changed { .. })));
+        assert_eq!(state.domains[&next.name].verified_at, None);
+        // What else of it changes meanwhile is no hindrance.
+        let mut moved = first.clone();
+        moved.environment = crate::Id::from_parts(0, 2);
+        let mut state = with(&moved);
+        let seen = state.verification_of(&first).unwrap();
+        says(&mut state, seen).unwrap();
+        assert!(state.domains[&next.name].verified_at.is_some());
     }
 
     #[test]

@@ -10,12 +10,13 @@ use futures::future::BoxFuture;
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use temps_state::{Command, Domain, DomainName, NodeId};
+use temps_raft::ProposeError;
+use temps_state::{Domain, DomainName, NodeId, Rejected};
 use tokio::time::timeout;
 use utoipa::ToSchema;
 
-use super::find;
 use super::shown::{DomainOut, Gallery};
+use super::{find, row};
 use crate::ApiError;
 use crate::auth::{MayRead, MayWrite};
 use crate::consistency::Seen;
@@ -175,7 +176,11 @@ pub(crate) async fn verify(
     let seen = look_here(&context, domain.name.clone()).await?;
     let proven = seen.proves(&domain);
     if proven {
-        let proposal = caller.asks(Command::VerifyDomain { name: domain.name.clone() });
+        state = context.cluster.read_latest().await?;
+        let found = state.verification_of(&domain);
+        let (command, condition) = found.ok_or_else(|| gone(&domain))?;
+        let mut proposal = caller.asks(command);
+        proposal.condition = Some(condition);
         state = context.change(proposal).await?.1;
     }
     let node = context.cluster.node_id();
@@ -183,6 +188,11 @@ pub(crate) async fn verify(
     let shown = Gallery::of(&state).show(find(&state, &name)?);
     let domain = shown.ok_or_else(|| ApiError::not_found("domain", &name))?;
     Ok(Out(DomainVerification { proven, domain, look: LookOut::new(node, called, Ok(seen)) }))
+}
+
+/// The domain that was looked at is not there any more, and perhaps another one at its name.
+fn gone(domain: &Domain) -> ApiError {
+    ProposeError::Rejected(Rejected::Changed { row: row(&domain.name) }).into()
 }
 
 fn given_up() -> String {

@@ -209,6 +209,27 @@ async fn a_domain_is_verified_once_its_proof_is_seen() {
     assert_ne!(made["records"], records);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_seen_of_a_domain_verifies_no_other_one_that_takes_its_name() {
+    let node = with_projects().await;
+    add(&node, "shop.example.com").await;
+    node.looks.see(leads_here());
+    let (comes, go) = node.looks.stop_next();
+    let meanwhile = async {
+        comes.await.unwrap();
+        assert_eq!(node.delete(NAME).await.status, 204);
+        let other = json!({"name": "shop.example.com", "project": "api"});
+        node.post("/api/domains", other).await.ok();
+        go.send(()).unwrap();
+    };
+    let verify = format!("{NAME}/verify");
+    let (verified, ()) = tokio::join!(node.post(&verify, json!({})), meanwhile);
+    verified.problem(412, "changed");
+    let other = node.get(NAME).await.ok();
+    assert_eq!((&other["project"], &other["verified_at"]), (&json!("api"), &Value::Null));
+    assert_eq!(node.post(&verify, json!({})).await.ok()["proven"], true);
+}
+
 fn made_name() -> Value {
     json!("_temps-challenge.example.com")
 }

@@ -15,7 +15,7 @@ use temps_builder::{Builder, Engine};
 use temps_raft::{Cluster, Config, PeerConfig, Proposal};
 use temps_scheduler::{Scheduler, SchedulerConfig};
 use temps_state::{Actor, Capacity, DomainName, Node, NodeId};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -349,16 +349,33 @@ impl Nodes for Wires {
 
 /// What a node sees of every domain, as a test says.
 #[derive(Clone, Default)]
-pub struct Looks(Arc<Mutex<DomainSeen>>);
+pub struct Looks(Arc<Mutex<DomainSeen>>, Arc<Mutex<Option<Gate>>>);
+
+/// Where a look waits: it says that it has come, and goes on when it is told to.
+type Gate = (oneshot::Sender<()>, oneshot::Receiver<()>);
 
 impl Looks {
     pub fn see(&self, seen: DomainSeen) {
         *self.0.lock().unwrap() = seen;
     }
+
+    /// Has the next look wait: it says when it has come, and goes on when it is told to.
+    pub fn stop_next(&self) -> (oneshot::Receiver<()>, oneshot::Sender<()>) {
+        let ((come, comes), (go, goes)) = (oneshot::channel(), oneshot::channel());
+        *self.1.lock().unwrap() = Some((come, goes));
+        (comes, go)
+    }
 }
 
 impl DomainLook for Looks {
     fn look(&self, _: DomainName) -> BoxFuture<'_, DomainSeen> {
-        Box::pin(std::future::ready(self.0.lock().unwrap().clone()))
+        let (seen, gate) = (self.0.lock().unwrap().clone(), self.1.lock().unwrap().take());
+        Box::pin(async move {
+            if let Some((come, goes)) = gate {
+                let _ = come.send(());
+                let _ = goes.await;
+            }
+            seen
+        })
     }
 }
