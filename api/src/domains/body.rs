@@ -9,6 +9,7 @@ use temps_state::{
 };
 use utoipa::{IntoParams, ToSchema};
 
+use super::circle;
 use crate::{ApiError, ids};
 
 /// A domain to add.
@@ -87,38 +88,35 @@ impl From<&Redirect> for RedirectBody {
 }
 
 impl RedirectBody {
-    fn read(self, state: &State, name: &DomainName) -> Result<Redirect, ApiError> {
+    fn read(self) -> Result<Redirect, ApiError> {
         let redirect = Redirect { to: self.to, status: self.status };
         redirect.check().map_err(|_| {
             let why = "give an absolute URL, such as https://example.com/";
             ApiError::invalid("redirect.to", why)
         })?;
-        let host = host_of(&redirect.to);
-        let has_own = state.domains.keys().any(|other| other != name && other.as_str() == host);
-        match name.covers(&host) && !has_own {
-            true => Err(ApiError::invalid("redirect.to", "it would send clients in a circle")),
-            false => Ok(redirect),
-        }
+        Ok(redirect)
     }
 }
 
-/// The host of an absolute URL, as names are written.
-fn host_of(url: &str) -> String {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let host = authority.rsplit('@').next().unwrap_or_default();
-    host.split(':').next().unwrap_or_default().trim_end_matches('.').to_ascii_lowercase()
+/// Refuses a target that sends clients back to where they were sent on.
+fn refuse_circle(state: &State, name: &DomainName, target: &DomainTarget) -> Result<(), ApiError> {
+    let Some(names) = circle::of(state, name, target) else { return Ok(()) };
+    let names: Vec<&str> = names.iter().map(DomainName::as_str).collect();
+    let why = format!("it would send clients in a circle: {}", names.join(" to "));
+    Err(ApiError::invalid("redirect.to", why))
 }
 
 impl DomainIn {
     /// Where the new domain leads.
     pub(super) fn target(self, state: &State) -> Result<DomainTarget, ApiError> {
         let Self { name, project, environment, redirect, paths } = self;
-        Ok(DomainTarget {
+        let target = DomainTarget {
             environment: place(state, &project, environment.as_deref())?.id,
-            redirect: redirect.map(|redirect| redirect.read(state, &name)).transpose()?,
+            redirect: redirect.map(RedirectBody::read).transpose()?,
             paths: read_paths(state, paths)?,
-        })
+        };
+        refuse_circle(state, &name, &target)?;
+        Ok(target)
     }
 }
 
@@ -131,15 +129,21 @@ impl ChangeIn {
             (Some(project), environment) => place(state, &project, environment.as_deref())?.id,
             (None, _) => domain.environment,
         };
+        let is_sent_on = redirect.is_some() || paths.is_some();
         let redirect = match redirect {
             None => domain.redirect.clone(),
-            Some(redirect) => redirect.map(|one| one.read(state, &domain.name)).transpose()?,
+            Some(redirect) => redirect.map(RedirectBody::read).transpose()?,
         };
         let paths = match paths {
             None => domain.paths.clone(),
             Some(paths) => read_paths(state, paths)?,
         };
-        Ok(DomainTarget { environment, redirect, paths })
+        let target = DomainTarget { environment, redirect, paths };
+        // A circle that is there already keeps nobody from changing anything else.
+        if is_sent_on {
+            refuse_circle(state, &domain.name, &target)?;
+        }
+        Ok(target)
     }
 }
 
@@ -193,27 +197,30 @@ mod tests {
     use crate::domains::fixtures::{domain, with_environment};
 
     #[test]
-    fn a_redirect_leads_elsewhere() {
+    fn a_circle_is_named_and_keeps_nobody_from_other_changes() {
         let mut state = with_environment();
-        for name in ["*.example.com", "www.example.com"] {
-            state.domains.insert(name.parse().unwrap(), domain(name));
-        }
-        let read = |name: &str, to: &str| {
-            let body = RedirectBody { to: to.into(), status: moved() };
-            body.read(&state, &name.parse().unwrap()).is_ok()
+        let sent = |name: &str, to: &str| {
+            let redirect = RedirectBody { to: to.into(), status: moved() }.read().unwrap();
+            Domain { redirect: Some(redirect), ..domain(name) }
         };
-        for (name, to, right) in [
-            ("example.com", "https://www.example.com/", true),
-            ("example.com", "https://example.com/", false),
-            ("example.com", "http://Example.com:8080/x", false),
-            ("example.com", "https://me@example.com?x", false),
-            ("*.example.com", "https://www.example.com/", true),
-            ("*.example.com", "https://other.example.com/", false),
-            ("*.example.com", "https://example.com/", true),
-            ("example.com", "www.example.com", false),
-        ] {
-            assert_eq!(read(name, to), right, "{name} to {to}");
+        let (one, two) =
+            (domain("one.example.com"), sent("two.example.com", "https://one.example.com/"));
+        for domain in [&one, &two] {
+            state.domains.insert(domain.name.clone(), domain.clone());
         }
+        let change = |state: &State, domain: &Domain, body: serde_json::Value| {
+            serde_json::from_value::<ChangeIn>(body).unwrap().target(state, domain)
+        };
+        let back = serde_json::json!({"redirect": {"to": "https://two.example.com/"}});
+        let refused = change(&state, &one, back).unwrap_err().to_string();
+        let circle = "one.example.com to two.example.com to one.example.com";
+        assert!(refused.contains(circle), "{refused}");
+        let one = sent("one.example.com", "https://two.example.com/");
+        state.domains.insert(one.name.clone(), one.clone());
+        assert!(change(&state, &one, serde_json::json!({"project": "shop"})).is_ok());
+        assert!(change(&state, &one, serde_json::json!({"redirect": null})).is_ok());
+        let whole = RedirectBody { to: "www.example.com".into(), status: moved() };
+        assert!(whole.read().is_err());
     }
 
     #[test]

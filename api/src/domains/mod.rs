@@ -1,6 +1,7 @@
 //! `/api/domains`: names of teams' own that lead to their environments.
 
 mod body;
+mod circle;
 #[cfg(test)]
 pub(crate) mod fixtures;
 mod look;
