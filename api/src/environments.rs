@@ -8,7 +8,7 @@ use temps_raft::{Applied, fresh_id};
 use temps_scheduler::rollout::shortage;
 use temps_state::{
     Artifact, Command, DeploymentId, Environment, EnvironmentId, EnvironmentKind, Failure, Name,
-    Project, Reply, State as Agreed,
+    Project, Reply, State as Agreed, host_label, is_server_label,
 };
 use utoipa::ToSchema;
 
@@ -178,6 +178,21 @@ pub(crate) async fn show(
     shown(&state, &links, ids::place(&state, &path)?.1.id)
 }
 
+/// Refuses a branch whose environment would have a name server's host name: below a zone, the DNS tells that one.
+pub(crate) fn refuse_server_label(project: &Project, branch: &str) -> Result<(), ApiError> {
+    let label = Name::slug(branch).map(|name| host_label(&project.name, &name));
+    match label.filter(|label| is_server_label(label)) {
+        None => Ok(()),
+        Some(label) => {
+            let why = format!(
+                "its environment would be served at `{label}`, which is what a node is called that answers in the DNS for \
+                 the cluster's zones: give the branch a name with a letter"
+            );
+            Err(ApiError::invalid("branch", why))
+        }
+    }
+}
+
 /// Creates a preview environment for a branch.
 #[utoipa::path(
     post, path = "/api/projects/{p}/environments", tag = "environments",
@@ -190,8 +205,11 @@ pub(crate) async fn create(
     links: Links,
     Json(EnvironmentIn { branch }): Json<EnvironmentIn>,
 ) -> Result<(StatusCode, Tagged<EnvironmentOut>), ApiError> {
-    let project = ids::project(&*context.cluster.read_latest().await?, &p)?.id;
+    let state = context.cluster.read_latest().await?;
+    let project = ids::project(&state, &p)?;
     let branch = checked_branch("branch", branch)?;
+    refuse_server_label(project, &branch)?;
+    let project = project.id;
     let proposal = caller.asks(Command::CreateEnvironment { id: fresh_id(), project, branch });
     let (Reply::Environment { id }, state) = context.change(proposal).await? else {
         return Err(ApiError::UnexpectedReply);

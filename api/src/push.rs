@@ -8,6 +8,7 @@ use temps_state::{
 
 use crate::ApiError;
 use crate::context::Context;
+use crate::environments::refuse_server_label;
 
 /// The branches that production follows in a project without repository.
 const PRODUCTION_BRANCHES: [&str; 2] = ["main", "master"];
@@ -127,6 +128,9 @@ impl Pusher {
         project: ProjectId,
         branch: String,
     ) -> Result<EnvironmentId, ApiError> {
+        if let Some(project) = context.cluster.state().projects.get(&project) {
+            refuse_server_label(project, &branch)?;
+        }
         let command =
             Command::CreateEnvironment { id: fresh_id(), project, branch: branch.clone() };
         match context.change(self.proposal("environment", command)).await {

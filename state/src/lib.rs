@@ -105,4 +105,4 @@ pub use table::State;
 pub use ticket_key::{TICKET_KEYS_KEPT, TicketKey};
 pub use user::{API_KEYS_MAX, ApiKey, Permission, Role, SESSIONS_MAX, Session, USERS_MAX, User};
 pub use variable_name::{VARIABLE_NAME_BYTES_MAX, VariableName, VariableNameError};
-pub use zone::{CHALLENGE_LABEL, DnsSettings, NameServer, ZONES_MAX};
+pub use zone::{CHALLENGE_LABEL, DnsSettings, NameServer, ZONES_MAX, is_server_label};

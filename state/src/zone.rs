@@ -13,6 +13,15 @@ pub const ZONES_MAX: usize = 8;
 /// What stands before a name where authorities look for TXT records (RFC 8555 §8.4).
 pub const CHALLENGE_LABEL: &str = "_acme-challenge";
 
+/// What the labels of name servers begin with, before the node's id.
+const SERVER_PREFIX: &str = "ns-";
+
+/// Whether a label is that of a name server below a zone, or may become one's: nodes join all the time.
+pub fn is_server_label(label: &str) -> bool {
+    let id = label.strip_prefix(SERVER_PREFIX);
+    id.is_some_and(|id| !id.is_empty() && id.bytes().all(|b| b.is_ascii_digit()))
+}
+
 /// A node that answers for the cluster's zones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NameServer<'a> {
@@ -80,7 +89,7 @@ impl State {
             let asked = |address: &IpAddr| address.is_ipv4() == listens.ip().is_ipv4();
             let own = edges.iter().filter(|edge| edge.node.id == *id).map(|edge| edge.address);
             let addresses: Vec<IpAddr> = own.filter(asked).collect();
-            let server = NameServer { label: format!("ns-{id}"), node, addresses };
+            let server = NameServer { label: format!("{SERVER_PREFIX}{id}"), node, addresses };
             Some(server).filter(|server| !server.addresses.is_empty())
         });
         servers.collect()
@@ -156,6 +165,21 @@ mod tests {
         let texts: Vec<String> =
             servers.iter().map(|one| format!("{} {:?}", one.label, one.addresses)).collect();
         assert_eq!(texts, ["ns-1 [192.0.2.1]", "ns-3 [2001:db8::3]"]);
+    }
+
+    #[test]
+    fn what_may_be_a_name_server_is_told_from_what_may_not() {
+        for (label, may) in [
+            ("ns-1", true),
+            ("ns-011", true),
+            ("ns-", false),
+            ("ns-1a", false),
+            ("ns-1-2", false),
+            ("dns-1", false),
+            ("ns-production", false),
+        ] {
+            assert_eq!(is_server_label(label), may, "{label}");
+        }
     }
 
     #[test]

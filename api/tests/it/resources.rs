@@ -47,6 +47,22 @@ async fn a_project_is_created_shown_changed_and_deleted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_environment_hides_behind_a_name_server() {
+    let node = TestNode::start().await;
+    node.create_project("ns").await;
+    node.create_project("shop").await;
+    let path = "/api/projects/ns/environments";
+    for branch in ["11", "#7"] {
+        let refused = node.post(path, json!({"branch": branch})).await.problem(422, "invalid");
+        assert_eq!(refused["field"], "branch");
+        assert!(refused["detail"].as_str().unwrap().contains("answers in the DNS"), "{refused}");
+    }
+    assert_eq!(node.post(path, json!({"branch": "v11"})).await.status, 201);
+    let other = "/api/projects/shop/environments";
+    assert_eq!(node.post(other, json!({"branch": "11"})).await.status, 201);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn bad_bodies_name_the_field() {
     let node = TestNode::start().await;
     let post = |text: &'static str, media: &'static str| {
