@@ -72,6 +72,11 @@ impl GuardChange {
         self.password.as_mut().and_then(Option::take)
     }
 
+    /// Whether it lets in those of some countries alone, which an edge that knows no countries cannot.
+    pub(crate) fn allows_countries(&self) -> bool {
+        self.allow_countries.as_ref().is_some_and(|countries| !countries.is_empty())
+    }
+
     /// The guard with everything changed that was named; `hash` is that of the password.
     pub(crate) fn apply(self, guard: Guard, hash: Option<String>) -> Result<Guard, ApiError> {
         let rate = |field, change: Option<Option<String>>, before| match change {

@@ -4,10 +4,12 @@
 mod body;
 mod shown;
 
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
+use serde::Deserialize;
 use temps_raft::Applied;
 use temps_state::{Command, Condition, Permission, Scope, State as Agreed};
+use utoipa::IntoParams;
 
 pub use body::GuardChange;
 pub use shown::GuardOut;
@@ -19,6 +21,15 @@ use crate::consistency::Seen;
 use crate::context::{Context, Shared};
 use crate::deletion::Deletion;
 use crate::{ApiError, ids, passwords};
+
+/// How to change a guard.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct GuardQuery {
+    /// Whether to set also what this node cannot hold to: countries that are let in alone, where it knows no countries.
+    #[serde(default)]
+    pub force: bool,
+}
 
 fn row(scope: Scope) -> String {
     format!("guards/{scope}")
@@ -40,16 +51,17 @@ pub(crate) async fn show(
 
 /// Changes what is checked before requests are forwarded to any app.
 #[utoipa::path(
-    patch, path = "/api/guards", tag = "guards",
+    patch, path = "/api/guards", tag = "guards", params(GuardQuery),
     request_body = GuardChange, responses((status = 200, body = GuardOut))
 )]
 pub(crate) async fn change(
     State(context): State<Shared>,
     MayAdmin(caller): MayAdmin,
+    Query(GuardQuery { force }): Query<GuardQuery>,
     if_match: IfMatch,
     Json(body): Json<GuardChange>,
 ) -> Result<Tagged<GuardOut>, ApiError> {
-    set(&context, &caller, |_| Ok(Scope::Cluster), if_match, body).await
+    set(&context, &caller, |_| Ok(Scope::Cluster), if_match, force, body).await
 }
 
 /// Takes back everything that was set for the cluster.
@@ -82,17 +94,18 @@ pub(crate) async fn show_of_project(
 
 /// Changes what is checked before requests are forwarded to a project's apps.
 #[utoipa::path(
-    patch, path = "/api/projects/{p}/guard", tag = "guards",
+    patch, path = "/api/projects/{p}/guard", tag = "guards", params(GuardQuery),
     request_body = GuardChange, responses((status = 200, body = GuardOut))
 )]
 pub(crate) async fn change_of_project(
     State(context): State<Shared>,
     MayWrite(caller): MayWrite,
     Path(p): Path<String>,
+    Query(GuardQuery { force }): Query<GuardQuery>,
     if_match: IfMatch,
     Json(body): Json<GuardChange>,
 ) -> Result<Tagged<GuardOut>, ApiError> {
-    set(&context, &caller, |state| of_project(state, &p), if_match, body).await
+    set(&context, &caller, |state| of_project(state, &p), if_match, force, body).await
 }
 
 /// Takes back everything that was set for a project; what was set for its environments stays.
@@ -128,17 +141,18 @@ pub(crate) async fn show_of_environment(
 
 /// Changes what is checked before requests are forwarded to an environment's app.
 #[utoipa::path(
-    patch, path = "/api/projects/{p}/environments/{e}/guard", tag = "guards",
+    patch, path = "/api/projects/{p}/environments/{e}/guard", tag = "guards", params(GuardQuery),
     request_body = GuardChange, responses((status = 200, body = GuardOut))
 )]
 pub(crate) async fn change_of_environment(
     State(context): State<Shared>,
     MayWrite(caller): MayWrite,
     Path(path): Path<(String, String)>,
+    Query(GuardQuery { force }): Query<GuardQuery>,
     if_match: IfMatch,
     Json(body): Json<GuardChange>,
 ) -> Result<Tagged<GuardOut>, ApiError> {
-    set(&context, &caller, |state| of_environment(state, &path), if_match, body).await
+    set(&context, &caller, |state| of_environment(state, &path), if_match, force, body).await
 }
 
 /// Takes back everything that was set for an environment.
@@ -155,13 +169,29 @@ pub(crate) async fn delete_of_environment(
     clear(&context, &caller, |state| of_environment(state, &path), deletion).await
 }
 
+/// Who lets in some countries alone means to keep all others out.
+fn no_countries() -> ApiError {
+    ApiError::Conflict {
+        code: "no_countries",
+        why: "this node was started without --geoip FILE: it does not know in which country a client is, and would let in \
+              everybody"
+            .into(),
+        hint: "start every node with `temps serve --geoip FILE`; `?force=true` (`temps guards set --force`) sets it all the \
+               same",
+    }
+}
+
 async fn set(
     context: &Context,
     caller: &Caller,
     find: impl Fn(&Agreed) -> Result<Scope, ApiError>,
     if_match: IfMatch,
+    force: bool,
     mut body: GuardChange,
 ) -> Result<Tagged<GuardOut>, ApiError> {
+    if body.allows_countries() && !context.config.countries && !force {
+        return Err(no_countries());
+    }
     let hash = match body.take_password() {
         Some(password) => {
             passwords::check(&password)?;

@@ -96,6 +96,17 @@ async fn rules_that_do_not_hold_say_so() {
         let shown = node.get(path).await.ok();
         assert!(shown["warnings"][0].as_str().unwrap().contains("--geoip"), "{path}");
     }
+    // Who lets in one country alone means to keep all others out.
+    let only = || json!({"allow_countries": ["de"]});
+    for path in [CLUSTER, PROJECT, ENVIRONMENT] {
+        let refused = change(&node, path, only()).await.problem(409, "no_countries");
+        assert!(refused["hint"].as_str().unwrap().contains("--geoip"), "{refused}");
+        assert_eq!(node.get(path).await.ok()["set"]["allow_countries"], json!([]));
+    }
+    change(&node, PROJECT, json!({"allow_countries": []})).await.ok();
+    let forced = change(&node, &format!("{PROJECT}?force=true"), only()).await.ok();
+    assert_eq!(forced["set"]["allow_countries"], json!(["DE"]));
+    change(&node, PROJECT, json!({"allow_countries": []})).await.ok();
     let taken_back = change(&node, CLUSTER, json!({"deny_countries": []})).await.ok();
     assert_eq!(taken_back["warnings"], json!([]));
 }

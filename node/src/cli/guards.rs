@@ -125,6 +125,9 @@ struct Change {
     /// What to take back here, so that the value of the wider scope holds.
     #[arg(long, value_name = "WHAT", value_delimiter = ',')]
     inherit: Vec<Inherited>,
+    /// Set --allow-country even where the node that is asked knows no countries (--geoip), and lets everybody in.
+    #[arg(long)]
+    force: bool,
 }
 
 pub async fn run(context: &Context, args: Args) -> Result<(), CliError> {
@@ -134,7 +137,8 @@ pub async fn run(context: &Context, args: Args) -> Result<(), CliError> {
         Act::Set(change) => {
             let password = change.password_file.as_deref().map(read_password).transpose()?;
             let body = change.body(password)?;
-            context.client()?.patch(&path, &body, None).await?.value
+            let query = if change.force { "?force=true" } else { "" };
+            context.client()?.patch(&(path.clone() + query), &body, None).await?.value
         }
         Act::Off => {
             let client = context.client()?;

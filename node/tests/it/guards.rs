@@ -19,6 +19,8 @@ fn guards_are_set_for_the_cluster_a_project_or_an_environment() {
     let server = Canned::serve(vec![
         ("GET /api/projects/shop/environments/next/guard ", 200, guard("shop/next")),
         ("PATCH /api/projects/shop/guard ", 200, guard("shop")),
+        ("PATCH /api/projects/blog/guard ", 409, problem(409, "no_countries", "would let in all")),
+        ("PATCH /api/projects/blog/guard?force=true ", 200, guard("blog")),
         ("DELETE /api/projects/shop/guard ", 204, String::new()),
         ("GET /api/projects/shop/guard ", 200, guard("shop")),
         ("PATCH /api/guards ", 422, refusal.to_string()),
@@ -37,6 +39,10 @@ fn guards_are_set_for_the_cluster_a_project_or_an_environment() {
     server.run(&user, &[&set[..], &[&password]].concat()).expect(0);
     let sent = json!({"rate_per_client": "100/1m", "password": "correct horse"});
     assert_eq!(server.sent("PATCH "), sent);
+    let country = ["guards", "set", "-p", "blog", "--allow-country", "DE"];
+    server.run(&user, &country).expect_error(1, "would let in all");
+    server.run(&user, &[&country[..], &["--force"]].concat()).expect(0);
+    assert_eq!(server.sent("PATCH "), json!({"allow_countries": ["DE"]}));
     server.run(&user, &["guards", "off", "-p", "shop"]).expect(0);
 
     let wrong = server.run(&user, &["guards", "set", "--deny", "203.0.113.0/33"]);
