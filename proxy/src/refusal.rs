@@ -63,13 +63,39 @@ pub(crate) fn fault_of(error: &Error) -> Option<Fault> {
         (ErrorSource::Downstream, WriteError | WriteTimedout | ReadError | ConnectionClosed) => {
             None
         }
+        // Framing was judged before; what Pingora objects to in a head that passed is what `Connection` names.
+        (ErrorSource::Downstream, InvalidHTTPHeader) if names_connection(error) => {
+            Some(Fault::BadRequest("Connection names a header that may not be named there"))
+        }
         (ErrorSource::Downstream, _) => Some(Fault::BadRequest("its framing is broken")),
         _ => Some(Fault::Internal),
     }
+}
+
+/// Whether an error is about the headers that `Connection` names, which go no further: the app needs some of them.
+fn names_connection(error: &Error) -> bool {
+    error.context.as_ref().is_some_and(|context| context.as_str().contains("Connection header"))
 }
 
 /// Whether reading ended because of what the client sent, and not because it is gone.
 fn is_malformed(error: &Error) -> bool {
     let cause = error.cause.as_deref().and_then(|cause| cause.downcast_ref::<std::io::Error>());
     cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::InvalidData)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_that_names_too_much_in_connection_is_told_so() {
+        let fault = |context: &'static str| {
+            fault_of(&Error::explain(ErrorType::InvalidHTTPHeader, context).into_down())
+        };
+        let told = |text| Some(Fault::BadRequest(text));
+        let named = "protected header cannot be nominated by the Connection header";
+        let wanted = told("Connection names a header that may not be named there");
+        assert_eq!(fault(named), wanted);
+        assert_eq!(fault("invalid chunk"), told("its framing is broken"));
+    }
 }

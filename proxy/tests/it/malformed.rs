@@ -55,6 +55,21 @@ async fn what_is_malformed_is_refused_and_what_is_not_arrives_once() {
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), all.len(), wrong.join("\n"));
 }
 
+#[tokio::test]
+async fn a_connection_that_names_what_an_app_needs_is_refused_with_the_reason() {
+    let mut edge = TestEdge::start().await;
+    let app = Recorder::start().await;
+    edge.app("shop", &[app.addr]).await;
+    let head =
+        "GET / HTTP/1.1\r\nHost: shop-production.localho.st\r\nConnection: close, Host\r\n\r\n";
+    let mut stream = TcpStream::connect(edge.http).await.expect("it listens");
+    stream.write_all(head.as_bytes()).await.expect("it takes a head");
+    let mut answer = String::new();
+    timeout(PATIENCE, stream.read_to_string(&mut answer)).await.expect("an end").expect("text");
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    assert!(answer.contains("Connection names a header that may not be named there"), "{answer}");
+}
+
 async fn check_all(cases: Vec<Case>) -> Vec<String> {
     let mut edge = TestEdge::start_with(|settings| settings.edge.header_seconds_max = 1).await;
     let app = Recorder::start().await;
@@ -150,9 +165,8 @@ fn compare(case: &Case, wanted: &[WantedRequest], got: &[Received]) -> Result<()
 
 fn end_to_end(request: &Received) -> Vec<&(String, String)> {
     // With dashes for underscores, as programs read them.
-    let own = |(name, _): &&(String, String)| {
-        !NOT_END_TO_END.contains(&name.replace('_', "-").as_str())
-    };
+    let own =
+        |(name, _): &&(String, String)| !NOT_END_TO_END.contains(&name.replace('_', "-").as_str());
     let mut headers: Vec<_> = request.headers.iter().filter(own).collect();
     headers.sort();
     headers
