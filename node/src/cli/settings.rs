@@ -20,6 +20,7 @@ pub struct Args {
 #[derive(Subcommand)]
 enum Act {
     /// Show the settings, or one of them.
+    #[command(visible_alias = "show")]
     Get {
         /// The name of one, such as build.timeout_seconds; all when not given.
         name: Option<String>,
@@ -139,6 +140,22 @@ mod tests {
 
     fn settings() -> Value {
         json!({"preview_domain": "localho.st", "build": {"timeout_seconds": 1800, "at_once": 1}})
+    }
+
+    #[test]
+    fn settings_are_got_or_shown() {
+        use clap::Parser;
+
+        #[derive(Parser)]
+        struct Line {
+            #[command(flatten)]
+            args: Args,
+        }
+        for word in ["get", "show"] {
+            let line = Line::try_parse_from(["settings", word, "acme.enabled"]).unwrap();
+            let named = matches!(line.args.act, Some(Act::Get { name: Some(name) }) if name == "acme.enabled");
+            assert!(named, "{word}");
+        }
     }
 
     #[test]
