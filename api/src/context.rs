@@ -26,7 +26,7 @@ use crate::{Api, ApiConfig, ApiError, Sites, registry};
 /// How many streams that last as long as somebody reads them (logs, events, shells) a node serves at once.
 pub const FOLLOWED_MAX: usize = 512;
 /// How many bodies (uploads, pushes) a node takes in at once, and looks at domains.
-pub const STREAMS_MAX: usize = 256;
+pub const BODIES_MAX: usize = 256;
 /// How many requests a node has sent on to others at once, but for the streams that are followed.
 pub const RELAYED_MAX: usize = 256;
 /// How many webhooks a node reads at once; nobody has proven anything before their body is read.
@@ -55,7 +55,7 @@ pub(crate) struct Context {
     pub git_tasks: GitTasks,
     pub started: Instant,
     followed: Arc<Places<UserId>>,
-    streams: Arc<Semaphore>,
+    bodies: Arc<Semaphore>,
     relayed: Arc<Semaphore>,
     webhooks: Arc<Semaphore>,
 }
@@ -100,7 +100,7 @@ impl Context {
             registry_logins: registry::Logins::default(),
             started: Instant::now(),
             followed: Places::new(FOLLOWED_MAX),
-            streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+            bodies: Arc::new(Semaphore::new(BODIES_MAX)),
             relayed: Arc::new(Semaphore::new(RELAYED_MAX)),
             webhooks: Arc::new(Semaphore::new(WEBHOOKS_AT_ONCE)),
         }
@@ -119,8 +119,8 @@ impl Context {
     }
 
     /// A place among the bodies this node takes in at once.
-    pub fn stream_slot(&self) -> Result<OwnedSemaphorePermit, ApiError> {
-        slot(&self.streams, "uploads")
+    pub fn body_slot(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        slot(&self.bodies, "uploads")
     }
 
     /// A place among the requests this node has sent on.

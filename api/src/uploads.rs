@@ -50,7 +50,7 @@ pub(crate) async fn receive(
             expected: "application/gzip or application/zstd",
         });
     }
-    let _slot = context.stream_slot()?;
+    let _slot = context.body_slot()?;
     let mut stream = request.into_body().into_data_stream();
     let receiving = context.builder.uploads().receive(&mut stream, UPLOAD_BYTES_MAX);
     let received = tokio::time::timeout(UPLOAD_TIMEOUT, receiving).await;

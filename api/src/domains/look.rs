@@ -151,7 +151,7 @@ pub(crate) async fn look(
     Seen(state): Seen,
 ) -> Result<Out<Vec<LookOut>>, ApiError> {
     let name = &find(&state, &name)?.name;
-    let _slot = context.stream_slot()?;
+    let _slot = context.body_slot()?;
     let context = &context;
     let nodes: Vec<_> = state.nodes.values().map(|node| (node.id, node.name.clone())).collect();
     let looks = stream::iter(nodes).map(|(id, called)| async move {
@@ -172,7 +172,7 @@ pub(crate) async fn verify(
 ) -> Result<Out<DomainVerification>, ApiError> {
     let mut state = context.cluster.read_latest().await?;
     let domain = find(&state, &name)?.clone();
-    let _slot = context.stream_slot()?;
+    let _slot = context.body_slot()?;
     let seen = look_here(&context, domain.name.clone()).await?;
     let proven = seen.proves(&domain);
     if proven {
@@ -208,7 +208,7 @@ pub(crate) async fn tell(
     let newest = context.cluster.read_latest().await;
     let state = newest.unwrap_or_else(|_| context.cluster.state());
     let name = find(&state, &name)?.name.clone();
-    let _slot = context.stream_slot()?;
+    let _slot = context.body_slot()?;
     Ok(Out(look_here(&context, name).await?))
 }
 

@@ -144,7 +144,7 @@ pub(crate) async fn receive_pack(
     caller.may(needed(Service::ReceivePack))?;
     let project = project(&context, &repository).await?;
     let slot = context.repositories.slot()?;
-    let stream_slot = context.stream_slot()?;
+    let body_slot = context.body_slot()?;
     let repository = context.repositories.open(project.id).await?;
     let child = repository.serve(Service::ReceivePack, false, None)?;
     let mut input = input(request);
@@ -169,7 +169,7 @@ pub(crate) async fn receive_pack(
             deploys.all().await;
             let _ = answer_to.send(Ok(end)).await;
         }
-        drop(stream_slot);
+        drop(body_slot);
     });
     let body = Body::from_stream(ReceiverStream::new(pieces));
     Ok(answer("application/x-git-receive-pack-result", body))

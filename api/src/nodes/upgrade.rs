@@ -107,7 +107,7 @@ pub(crate) async fn receive_binary(
     request: Request,
 ) -> Result<(StatusCode, Out<UploadOut>), ApiError> {
     let digest = read_digest("digest", &digest)?;
-    let _slot = context.stream_slot()?;
+    let _slot = context.body_slot()?;
     let stream = request.into_body().into_data_stream();
     let receiving = context.builder.blobs().put(stream, &digest, BINARY_BYTES_MAX);
     let received = tokio::time::timeout(UPLOAD_TIMEOUT, receiving).await;
