@@ -1,6 +1,13 @@
 //! One connection to another node.
 
-use std::{io, sync::Arc};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use quinn::{Connection, RecvStream, SendStream};
 use rustls::pki_types::CertificateDer;
@@ -36,6 +43,8 @@ pub(crate) struct Link {
     /// One reference for each stream that is open here.
     streams: TaskTracker,
     retired: CancellationToken,
+    /// Whether the node has come from another port since, as it does when its process is followed by another.
+    superseded: AtomicBool,
     _counted: TaskTrackerToken,
     _permit: OwnedSemaphorePermit,
 }
@@ -59,6 +68,7 @@ impl Link {
             port: port.clone(),
             streams,
             retired: CancellationToken::new(),
+            superseded: AtomicBool::new(false),
             _counted: port.links.token(),
             _permit: permit,
         })
@@ -66,6 +76,20 @@ impl Link {
 
     pub(crate) fn is_alive(&self) -> bool {
         self.call(|connection| connection.close_reason().is_none()).unwrap_or(false)
+    }
+
+    /// Where the other end is now.
+    pub(crate) fn remote(&self) -> Option<SocketAddr> {
+        self.call(Connection::remote_address)
+    }
+
+    pub(crate) fn supersede(&self) {
+        self.superseded.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether streams go elsewhere, where they can.
+    pub(crate) fn is_superseded(&self) -> bool {
+        self.superseded.load(Ordering::Relaxed)
     }
 
     /// Packets that came from the peer so far.

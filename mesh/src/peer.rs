@@ -9,14 +9,16 @@ use std::{
 
 use arc_swap::ArcSwap;
 use futures::{StreamExt, stream};
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, time::timeout};
 
 use crate::{
     MeshError,
     backoff::Backoff,
     core::{Close, Core},
     endpoint,
-    limits::{LINKS_FOR_STREAMS, LINKS_PER_NODE_MAX, RENEWALS_MAX, STALLED_STREAMS_MAX},
+    limits::{
+        LINKS_FOR_STREAMS, LINKS_PER_NODE_MAX, RENEWALS_MAX, SPREAD_WITHIN, STALLED_STREAMS_MAX,
+    },
     link::Link,
     port::Port,
 };
@@ -100,12 +102,23 @@ impl Peer {
         if let Some(link) = self.fit() {
             return Ok(link);
         }
-        let mut dialling = self.dialling.lock().await;
-        if let Some(link) = self.fit() {
-            return Ok(link);
+        let dialled = self.another(core, node);
+        if self.least_crowded().is_none() {
+            // The peer may come to us meanwhile.
+            return dialled.await.or_else(|error| self.least_crowded().ok_or(error));
         }
-        // The peer may come to us meanwhile, and a crowded connection is better than none.
-        dialling.dial(core, node).await.or_else(|error| self.least_crowded().ok_or(error))
+        match timeout(SPREAD_WITHIN, dialled).await {
+            Ok(Ok(link)) => Ok(link),
+            _ => self.least_crowded().ok_or(MeshError::Silent { node }),
+        }
+    }
+
+    async fn another(&self, core: &Arc<Core>, node: u64) -> Result<Arc<Link>, MeshError> {
+        let mut dialling = self.dialling.lock().await;
+        match self.fit() {
+            Some(link) => Ok(link),
+            None => dialling.dial(core, node).await,
+        }
     }
 
     /// Connects anew to `node`, which must be this peer, when its newest connection is on a port that was left, and
@@ -133,8 +146,11 @@ impl Peer {
         before.iter().filter(|link| forgotten(link)).for_each(|link| link.retire());
     }
 
-    /// The newest comes first: a node that connects anew has no use for the older ones.
+    /// The newest comes first: a node that connects anew, from another port, has no use for the older ones.
     fn push(&self, link: &Arc<Link>) {
+        if self.live().is_some_and(|newest| newest.remote() != link.remote()) {
+            self.links.load().iter().for_each(|older| older.supersede());
+        }
         let mut surplus = None;
         self.links.rcu(|links| {
             let mut links = links.iter().cloned().collect::<VecDeque<_>>();
@@ -150,18 +166,19 @@ impl Peer {
     /// The newest connection that slow readers cannot fill; where there is none and there are enough, the least crowded.
     fn fit(&self) -> Option<Arc<Link>> {
         let links = self.links.load();
-        let mut alive = links.iter().filter(|link| link.is_alive());
-        let free = alive.clone().find(|link| link.streams() < STALLED_STREAMS_MAX as usize);
+        let mut in_use = links.iter().filter(|link| link.is_alive() && !link.is_superseded());
+        let free = in_use.clone().find(|link| link.streams() < STALLED_STREAMS_MAX as usize);
         match free {
             Some(link) => Some(link.clone()),
-            None => alive.nth(LINKS_FOR_STREAMS - 1).and_then(|_| self.least_crowded()),
+            None => in_use.nth(LINKS_FOR_STREAMS - 1).and_then(|_| self.least_crowded()),
         }
     }
 
+    /// Of those to a process that is on its way out, only where there is no other.
     fn least_crowded(&self) -> Option<Arc<Link>> {
         let links = self.links.load();
         let alive = links.iter().filter(|link| link.is_alive());
-        alive.min_by_key(|link| link.streams()).cloned()
+        alive.min_by_key(|link| (link.is_superseded(), link.streams())).cloned()
     }
 
     /// The newest connection.
