@@ -11,13 +11,13 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use temps_raft::Proposal;
-use temps_state::{Actor, Command, Permission, SessionId, State, User};
+use temps_state::{Actor, Command, Condition, Permission, SessionId, State, User};
 
-use crate::ApiError;
 use crate::context::{Context, Shared};
 use crate::idempotency::IdempotencyKey;
 use crate::relay::Relayed;
 use crate::secrets::{csrf_token, same, sha256_hex};
+use crate::{ApiError, users};
 
 /// The cookie that carries a browser's session.
 pub const SESSION_COOKIE: &str = "session";
@@ -192,45 +192,60 @@ impl FromRequestParts<Shared> for GitCaller {
         if let Some(caller) = Caller::with_key(context, &secret, from) {
             return Ok(Self(caller));
         }
-        let user = log_in(context, &name, secret, from).await?;
+        let LoggedIn { user, .. } = log_in(context, &name, &secret, from).await?;
         Ok(Self(Caller::as_user(&user, from)))
     }
+}
+
+/// A user who gave the right password, and how to tell that it is right still.
+pub(crate) struct LoggedIn {
+    pub user: User,
+    pub unchanged: Condition,
 }
 
 /// The user with that e-mail address and password. Says nothing about which of them is wrong, not even by its time.
 pub(crate) async fn log_in(
     context: &Context,
     email: &str,
-    password: String,
+    password: &str,
     from: Option<IpAddr>,
-) -> Result<User, ApiError> {
+) -> Result<LoggedIn, ApiError> {
     let limited = context.logins.attempt(from, email, Instant::now());
     limited.map_err(|wait| ApiError::TooManyLogins { retry_after: wait.as_secs().max(1) })?;
-    let known = context.cluster.state().user_by_email(email).cloned();
-    let user = match proven(context, known.clone(), &password).await? {
+    let known = context.cluster.state();
+    let proven = match prove(context, &known, email, password).await? {
         Some(user) => Some(user),
         None => {
             // Another node may have made the user a moment ago, or taken another password; without a quorum nobody knows.
-            let newest = context.cluster.read_latest().await?.user_by_email(email).cloned();
-            let hash = |user: &Option<User>| user.as_ref().map(|user| user.password_hash.clone());
-            let is_news = hash(&newest) != hash(&known);
-            if is_news { proven(context, newest, &password).await? } else { None }
+            let newest = context.cluster.read_latest().await?;
+            let hash =
+                |state: &State| state.user_by_email(email).map(|user| user.password_hash.clone());
+            match hash(&newest) == hash(&known) {
+                true => None,
+                false => prove(context, &newest, email, password).await?,
+            }
         }
     };
-    let user = user.ok_or(ApiError::WrongLogin)?;
+    let proven = proven.ok_or(ApiError::WrongLogin)?;
     context.logins.succeeded(from, email);
-    Ok(user)
+    Ok(proven)
 }
 
-/// The user, if that is the password. Takes as long where there is none.
-async fn proven(
+/// The user of a state, if that is the password. Takes as long where there is none.
+async fn prove(
     context: &Context,
-    user: Option<User>,
+    state: &State,
+    email: &str,
     password: &str,
-) -> Result<Option<User>, ApiError> {
+) -> Result<Option<LoggedIn>, ApiError> {
+    let user = state.user_by_email(email).cloned();
     let hash = user.as_ref().map(|user| user.password_hash.clone());
     let right = context.passwords.verify(password.to_owned(), hash).await?;
-    Ok(user.filter(|_| right))
+    Ok(user.filter(|_| right).map(|user| {
+        let row = users::row(user.id);
+        let unchanged = Condition { tag: state.tag(&row).unwrap_or_default(), row };
+        LoggedIn { user, unchanged }
+    }))
 }
 
 /// Where the client is. What the edge of this node and other nodes tell about that is believed, what anybody else tells

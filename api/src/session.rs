@@ -9,12 +9,12 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use temps_raft::{Proposal, fresh_id};
-use temps_state::{Actor, Command, Session};
+use temps_raft::{Proposal, ProposeError, fresh_id};
+use temps_state::{Actor, Command, Rejected, Session};
 use utoipa::ToSchema;
 
 use crate::ApiError;
-use crate::auth::{Caller, SESSION_COOKIE, client_address, log_in};
+use crate::auth::{Caller, LoggedIn, SESSION_COOKIE, client_address, log_in};
 use crate::body::Json;
 use crate::context::Shared;
 use crate::links::is_https;
@@ -76,20 +76,31 @@ pub(crate) async fn login(
     headers: HeaderMap,
     Json(LoginIn { email, password }): Json<LoginIn>,
 ) -> Result<Response, ApiError> {
-    let user = log_in(&context, &email, password, from).await?;
-    let cookie = fresh();
+    let (cookie, id) = (fresh(), fresh_id());
     let now = Timestamp::now();
-    let session = Session {
-        id: fresh_id(),
-        user: user.id,
-        hash: sha256_hex(cookie.as_bytes()),
-        created_at: now,
-        expires_at: now + SignedDuration::from_hours(SESSION_HOURS),
+    let open = |LoggedIn { user, unchanged }: &LoggedIn| {
+        let session = Session {
+            id,
+            user: user.id,
+            hash: sha256_hex(cookie.as_bytes()),
+            created_at: now,
+            expires_at: now + SignedDuration::from_hours(SESSION_HOURS),
+        };
+        let command = Command::OpenSession { session };
+        let proposal = Proposal::new(Actor::User { id: user.id }, command);
+        context.cluster.propose(Proposal { from, condition: Some(unchanged.clone()), ..proposal })
     };
-    let csrf_token = csrf_token(context.cluster.key(), session.id);
-    let command = Command::OpenSession { session };
-    let proposal = Proposal { from, ..Proposal::new(Actor::User { id: user.id }, command) };
-    context.change(proposal).await?;
+    let mut logged_in = log_in(&context, &email, &password, from).await?;
+    let mut opened = open(&logged_in).await;
+    if let Err(ProposeError::Rejected(Rejected::Changed { .. })) = opened {
+        // What this node knew of the user was old, the password perhaps, too.
+        context.cluster.read_latest().await?;
+        logged_in = log_in(&context, &email, &password, from).await?;
+        opened = open(&logged_in).await;
+    }
+    opened?;
+    let user = logged_in.user;
+    let csrf_token = csrf_token(context.cluster.key(), id);
     let out = LoginOut { user: UserOut::of(&user), csrf_token };
     Ok(([set_cookie(&cookie, SESSION_HOURS * 3_600, is_https(&headers))?], Out(out))
         .into_response())

@@ -1,7 +1,7 @@
 //! A second copy of what a deployment is built from, so that no node whose death comes between the asking and the build
 //! takes it along.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Json as Out;
 use axum::extract::{Path, State};
@@ -16,7 +16,7 @@ use crate::context::{Context, Shared};
 use crate::error::chain;
 use crate::relay;
 
-/// How long another node may take to get a copy. A deployment goes on without one.
+/// How long other nodes may take to get a copy, in all. A deployment goes on without one.
 const COPIED_WITHIN: Duration = Duration::from_secs(20);
 /// How many nodes are asked for it, one after the other.
 const ASKED_MAX: usize = 2;
@@ -30,10 +30,12 @@ pub(crate) struct Copied {}
 /// Has another node get what was uploaded here, where there is one.
 pub(crate) async fn keep(context: &Context, state: &Agreed, digest: &str) {
     let Ok(path) = PATH.replace("{digest}", digest).parse::<PathAndQuery>() else { return };
+    let until = Instant::now() + COPIED_WITHIN;
     for node in others(state, context.cluster.node_id()).take(ASKED_MAX) {
         let mut parts = relay::internal(path.clone());
         parts.method = Method::POST;
-        match relay::value::<Copied>(context, node, parts, COPIED_WITHIN).await {
+        let within = until.saturating_duration_since(Instant::now());
+        match relay::value::<Copied>(context, node, parts, within).await {
             Ok(Copied {}) => return,
             Err(error) => warn!(%node, error = chain(&error), "a source has no second copy there"),
         }

@@ -16,7 +16,8 @@ pub(super) struct Listener {
     socket: WebSocket,
     pings: Interval,
     silence_max: Duration,
-    heard: Instant,
+    /// Since when it owes an answer.
+    asked: Option<Instant>,
 }
 
 impl Listener {
@@ -27,7 +28,7 @@ impl Listener {
     fn with(socket: WebSocket, ping_every: Duration, silence_max: Duration) -> Self {
         let mut pings = interval(ping_every);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self { socket, pings, silence_max, heard: Instant::now() }
+        Self { socket, pings, silence_max, asked: None }
     }
 
     /// What the client says next; `None` when it is gone. Unless it `hears`, nothing is read: then the client is gone
@@ -35,17 +36,18 @@ impl Listener {
     pub async fn next(&mut self, hears: bool) -> Option<Message> {
         loop {
             tokio::select! {
+                // What it has said counts before what it has not.
+                biased;
                 message = self.socket.recv(), if hears => {
-                    self.heard = Instant::now();
+                    self.asked = None;
                     return message?.ok();
                 }
                 _ = self.pings.tick() => {
-                    if !hears {
-                        self.heard = Instant::now();
-                    }
-                    if self.heard.elapsed() > self.silence_max {
+                    self.asked = self.asked.filter(|_| hears);
+                    if self.asked.is_some_and(|asked| asked.elapsed() > self.silence_max) {
                         return None;
                     }
+                    self.asked.get_or_insert_with(Instant::now);
                     self.tell(Message::Ping(Bytes::new())).await?;
                 }
             }

@@ -169,7 +169,10 @@ pub(crate) async fn upgrade(
     let told = Command::UpgradeNode { id: node, binary: binary.hex().into() };
     let is_repeated = caller.was_answered(&*context.cluster.read_latest().await?);
     context.change(caller.asks(told)).await?;
-    if !is_repeated && !upgrades.begin(binary).await {
+    // What was asked before may not have begun, or be over: then it does not begin anew.
+    let last = status(&context).await?.last;
+    let is_over = is_repeated && last.is_some_and(|last| last.binary == binary.hex());
+    if !is_over && !upgrades.begin(binary).await {
         return Err(ApiError::Conflict {
             code: "upgrade_under_way",
             why: "the node is just taking another binary".into(),

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
@@ -14,17 +14,19 @@ use crate::transport::Transport;
 
 impl Connection {
     /// Tells a WebSocket's client to come again, where its app has broken off without a word.
-    pub(super) fn poll_last_words(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(super) fn poll_last_words(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         let (Some(farewell), Some(transport)) = (&mut self.farewell, &mut self.transport) else {
-            return Poll::Ready(Ok(()));
+            return Ok(());
         };
         while let words @ [_, ..] = farewell.last_words() {
-            match ready!(Pin::new(&mut *transport).poll_write(cx, words))? {
-                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                said => farewell.said(said),
+            match Pin::new(&mut *transport).poll_write(cx, words)? {
+                Poll::Ready(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(said) => farewell.said(said),
+                // Who reads nothing is not waited for.
+                Poll::Pending => return Ok(()),
             }
         }
-        Poll::Ready(Ok(()))
+        Ok(())
     }
 }
 
