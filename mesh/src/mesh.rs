@@ -181,11 +181,16 @@ fn broken_off(node: u64, source: io::Error) -> MeshError {
 
 #[cfg(test)]
 mod tests {
-    use std::{net::UdpSocket, time::Duration};
+    use std::{net::UdpSocket, sync::Arc, time::Duration};
 
     use quinn::VarInt;
+    use tokio::time::timeout;
 
-    use crate::common::{Cluster, echo_node, reached_again, reaches};
+    use crate::{
+        common::{Cluster, echo_node, reached_again, reaches},
+        header::Target,
+        limits::STALLED_STREAMS_MAX,
+    };
 
     #[tokio::test]
     async fn an_endpoint_that_ended_is_built_again_on_the_same_port() {
@@ -195,6 +200,27 @@ mod tests {
         two.core.port.load().endpoint.close(VarInt::from_u32(0), b"");
         reached_again(&one, 2, Duration::from_secs(3)).await;
         reached_again(&two, 1, Duration::from_secs(3)).await;
+    }
+
+    #[tokio::test]
+    async fn streams_go_where_the_node_came_from_last_also_where_many_are_open() {
+        let cluster = Cluster::new();
+        let (one, two) = (echo_node(&cluster, 1), echo_node(&cluster, 2));
+        let held = one.open(2, Target::Api).await.unwrap();
+        let before = one.core.peers.get(2).live().unwrap();
+        two.step_aside(Duration::from_secs(60)).await.unwrap();
+        let moved = async {
+            while one.core.peers.get(2).live().is_none_or(|link| Arc::ptr_eq(&link, &before)) {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(Duration::from_secs(5), moved).await.unwrap();
+        let mut open = Vec::new();
+        for _ in 0..STALLED_STREAMS_MAX + 8 {
+            open.push(one.open(2, Target::Api).await.unwrap());
+        }
+        assert_eq!(before.streams(), 1, "but for the one that was there");
+        drop(held);
     }
 
     #[tokio::test]

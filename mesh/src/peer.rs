@@ -98,17 +98,24 @@ struct Dialling {
 impl Peer {
     /// A connection to `node`, which must be this peer, for one more stream; dials when there is none, or all are crowded.
     /// Many may call at once: one dials, the others get its outcome.
-    pub(crate) async fn link(&self, core: &Arc<Core>, node: u64) -> Result<Arc<Link>, MeshError> {
+    pub(crate) async fn link(
+        self: &Arc<Self>,
+        core: &Arc<Core>,
+        node: u64,
+    ) -> Result<Arc<Link>, MeshError> {
         if let Some(link) = self.fit() {
             return Ok(link);
         }
-        let dialled = self.another(core, node);
         if self.least_crowded().is_none() {
             // The peer may come to us meanwhile.
-            return dialled.await.or_else(|error| self.least_crowded().ok_or(error));
+            let dialled = self.another(core, node).await;
+            return dialled.or_else(|error| self.least_crowded().ok_or(error));
         }
+        // It goes on, so that whoever comes next has its outcome.
+        let (peer, shared) = (self.clone(), core.clone());
+        let dialled = core.tasks.spawn(async move { peer.another(&shared, node).await });
         match timeout(SPREAD_WITHIN, dialled).await {
-            Ok(Ok(link)) => Ok(link),
+            Ok(Ok(Ok(link))) => Ok(link),
             _ => self.least_crowded().ok_or(MeshError::Silent { node }),
         }
     }
@@ -182,7 +189,7 @@ impl Peer {
     }
 
     /// The newest connection.
-    fn live(&self) -> Option<Arc<Link>> {
+    pub(crate) fn live(&self) -> Option<Arc<Link>> {
         self.links.load().iter().find(|link| link.is_alive()).cloned()
     }
 }

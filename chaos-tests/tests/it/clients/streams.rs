@@ -14,8 +14,15 @@ const ANSWER_MILLISECONDS: u32 = 1_500;
 pub struct Streams {
     place: Place,
     connection: Option<SendRequest<Bytes>>,
-    under_way: JoinSet<Result<(), String>>,
+    under_way: JoinSet<Result<Taken, String>>,
     farewells: Count,
+}
+
+/// Whether a request was taken. One that crosses with the word to leave may not be, and is asked again (RFC 9113 §6.8).
+#[derive(Debug, PartialEq, Eq)]
+enum Taken {
+    Yes,
+    No,
 }
 
 impl Streams {
@@ -45,28 +52,42 @@ impl Streams {
     }
 }
 
-impl Visit for Streams {
-    async fn visit(&mut self) -> Result<(), String> {
+impl Streams {
+    async fn ask(&mut self) -> Result<(), String> {
         let mut send = self.ready().await?;
         let uri = format!("https://{}/?ms={ANSWER_MILLISECONDS}", self.place.name);
         let request = Request::get(uri).body(()).expect("a request");
         let (answer, _) = send.send_request(request, true).map_err(said("asking"))?;
         self.under_way.spawn(whole(answer));
         self.connection = Some(send);
+        Ok(())
+    }
+}
+
+impl Visit for Streams {
+    async fn visit(&mut self) -> Result<(), String> {
+        self.ask().await?;
         while let Some(ended) = self.under_way.try_join_next() {
-            ended.expect("it does not panic")?;
+            if ended.expect("it does not panic")? == Taken::No {
+                self.ask().await?;
+            }
         }
         Ok(())
     }
 }
 
 /// Reads an answer to its end.
-async fn whole(answer: ResponseFuture) -> Result<(), String> {
-    let answer = answer.await.map_err(said("waiting for an answer"))?;
+async fn whole(answer: ResponseFuture) -> Result<Taken, String> {
+    let answer = match answer.await {
+        Ok(answer) => answer,
+        // That is said of requests alone which were not taken.
+        Err(error) if error.is_go_away() && error.is_remote() => return Ok(Taken::No),
+        Err(error) => return Err(format!("waiting for an answer: {error:?}")),
+    };
     let (status, mut body) = (answer.status(), answer.into_body());
     while let Some(piece) = body.data().await {
         let piece = piece.map_err(said("reading"))?;
         body.flow_control().release_capacity(piece.len()).map_err(said("reading"))?;
     }
-    (status == 200).then_some(()).ok_or_else(|| status.to_string())
+    (status == 200).then_some(Taken::Yes).ok_or_else(|| status.to_string())
 }
