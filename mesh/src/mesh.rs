@@ -208,7 +208,8 @@ mod tests {
         let (one, two) = (echo_node(&cluster, 1), echo_node(&cluster, 2));
         let held = one.open(2, Target::Api).await.unwrap();
         let before = one.core.peers.get(2).live().unwrap();
-        two.step_aside(Duration::from_secs(60)).await.unwrap();
+        let leaves = two.clone();
+        let left = tokio::spawn(async move { leaves.step_aside(Duration::from_secs(60)).await });
         let moved = async {
             while one.core.peers.get(2).live().is_none_or(|link| Arc::ptr_eq(&link, &before)) {
                 tokio::task::yield_now().await;
@@ -221,6 +222,11 @@ mod tests {
         }
         assert_eq!(before.streams(), 1, "but for the one that was there");
         drop(held);
+        timeout(Duration::from_secs(5), left)
+            .await
+            .expect("nothing else held it")
+            .unwrap()
+            .unwrap();
     }
 
     #[tokio::test]

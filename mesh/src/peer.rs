@@ -122,8 +122,13 @@ impl Peer {
 
     async fn another(&self, core: &Arc<Core>, node: u64) -> Result<Arc<Link>, MeshError> {
         let mut dialling = self.dialling.lock().await;
-        match self.fit() {
-            Some(link) => Ok(link),
+        if let Some(link) = self.fit() {
+            return Ok(link);
+        }
+        // Where the node came from last: behind its address may be a process that is on its way out.
+        let latest = self.live().filter(|link| !link.is_superseded());
+        match latest.and_then(|link| link.remote()) {
+            Some(address) => dialling.dial_at(core, node, address).await,
             None => dialling.dial(core, node).await,
         }
     }
@@ -203,6 +208,15 @@ fn remove_oldest(links: &mut VecDeque<Arc<Link>>) -> Option<Arc<Link>> {
 impl Dialling {
     async fn dial(&mut self, core: &Arc<Core>, node: u64) -> Result<Arc<Link>, MeshError> {
         let address = core.tls.address(node).ok_or(MeshError::NoAddress { node })?;
+        self.dial_at(core, node, address).await
+    }
+
+    async fn dial_at(
+        &mut self,
+        core: &Arc<Core>,
+        node: u64,
+        address: SocketAddr,
+    ) -> Result<Arc<Link>, MeshError> {
         self.may_try(node, address)?;
         match endpoint::dial(core, node, address).await {
             Ok(link) => {
