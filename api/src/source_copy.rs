@@ -8,6 +8,7 @@ use axum::extract::{Path, State};
 use axum::http::Method;
 use axum::http::uri::PathAndQuery;
 use serde::{Deserialize, Serialize};
+use temps_builder::BuildError;
 use temps_state::{NodeId, State as Agreed};
 use tracing::warn;
 
@@ -54,10 +55,18 @@ pub(crate) async fn take(
     State(context): State<Shared>,
     Path(digest): Path<String>,
 ) -> Result<Out<Copied>, ApiError> {
-    let state = context.cluster.state();
+    obtain(&context, &context.cluster.state(), &digest).await?;
+    Ok(Out(Copied {}))
+}
+
+/// Gets what was uploaded to another node, unless it is here.
+pub(crate) async fn obtain(
+    context: &Context,
+    state: &Agreed,
+    digest: &str,
+) -> Result<(), BuildError> {
     let here = context.cluster.node_id();
     let others = state.nodes.values().filter(|node| node.is_reachable() && node.id != here);
     let others: Vec<NodeId> = others.map(|node| node.id).collect();
-    context.builder.obtain_upload(&digest, &others).await?;
-    Ok(Out(Copied {}))
+    context.builder.obtain_upload(digest, &others).await
 }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use temps_builder::BuildError;
 use temps_raft::{Applied, Proposal, fresh_id};
 use temps_state::{
-    Command, Deployment, DeploymentId, NewDeployment, NodeId, PRODUCTION, Phase, Reply, Source,
+    Command, Deployment, DeploymentId, NewDeployment, PRODUCTION, Phase, Reply, Source,
     State as Agreed,
 };
 use utoipa::{IntoParams, ToSchema};
@@ -138,10 +138,7 @@ pub(crate) async fn create(
 
 /// The archive may have been sent to another node.
 async fn ensure_upload(context: &Context, state: &Agreed, digest: &str) -> Result<(), ApiError> {
-    let here = context.cluster.node_id();
-    let others = state.nodes.values().filter(|node| node.is_reachable() && node.id != here);
-    let others: Vec<NodeId> = others.map(|node| node.id).collect();
-    match context.builder.obtain_upload(digest, &others).await {
+    match source_copy::obtain(context, state, digest).await {
         Err(BuildError::UploadMissing { .. }) => Err(ApiError::not_found("upload", digest)),
         obtained => Ok(obtained?),
     }

@@ -170,8 +170,8 @@ pub(crate) async fn upgrade(
     let is_repeated = caller.was_answered(&*context.cluster.read_latest().await?);
     context.change(caller.asks(told)).await?;
     // What was asked before may not have begun, or be over: then it does not begin anew.
-    let last = status(&context).await?.last;
-    let is_over = is_repeated && last.is_some_and(|last| last.binary == binary.hex());
+    let is_outcome = |last: &UpgradeOutcome| last.binary == binary.hex();
+    let is_over = is_repeated && status(&context).await?.last.as_ref().is_some_and(is_outcome);
     if !is_over && !upgrades.begin(binary).await {
         return Err(ApiError::Conflict {
             code: "upgrade_under_way",
