@@ -7,7 +7,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use temps_certificates::CertificateError;
+use temps_certificates::{CertificateError, Facts};
 use temps_raft::{Applied, fresh_id};
 use temps_state::{
     Certificate, CertificateId, CertificateSource, Command, DomainName, State as Agreed,
@@ -22,6 +22,9 @@ use crate::consistency::Seen;
 use crate::context::Shared;
 use crate::deletion::Deletion;
 use crate::pages::{Order, Page, Paging};
+
+/// How many names a warning names.
+const NAMED_MAX: usize = 5;
 
 /// A certificate, without its key.
 #[derive(Debug, Serialize, ToSchema)]
@@ -200,7 +203,7 @@ pub(crate) async fn create(
     }
     let now = Timestamp::now();
     let facts = temps_certificates::read(&chain, &key, now).map_err(refused)?;
-    let warnings: Vec<String> = facts.alone.then(|| lacks(&facts.issuer)).into_iter().collect();
+    let warnings = warnings(&facts, &*context.cluster.read_latest().await?);
     let id = fresh_id();
     let certificate = Certificate {
         id,
@@ -225,10 +228,33 @@ pub(crate) async fn create(
     Ok((StatusCode::CREATED, Tagged::new(&state, &row(found.id), added)))
 }
 
+/// What is taken and yet may not be what was meant.
+fn warnings(facts: &Facts, state: &Agreed) -> Vec<String> {
+    let serves = |name: &DomainName| {
+        let meets =
+            |domain: &DomainName| name.covers(domain.as_str()) || domain.covers(name.base());
+        state.domains.keys().any(meets) || is_below(name.base(), &state.settings().preview_domain)
+    };
+    let missing = facts.alone.then(|| lacks(&facts.issuer));
+    let believed =
+        facts.self_signed.then(|| "nobody but itself vouches for it: browsers warn of it".into());
+    let idle = !facts.names.iter().any(serves);
+    let idle = idle.then(|| {
+        let names: Vec<&str> = facts.names.iter().take(NAMED_MAX).map(DomainName::as_str).collect();
+        format!("no domain of the cluster has a name that it is for ({})", names.join(", "))
+    });
+    [missing, believed, idle].into_iter().flatten().collect()
+}
+
+fn is_below(name: &str, domain: &str) -> bool {
+    name.strip_suffix(domain).is_some_and(|above| above.is_empty() || above.ends_with('.'))
+}
+
 /// Which part of a body cannot be used, and why.
 fn refused(error: CertificateError) -> ApiError {
     let field = match error {
         CertificateError::NoKey(_)
+        | CertificateError::KeyEncrypted
         | CertificateError::KeyUnusable(_)
         | CertificateError::KeyMismatch => "key",
         _ => "chain",

@@ -17,6 +17,17 @@ use crate::{ApiError, ids};
 
 /// What the path calls the policy of everything that has none of its own.
 const CLUSTER: &str = "cluster";
+/// Headers that say how an answer is sent over its connection (RFC 9110 §7.6.1, RFC 9112 §6).
+const FRAMING: [&str; 8] = [
+    "connection",
+    "content-length",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
 
 /// Which security headers answers get that have none of that name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -81,7 +92,12 @@ impl PolicyIn {
             (Preset::Custom, true) => Err(ApiError::invalid("headers", "name at least one header")),
             (Preset::Custom, false) => {
                 let lower = |(name, value): (String, String)| (name.to_ascii_lowercase(), value);
-                let headers = headers.into_iter().map(lower).collect();
+                let headers: BTreeMap<String, String> = headers.into_iter().map(lower).collect();
+                if let Some(name) = headers.keys().find(|name| FRAMING.contains(&name.as_str())) {
+                    let why =
+                        format!("`{name}` says how an answer is sent, which only the edge knows");
+                    return Err(ApiError::invalid("headers", why));
+                }
                 Ok(Some(HeaderPolicy::Custom { headers }))
             }
             (_, false) => Err(ApiError::invalid("headers", "only the preset `custom` takes them")),

@@ -4,6 +4,7 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use temps_state::{
     AcmeSettings, BuildSettings, Command, DnsSettings, DomainName, EdgeSettings, Network, Settings,
+    State as Agreed,
 };
 use utoipa::ToSchema;
 
@@ -182,10 +183,23 @@ pub(crate) async fn replace(
     Json(body): Json<SettingsBody>,
 ) -> Result<Tagged<SettingsBody>, ApiError> {
     check(&body)?;
-    let mut proposal = caller.asks(Command::ChangeSettings { settings: body.into() });
+    let settings = Settings::from(body);
+    refuse_hiding(&*context.cluster.read_latest().await?, &settings)?;
+    let mut proposal = caller.asks(Command::ChangeSettings { settings });
     proposal.condition = if_match.on(ROW.into());
     let (_, state) = context.change(proposal).await?;
     Ok(Tagged::new(&state, ROW, state.settings().into()))
+}
+
+/// Refuses a zone in which a node would be called as a domain is.
+fn refuse_hiding(state: &Agreed, settings: &Settings) -> Result<(), ApiError> {
+    let hides = |domain: &DomainName| Some((domain.clone(), settings.dns.hiding(domain)?.clone()));
+    let Some((domain, zone)) = state.domains.keys().find_map(hides) else { return Ok(()) };
+    let why = format!(
+        "in the zone {zone}, {} would be a node that answers in the DNS: remove the domain {domain} first",
+        domain.base()
+    );
+    Err(ApiError::invalid("dns.zones", why))
 }
 
 fn check(body: &SettingsBody) -> Result<(), ApiError> {

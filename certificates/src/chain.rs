@@ -16,6 +16,9 @@ use crate::CertificateError;
 /// How far another machine's clock may be ahead.
 const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 
+/// What tells an encrypted key: PKCS #8 (RFC 7468 §11), and the older way of OpenSSL (RFC 1421 §4.6.1.1).
+const ENCRYPTED: [&str; 2] = ["-----BEGIN ENCRYPTED PRIVATE KEY-----", "Proc-Type: 4,ENCRYPTED"];
+
 /// What a certificate says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
@@ -29,6 +32,8 @@ pub struct Facts {
     pub issuer: String,
     /// Whether it comes without the certificate of whoever vouches for it, so that only clients who have that believe it.
     pub alone: bool,
+    /// Whether nobody vouches for it but itself, so that only clients who have it believe it.
+    pub self_signed: bool,
 }
 
 /// Reads a chain, the server's own certificate first, and its key. Refuses what no client would believe now.
@@ -38,7 +43,8 @@ pub fn read(chain: &str, key: &str, now: Timestamp) -> Result<Facts, Certificate
         .map_err(CertificateError::NotPem)?;
     let chain = parse(&ders)?;
     let own = chain.first().ok_or(CertificateError::NoCertificate)?;
-    let facts = Facts { alone: chain.len() == 1 && !is_self_issued(own), ..facts(own)? };
+    let self_signed = is_self_issued(own);
+    let facts = Facts { alone: chain.len() == 1 && !self_signed, self_signed, ..facts(own)? };
     check_usage(own)?;
     for (at, certificate) in chain.iter().enumerate() {
         check_time(at + 1, certificate, now)?;
@@ -76,6 +82,7 @@ fn facts(certificate: &X509Certificate<'_>) -> Result<Facts, CertificateError> {
         not_after: timestamp(certificate.validity().not_after)?,
         issuer: name_of(certificate.issuer()),
         alone: false,
+        self_signed: false,
     })
 }
 
@@ -148,6 +155,9 @@ fn check_links(chain: &[X509Certificate<'_>]) -> Result<(), CertificateError> {
 }
 
 fn check_key(chain: Vec<CertificateDer<'static>>, key: &str) -> Result<(), CertificateError> {
+    if ENCRYPTED.iter().any(|mark| key.contains(mark)) {
+        return Err(CertificateError::KeyEncrypted);
+    }
     let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(CertificateError::NoKey)?;
     let key = any_supported_type(&key).map_err(CertificateError::KeyUnusable)?;
     match CertifiedKey::new(chain, key).keys_match() {
@@ -218,7 +228,15 @@ mod tests {
     fn who_vouches_for_itself_lacks_nobody() {
         let (params, key) = (params("shop", &["shop.example.com"]), KeyPair::generate().unwrap());
         let pem = params.self_signed(&key).unwrap().pem();
-        assert!(!read(&pem, &key.serialize_pem(), now()).unwrap().alone);
+        let facts = read(&pem, &key.serialize_pem(), now()).unwrap();
+        assert!(facts.self_signed && !facts.alone);
+        for sealed in [
+            "BEGIN ENCRYPTED PRIVATE KEY-----",
+            "BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED",
+        ] {
+            let said = read(&pem, &format!("-----{sealed}\n"), now()).unwrap_err();
+            assert!(matches!(said, CertificateError::KeyEncrypted), "{said}");
+        }
     }
 
     #[test]

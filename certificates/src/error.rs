@@ -12,6 +12,9 @@ pub enum CertificateError {
     /// There is no key in the text.
     #[error("there is no private key in it: PEM begins with -----BEGIN PRIVATE KEY-----")]
     NoKey(#[source] PemError),
+    /// The key needs a password, which nobody could enter when a node starts.
+    #[error("the private key is encrypted: bring it without a password (openssl pkey -in FILE)")]
+    KeyEncrypted,
     /// It is PEM of something that is no certificate.
     #[error("certificate {number} of the chain cannot be read")]
     Unreadable {

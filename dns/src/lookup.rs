@@ -25,11 +25,17 @@ impl Lookup {
         Self { resolv_conf: resolv_conf.into(), port }
     }
 
-    /// The addresses that a name leads to; none where there is no such name.
+    /// The addresses that a name leads to; none where there is no such name. One family is enough where the other one
+    /// cannot be looked up.
     pub async fn addresses(&self, name: &str) -> io::Result<Vec<IpAddr>> {
         let (v4, v6) =
             tokio::join!(self.ask(name, RecordType::A), self.ask(name, RecordType::AAAA));
-        Ok([v4?, v6?].iter().flat_map(Answer::addresses).collect())
+        let found: Vec<IpAddr> =
+            [&v4, &v6].into_iter().flatten().flat_map(Answer::addresses).collect();
+        match (v4, v6) {
+            (Err(error), _) | (_, Err(error)) if found.is_empty() => Err(error),
+            _ => Ok(found),
+        }
     }
 
     /// The texts that are kept at a name, each in one piece.

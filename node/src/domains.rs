@@ -21,26 +21,16 @@ const DNS_PORT: u16 = 53;
 /// The port that the world finds plain HTTP at.
 const HTTP_PORT: u16 = 80;
 
-/// What the machine's own resolvers know.
-pub fn names() -> Arc<dyn Names> {
-    Arc::new(Resolvers(Lookup::new(RESOLV_CONF, DNS_PORT)))
-}
-
-/// Looks at domains as the world sees them.
-pub fn probe(names: Arc<dyn Names>) -> Result<DomainProbe, ServeError> {
+/// Looks at domains as the world sees them: by what the machine's own resolvers know.
+pub fn probe() -> Result<DomainProbe, ServeError> {
+    let names = Arc::new(Resolvers(Lookup::new(RESOLV_CONF, DNS_PORT)));
     DomainProbe::new(names, HTTP_PORT).map_err(ServeError::Probe)
 }
 
 /// Has domains verified, their records kept and their certificates had, for as long as the node runs.
-pub fn keep(
-    cluster: &Cluster,
-    names: Arc<dyn Names>,
-    probe: &DomainProbe,
-    edge: &EdgeView,
-    stop: &CancellationToken,
-) {
+pub fn keep(cluster: &Cluster, probe: &DomainProbe, edge: &EdgeView, stop: &CancellationToken) {
     tokio::spawn(temps_proxy::keep_verifying(cluster.clone(), probe.clone(), stop.clone()));
-    tokio::spawn(temps_proxy::keep_certificates(cluster.clone(), names, stop.clone()));
+    tokio::spawn(temps_proxy::keep_certificates(cluster.clone(), probe.clone(), stop.clone()));
     tokio::spawn(temps_proxy::keep_renewal_advice(cluster.clone(), stop.clone()));
     if let Some(wishes) = edge.wishes() {
         let (cluster, probe) = (cluster.clone(), probe.clone());

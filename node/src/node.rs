@@ -186,9 +186,8 @@ async fn start(
         .start(cluster.watch(), &mut metrics);
     cluster.tell_edge(edge.applied());
 
-    let names = domains::names();
-    let probe = domains::probe(names.clone())?;
-    domains::keep(&cluster, names, &probe, &edge.view(), &stop);
+    let probe = domains::probe()?;
+    domains::keep(&cluster, &probe, &edge.view(), &stop);
 
     let installed =
         installed.map_or_else(std::env::current_exe, Ok).map_err(ServeError::TakeOver)?;

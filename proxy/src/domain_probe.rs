@@ -78,19 +78,32 @@ impl DomainProbe {
             if domain.name.is_wildcard() { Ok(vec![]) } else { self.addresses(&domain.name).await }
         };
         let (texts, addresses) = tokio::join!(texts, addresses);
-        let error = addresses.as_ref().err().or(texts.as_ref().err()).map(ToString::to_string);
+        let error = addresses.as_ref().err().map(ToString::to_string);
         let looks = addresses.unwrap_or_default().into_iter();
         let looks = looks.map(|address| self.look_at(address, domain));
-        let (addresses, texts) = (join_all(looks).await, texts.unwrap_or_default());
+        let addresses = join_all(looks).await;
         let leads_here = addresses.iter().any(|seen| seen.leads_here);
+        // A text proves what leads nowhere yet; what leads here needs none.
+        let unread = texts.as_ref().err().filter(|_| !leads_here).map(ToString::to_string);
+        let (error, texts) = (error.or(unread), texts.unwrap_or_default());
         let proven = domain.is_proven(leads_here, &texts);
         Sight { addresses, texts, error, proven }
     }
 
+    /// What it finds in the DNS.
+    pub(crate) fn names(&self) -> &dyn Names {
+        &*self.names
+    }
+
+    /// The addresses that a name leads to, as far as they can be looked up.
+    pub(crate) async fn found(&self, name: &DomainName) -> Vec<IpAddr> {
+        self.addresses(name).await.unwrap_or_default()
+    }
+
     /// Whether an edge of this cluster, which shows this proof, answers where a name leads.
     pub(crate) async fn leads_here(&self, name: &DomainName, proof: &str) -> bool {
-        let addresses = self.addresses(name).await.unwrap_or_default();
-        let asked = addresses.into_iter().map(|address| self.ask(address, name, proof));
+        let asked =
+            self.found(name).await.into_iter().map(|address| self.ask(address, name, proof));
         join_all(asked).await.iter().any(Result::is_ok)
     }
 

@@ -31,6 +31,7 @@ use crate::listener::Listener;
 use crate::live_table::LiveTable;
 use crate::metrics::Metrics;
 use crate::phases::Phases;
+use crate::ports::Ports;
 use crate::reach::{Nowhere, Reach};
 use crate::request_count::RequestCount;
 use crate::sites::Sites;
@@ -223,7 +224,10 @@ impl Edge {
                 table: table.clone(),
                 sites,
                 certificates: certificates.clone(),
-                https_port: self.https_addr.map(|addr| addr.port()),
+                ports: Ports {
+                    http: self.http_addr.port(),
+                    https: self.https_addr.map(|addr| addr.port()),
+                },
                 http3: http3.clone(),
                 metrics: self.metrics.clone(),
                 log: self.log.clone(),

@@ -52,6 +52,7 @@ mod networks;
 mod own_answer;
 mod ownership;
 mod phases;
+mod ports;
 mod proxy_protocol;
 mod reach;
 mod refusal;

@@ -8,12 +8,11 @@ use pingora_http::ResponseHeader;
 use temps_state::Redirect;
 
 use crate::domain_probe::PROOF_PATH;
+use crate::ports::HTTPS_PORT;
 use crate::stamp::Stamp;
 
 /// Where authorities look for the answers to their challenges (RFC 8555 §8.3).
 const CHALLENGES: &str = "/.well-known/acme-challenge/";
-/// The port that `https://` means.
-pub(crate) const HTTPS_PORT: u16 = 443;
 
 /// An answer of the edge's own.
 #[derive(Debug, PartialEq, Eq)]
@@ -62,7 +61,7 @@ impl OwnAnswer {
         Self::sends(redirect.status.into(), format!("{}{rest}", redirect.to))
     }
 
-    /// Sends a client to the same over HTTPS, which is at this port.
+    /// Sends a client to the same over HTTPS, which is at this port ([`Ports::secure`]).
     pub(crate) fn secure(host: &str, port: u16, uri: &Uri) -> Self {
         let target = target(uri);
         let location = match port {

@@ -30,6 +30,7 @@ use crate::limits::{
 use crate::live_table::LiveTable;
 use crate::metrics::Metrics;
 use crate::own_answer::{OwnAnswer, Sought};
+use crate::ports::Ports;
 use crate::refusal::{fault_of, malformed, refusal};
 use crate::request::Request;
 use crate::request_count::RequestCount;
@@ -44,8 +45,8 @@ pub(crate) struct Phases {
     pub(crate) table: Arc<LiveTable>,
     pub(crate) sites: Arc<Sites>,
     pub(crate) certificates: Arc<Certificates>,
-    /// The port of HTTPS, where there is one.
-    pub(crate) https_port: Option<u16>,
+    /// Where the edge listens.
+    pub(crate) ports: Ports,
     /// Whether the edge takes HTTP/3.
     pub(crate) http3: Arc<AtomicBool>,
     pub(crate) metrics: Metrics,
@@ -351,7 +352,7 @@ impl Phases {
 
     /// Where a client is sent instead: to HTTPS where its host has a certificate, then where its domain sends everybody.
     fn elsewhere(&self, head: &RequestHeader, ctx: &Request, way: &Way<'_>) -> Option<OwnAnswer> {
-        let port = self.https_port.filter(|_| !ctx.https);
+        let port = self.ports.secure(ctx.asked_port).filter(|_| !ctx.https);
         if let Some(port) =
             port.filter(|_| self.certificates.is_secure(&ctx.host, Timestamp::now()))
         {

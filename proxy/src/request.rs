@@ -16,7 +16,7 @@ use crate::headers;
 use crate::host::{host_of, port_of};
 use crate::inner::label_of;
 use crate::limits::Limits;
-use crate::own_answer::HTTPS_PORT;
+use crate::ports::HTTPS_PORT;
 use crate::route::Route;
 use crate::stamp::Stamp;
 use crate::upstream::Lease;
@@ -39,6 +39,8 @@ pub(crate) struct Request {
     pub(crate) server: Option<SocketAddr>,
     /// Whether it came over TLS.
     pub(crate) https: bool,
+    /// The port that the client asked, by what it says.
+    pub(crate) asked_port: Option<u16>,
     /// The port at which the client may speak HTTP/3 instead, should the edge do.
     pub(crate) http3_port: Option<u16>,
     /// The environment that answers, once found.
@@ -101,6 +103,7 @@ impl Request {
             peer: Ipv4Addr::UNSPECIFIED.into(),
             server: None,
             https: false,
+            asked_port: None,
             http3_port: None,
             route: None,
             attempts: Attempts::default(),
@@ -139,7 +142,8 @@ impl Request {
         // What comes through a proxy would not come to the edge itself by UDP.
         let proxied = self.limits.proxy_protocol || trusted.contains(self.peer);
         let may_change = self.https && !proxied && head.version != Version::HTTP_3;
-        self.http3_port = may_change.then(|| port_of(authority).unwrap_or(HTTPS_PORT));
+        self.asked_port = port_of(authority);
+        self.http3_port = may_change.then(|| self.asked_port.unwrap_or(HTTPS_PORT));
         // Between containers nobody is believed about anybody else.
         if !trusted.is_empty() && label_of(&self.host).is_none() {
             self.client = client_of(self.peer, &head.headers, trusted);

@@ -52,6 +52,12 @@ impl DnsSettings {
         self.zones.iter().find(|zone| is_under(name, zone.as_str()))
     }
 
+    /// The zone in which a domain would have a name server's name: the DNS tells that one.
+    pub fn hiding(&self, domain: &DomainName) -> Option<&DomainName> {
+        let (label, above) = domain.base().split_once('.')?;
+        self.zones.iter().find(|zone| zone.as_str() == above && is_server_label(label))
+    }
+
     pub(crate) fn check(&self) -> Result<(), Rejected> {
         let wrong = |why| Err(Rejected::Invalid { what: "dns.zones".into(), why });
         if self.zones.len() > ZONES_MAX {
@@ -144,6 +150,21 @@ mod tests {
             ("myapps.example.com", None),
         ] {
             assert_eq!(dns.zone_of(name).map(DomainName::as_str), zone, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_domain_with_a_name_servers_name_is_hidden() {
+        let dns = settings(&["apps.example.com"], "localho.st").dns;
+        for (domain, hidden) in [
+            ("ns-1.apps.example.com", true),
+            ("*.ns-1.apps.example.com", true),
+            ("ns-1.www.apps.example.com", false),
+            ("ns-1.example.com", false),
+            ("ns-a.apps.example.com", false),
+            ("apps.example.com", false),
+        ] {
+            assert_eq!(dns.hiding(&domain.parse().unwrap()).is_some(), hidden, "{domain}");
         }
     }
 

@@ -106,10 +106,22 @@ fn refuse_circle(state: &State, name: &DomainName, target: &DomainTarget) -> Res
     Err(ApiError::invalid("redirect.to", why))
 }
 
+/// Refuses a name that the DNS tells of a node.
+fn refuse_hidden(state: &State, name: &DomainName) -> Result<(), ApiError> {
+    let settings = state.settings();
+    let Some(zone) = settings.dns.hiding(name) else { return Ok(()) };
+    let why = format!(
+        "{} is what a node is called that answers in the DNS for the cluster's zone {zone}: take another name",
+        name.base()
+    );
+    Err(ApiError::invalid("name", why))
+}
+
 impl DomainIn {
     /// Where the new domain leads.
     pub(super) fn target(self, state: &State) -> Result<DomainTarget, ApiError> {
         let Self { name, project, environment, redirect, paths } = self;
+        refuse_hidden(state, &name)?;
         let target = DomainTarget {
             environment: place(state, &project, environment.as_deref())?.id,
             redirect: redirect.map(RedirectBody::read).transpose()?,

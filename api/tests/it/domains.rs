@@ -305,6 +305,7 @@ async fn security_headers_that_cannot_be_are_refused() {
         (json!({"preset": "paranoid"}), "preset"),
         (json!({"preset": "custom"}), "headers"),
         (json!({"preset": "strict", "headers": {"x": "y"}}), "headers"),
+        (json!({"preset": "custom", "headers": {"Transfer-Encoding": "chunked"}}), "headers"),
         (json!({"preset": "custom", "headers": {"x y": "z"}}), ""),
         (json!({"preset": "custom", "headers": {"x": "a\r\nb: c"}}), ""),
         (json!({}), ""),
@@ -388,4 +389,23 @@ async fn a_dns_provider_is_asked_before_it_is_added_and_its_credentials_are_not_
     assert!(audit.contains("dns.provider.add") && !audit.contains("t0ken"), "{audit}");
     assert_eq!(node.delete("/api/dns-providers/cf").await.status, 204);
     node.get("/api/dns-providers/cf").await.problem(404, "not_found");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_domain_and_a_name_server_never_share_a_name() {
+    let node = with_projects().await;
+    let zones = |zones: Value| json!({"dns": {"zones": zones}});
+    node.put("/api/settings", zones(json!(["example.com"]))).await.ok();
+    let taken = json!({"name": "ns-1.example.com", "project": "shop"});
+    let problem = node.post("/api/domains", taken.clone()).await.problem(422, "invalid");
+    assert_eq!(problem["field"], "name");
+    assert!(problem["detail"].as_str().unwrap().contains("the cluster's zone example.com"));
+    add(&node, "ns-one.example.com").await;
+
+    node.put("/api/settings", zones(json!([]))).await.ok();
+    node.post("/api/domains", taken).await.ok();
+    let problem = node.put("/api/settings", zones(json!(["example.com"]))).await;
+    let problem = problem.problem(422, "invalid");
+    assert_eq!(problem["field"], "dns.zones");
+    assert!(problem["detail"].as_str().unwrap().contains("remove the domain ns-1.example.com"));
 }

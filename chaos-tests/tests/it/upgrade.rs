@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::pki_types::CertificateDer;
 use serde_json::{Value, json};
 use temps_chaos_tests::{Client, Ground, RECOVERY, Traffic, Visitor, Writes, until};
 
@@ -73,36 +74,6 @@ async fn upgrade(ground: &Ground, binary: &Path) -> Result<Value, String> {
     let said = ground.temps(&["upgrade", "--json", "--binary", &binary]).await;
     let said = said.map_err(|error| error.to_string())?;
     Ok(serde_json::from_str(&said).unwrap_or_default())
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn every_node_gets_the_new_program_and_nobody_notices() {
-    let ground = cluster(3).await;
-    APP.deploy(&ground, 2).await.unwrap();
-    let client = ground.client().unwrap();
-    let before = all_run(&client).await;
-    let traffic = Traffic::start(&ground.edges(&[1, 2, 3]), &APP.host(), RATE);
-    let writes = Writes::start(client.clone(), &[1, 2, 3], "w");
-
-    let said = upgrade(&ground, &next_binary(&ground)).await.unwrap();
-    let digest = said["binary"].as_str().unwrap().to_owned();
-    let now = all_run(&client).await;
-    assert!(now.iter().all(|runs| runs.as_ref() == Some(&digest)), "{before:?} {now:?}");
-    assert_ne!(now, before);
-    let done = traffic.done();
-    until("traffic goes on", RECOVERY, async || traffic.done() > done + 200).await.unwrap();
-    end_well(&client, traffic, writes).await;
-
-    // What the machine starts from now on is the new program too.
-    for node in ground.nodes() {
-        node.kill9().await.unwrap();
-        node.start().await.unwrap();
-        APP.serves(&ground, node.number).await.unwrap();
-        until("the cluster is whole", RECOVERY, async || client.is_whole(1, 3).await)
-            .await
-            .unwrap();
-    }
-    assert_eq!(all_run(&client).await, now);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -192,25 +163,25 @@ fn regulars(place: &Place, node: usize, counts: &Counts) -> Vec<Regular> {
     ]
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn whatever_clients_speak_nobody_is_refused_or_cut_off() {
-    let ground = cluster(3).await;
-    APP.deploy(&ground, 2).await.unwrap();
-    let client = ground.client().unwrap();
-    let root = speak_everything(&ground, &client).await;
-    let counts: Vec<Counts> = ground.nodes().map(|_| Counts::default()).collect();
+/// Clients of every kind, without pause, at the edges of every node.
+async fn visit_all(
+    ground: &Ground,
+    root: &CertificateDer<'static>,
+    counts: &[Counts],
+) -> Vec<Regular> {
     let mut everybody = Vec::new();
-    for (node, counts) in ground.nodes().zip(&counts) {
-        let root = root.der().clone();
-        let place = Place { edge: node.address, name: NAME.into(), root };
+    for (node, counts) in ground.nodes().zip(counts) {
+        let place = Place { edge: node.address, name: NAME.into(), root: root.clone() };
         everybody.extend(regulars(&place, node.number, counts));
     }
     for one in &mut everybody {
         one.goes_on().await;
     }
+    everybody
+}
 
-    upgrade(&ground, &next_binary(&ground)).await.unwrap();
-
+/// Ends clients that go on once more; none of them was refused or cut off.
+async fn all_went_well(mut everybody: Vec<Regular>) {
     for one in &mut everybody {
         one.goes_on().await;
     }
@@ -218,10 +189,45 @@ async fn whatever_clients_speak_nobody_is_refused_or_cut_off() {
     for one in everybody {
         failures.extend(one.end().await);
     }
-    println!("{counts:?}");
     assert!(failures.is_empty(), "{failures:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_node_gets_the_new_program_and_nobody_notices_whatever_they_speak() {
+    let ground = cluster(3).await;
+    APP.deploy(&ground, 2).await.unwrap();
+    let client = ground.client().unwrap();
+    let before = all_run(&client).await;
+    let counts: Vec<Counts> = ground.nodes().map(|_| Counts::default()).collect();
+    let root = speak_everything(&ground, &client).await;
+    let everybody = visit_all(&ground, root.der(), &counts).await;
+    let writes = Writes::start(client.clone(), &[1, 2, 3], "w");
+
+    let said = upgrade(&ground, &next_binary(&ground)).await.unwrap();
+    let digest = said["binary"].as_str().unwrap().to_owned();
+    let now = all_run(&client).await;
+    assert!(now.iter().all(|runs| runs.as_ref() == Some(&digest)), "{before:?} {now:?}");
+    assert_ne!(now, before);
+    all_went_well(everybody).await;
+    println!("{counts:?}");
     for Counts { sockets, streams, .. } in &counts {
         assert!(sockets.get() > 0, "whoever has a WebSocket is told to come again");
         assert!(streams.get() > 0, "whoever has a connection of HTTP/2 is told to leave it");
     }
+    let written = writes.stop().await;
+    println!("{} writes, gap {:?}", written.acknowledged.len(), written.longest_gap);
+    client.know_all(&[1, 2, 3], &written.acknowledged).await.expect("nothing is lost");
+
+    // What the machine starts from now on is the new program too.
+    let visitor = Visitor::trusting(&root.pem()).unwrap();
+    for node in ground.nodes() {
+        node.kill9().await.unwrap();
+        node.start().await.unwrap();
+        let served = async || visitor.visit(node.secure_edge(), NAME).await.is_ok_and(is_well);
+        until("the edge answers", RECOVERY, served).await.unwrap();
+        until("the cluster is whole", RECOVERY, async || client.is_whole(1, 3).await)
+            .await
+            .unwrap();
+    }
+    assert_eq!(all_run(&client).await, now);
 }

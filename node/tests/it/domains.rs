@@ -91,12 +91,17 @@ fn waiting_says_what_for_when_the_time_is_over_or_the_authority_says_no() {
     assert!(ended.stderr.contains("203.0.113.7"), "{ended:?}");
 
     let mut failing = domain("failing");
-    failing["order"] = json!({"failures": 1, "error": "the CAA record forbids it"});
-    let server =
-        Canned::serve(vec![("GET /api/domains/app.example.com", 200, failing.to_string())]);
+    let error = "the CAA record forbids it";
+    failing["order"] = json!({"failures": 1, "error": error, "retry_at": "2100-01-01T00:00:00Z"});
+    let verification = json!({"proven": true, "domain": failing, "look": {"name": "n1"}});
+    let server = Canned::serve(vec![
+        ("GET /api/domains/app.example.com", 200, failing.to_string()),
+        ("POST /api/domains/app.example.com/verify", 200, verification.to_string()),
+    ]);
     let ended = server.run(&User::new(), &[&verify[..], &["--wait"]].concat());
     let ended = ended.expect_error(1, "not served with a certificate");
     assert!(ended.stderr.contains("the CAA record forbids it"), "{ended:?}");
+    assert_eq!(server.count("POST /api/domains/app.example.com/verify"), 1, "it is tried again");
 }
 
 #[test]

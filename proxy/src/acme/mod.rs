@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain_probe::Names;
+use crate::domain_probe::DomainProbe;
 use work::Worker;
 
 pub use on_demand::keep_previews;
@@ -34,10 +34,10 @@ const TICK: Duration = Duration::from_secs(10);
 const ORDERS_AT_ONCE: usize = 8;
 
 /// Keeps the certificates of domains, and of the preview domain where that is in a zone of the cluster's own, for as long
-/// as the node runs; works only while it leads. `names` tells what the world finds in the DNS.
-pub async fn keep_certificates(cluster: Cluster, names: Arc<dyn Names>, cancel: CancellationToken) {
+/// as the node runs; works only while it leads. `probe` tells where names lead.
+pub async fn keep_certificates(cluster: Cluster, probe: DomainProbe, cancel: CancellationToken) {
     let (mut leading, mut changes) = (cluster.leading(), cluster.watch());
-    let worker = Arc::new(Worker::new(cluster.clone(), names));
+    let worker = Arc::new(Worker::new(cluster.clone(), probe));
     let mut desk = Desk::default();
     loop {
         let leads = *leading.borrow_and_update();

@@ -1,27 +1,56 @@
 //! Whether an authority that looks in the DNS would find the cluster. Only then is it asked: its own looks are counted.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
-use temps_state::{CHALLENGE_LABEL, Challenge, ChallengeKind, DomainName, State};
+use temps_state::{CHALLENGE_LABEL, Challenge, ChallengeKind, Domain, DomainName, State};
 use tokio::time::{Instant, sleep};
 
 use super::error::AcmeError;
-use crate::domain_probe::{Names, in_time};
+use crate::domain_probe::{DomainProbe, Names, in_time};
 
 /// How long the records of a DNS provider may take until they are seen, with what resolvers still remember.
 pub(crate) const SEEN_WITHIN: Duration = Duration::from_secs(100);
 /// How often it is looked for them.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Looks where an authority would look for the names below a wildcard.
+/// Looks where an authority would look.
 pub(crate) async fn check(
     state: &State,
-    names: &dyn Names,
+    probe: &DomainProbe,
     name: &DomainName,
 ) -> Result<(), AcmeError> {
+    match state.domains.get(name) {
+        _ if name.is_wildcard() => check_texts(state, probe.names(), name).await,
+        // One that had a certificate leads here, and clients in front of the cluster may see more than it does.
+        Some(domain) if state.issued_for(name).is_none() => {
+            check_addresses(state, probe, domain).await
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Looks whether a name leads to an edge: by its address, or because the cluster answers there.
+async fn check_addresses(
+    state: &State,
+    probe: &DomainProbe,
+    domain: &Domain,
+) -> Result<(), AcmeError> {
+    let edges = state.edge_addresses();
+    let is_edge = |address: &IpAddr| edges.iter().any(|edge| edge.address == *address);
+    if probe.found(&domain.name).await.iter().any(is_edge)
+        || probe.leads_here(&domain.name, &domain.proof).await
+    {
+        return Ok(());
+    }
+    Err(AcmeError::NotLed { at: domain.name.to_string(), next: LEAD.into() })
+}
+
+/// Looks for what proves the names below a wildcard.
+async fn check_texts(state: &State, names: &dyn Names, name: &DomainName) -> Result<(), AcmeError> {
     let at = format!("{CHALLENGE_LABEL}.{}", name.base());
     let texts = in_time(names.texts(at.clone())).await;
     match texts.is_ok_and(|texts| texts.contains(&state.zone_mark())) {
@@ -53,6 +82,10 @@ pub(crate) async fn wait_for_answers(
     }
     Ok(())
 }
+
+/// What to do where a name leads elsewhere.
+const LEAD: &str = "create the records that `temps domains show` names; where a node is reached at an address that it \
+                    does not know, label it (temps nodes label NODE public-address=ADDRESS)";
 
 /// What to do where a DNS provider is to have the records.
 const KEPT: &str = "`temps dns providers list` shows what keeps its record from being at the DNS \
@@ -117,7 +150,7 @@ mod tests {
                 Some("_acme-challenge.example.net CNAME _acme-challenge.apps.example.com"),
             ),
         ] {
-            let checked = check(&state, &Texts(found), name).await;
+            let checked = check_texts(&state, &Texts(found), name).await;
             let said = checked.err().map(|error| error.to_string());
             match why {
                 Some(why) => assert!(said.as_ref().is_some_and(|s| s.contains(why)), "{said:?}"),
@@ -163,7 +196,7 @@ mod tests {
             assert_eq!(waited.is_ok(), seen, "{challenges:?}");
         }
         let name: DomainName = "*.example.net".parse().unwrap();
-        let said = check(&state, &wrong, &name).await.unwrap_err().to_string();
+        let said = check_texts(&state, &wrong, &name).await.unwrap_err().to_string();
         assert!(said.contains("temps dns providers list"), "{said}");
     }
 }

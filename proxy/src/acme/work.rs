@@ -26,7 +26,7 @@ use super::error::{AcmeError, of_authority};
 use super::ledger::{self, Wish};
 use super::renewal_advice::identifier;
 use super::way;
-use crate::domain_probe::Names;
+use crate::domain_probe::DomainProbe;
 
 /// How long a worker has for one go at an order.
 const WORK_MAX: Duration = Duration::from_secs(240);
@@ -45,8 +45,8 @@ const POLL: RetryPolicy = RetryPolicy::new()
 /// Works on orders, for the whole cluster.
 pub(crate) struct Worker {
     cluster: Cluster,
-    /// What the world finds in the DNS.
-    names: Arc<dyn Names>,
+    /// Where names lead, as the world finds them.
+    probe: DomainProbe,
     /// One account is opened at a time.
     opening: Mutex<()>,
     /// What an authority still allows is looked at and taken by one at a time.
@@ -63,8 +63,8 @@ struct Job<'a> {
 }
 
 impl Worker {
-    pub(crate) fn new(cluster: Cluster, names: Arc<dyn Names>) -> Self {
-        Self { cluster, names, opening: Mutex::new(()), asking: Mutex::new(()) }
+    pub(crate) fn new(cluster: Cluster, probe: DomainProbe) -> Self {
+        Self { cluster, probe, opening: Mutex::new(()), asking: Mutex::new(()) }
     }
 
     /// Works on a domain's order until there is a certificate or a reason why not, or the right to it is gone.
@@ -160,16 +160,16 @@ impl Job<'_> {
                     let request = request.map_err(|error| AcmeError::Kept(error.to_string()))?;
                     self.asked(order.finalize_csr(&request).await)?;
                 }
-                OrderStatus::Processing => {
-                    self.asked(order.refresh().await)?;
-                    sleep(Duration::from_millis(250)).await;
-                }
-                OrderStatus::Valid => break,
+                OrderStatus::Processing | OrderStatus::Valid => break,
                 OrderStatus::Invalid => return Err(self.refusal(&mut order).await),
             }
         }
-        let chain = self.asked(order.poll_certificate(&POLL).await)?;
-        self.finish(chain, &attempt).await
+        // As often as the authority says.
+        let polled = order.poll_certificate(&POLL).await;
+        if order.state().status == OrderStatus::Invalid {
+            return Err(self.refusal(&mut order).await);
+        }
+        self.finish(self.asked(polled)?, &attempt).await
     }
 
     /// The cluster's account with the authority, opened if there is none.
@@ -190,9 +190,7 @@ impl Job<'_> {
         if let Some(kept) = kept.filter(|kept| kept.directory == self.settings.directory) {
             return Ok(kept);
         }
-        if self.name.is_wildcard() {
-            way::check(&state, &*self.worker.names, self.name).await?;
-        }
+        way::check(&state, &self.worker.probe, self.name).await?;
         let _turn = self.worker.asking.lock().await;
         let state = self.state();
         let known = state.issued_for(self.name);
@@ -256,7 +254,7 @@ impl Job<'_> {
             let behind: Vec<String> = behind.iter().map(ToString::to_string).collect();
             AcmeError::EdgesBehind(behind.join(", "))
         })?;
-        let (state, names) = (self.state(), &*self.worker.names);
+        let (state, names) = (self.state(), self.worker.probe.names());
         way::wait_for_answers(&state, names, &attempt.challenges, way::SEEN_WITHIN).await?;
         let mut authorizations = order.authorizations();
         while let Some(authorization) = authorizations.next().await {

@@ -102,6 +102,9 @@ async fn http_leads_to_https_only_where_a_certificate_is_valid() {
             let answer = edge.ask(method, &format!("{name}:8080"), "/p?q=r").await;
             let location = format!("https://{name}:{port}/p?q=r");
             assert_eq!((status(&answer), header(&answer, "location")), (308, Some(&*location)));
+            let mapped = edge.ask(method, name, "/p").await;
+            let location = format!("https://{name}/p");
+            assert_eq!(header(&mapped, "location"), Some(&*location), "the client asked port 80");
         }
     }
     let answer = edge.ask("GET", "a.example.com", "/.well-known/temps-domain").await;

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
@@ -14,6 +15,8 @@ use crate::view::{self, Domain, Look, Verification};
 
 /// The pause between two looks.
 const PAUSE: Duration = Duration::from_secs(2);
+/// A try for a certificate that is made within this time is waited for.
+const SOON: SignedDuration = SignedDuration::from_secs(10);
 
 /// How far a domain is.
 #[derive(Debug, PartialEq, Eq)]
@@ -36,8 +39,9 @@ pub async fn follow(
     let until = Instant::now() + within;
     let mut steps = Steps::new(output);
     let mut told = String::new();
+    let mut first = true;
     loop {
-        let (value, stage) = look(client, name).await?;
+        let (value, stage) = look(client, name, std::mem::take(&mut first)).await?;
         match stage {
             Stage::Served => {
                 steps.finish();
@@ -65,18 +69,19 @@ fn unserved(domain: &Domain, why: String) -> CliError {
     CliError::blocked(format!("{} is not served with a certificate yet", domain.name), why, next)
 }
 
-/// The domain, and how far it is. One that no node has seen lead here yet is looked at anew.
-async fn look(client: &Client, name: &str) -> Result<(Value, Stage), CliError> {
+/// The domain, and how far it is. One that no node has seen lead here yet is looked at anew, and at first one that fails,
+/// too: whoever asks may have mended what was wrong.
+async fn look(client: &Client, name: &str, first: bool) -> Result<(Value, Stage), CliError> {
     let mut value = client.get(&path(&["domains", name])).await?.value;
     let mut looks = Vec::new();
-    if value["status"] == "waiting_for_dns" {
+    if value["status"] == "waiting_for_dns" || first && value["status"] == "failing" {
         let (mut answer, seen) = verify(client, name).await?;
         value = answer["domain"].take();
         looks.push(seen.look);
     } else if value["status"] == "active" {
         looks = super::look(client, name).await?;
     }
-    let stage = stage(&view::read(&value)?, &looks);
+    let stage = stage(&view::read(&value)?, &looks, Timestamp::now());
     Ok((value, stage))
 }
 
@@ -87,9 +92,10 @@ pub async fn verify(client: &Client, name: &str) -> Result<(Value, Verification)
     Ok((value, read))
 }
 
-fn stage(domain: &Domain, looks: &[Look]) -> Stage {
+fn stage(domain: &Domain, looks: &[Look], now: Timestamp) -> Stage {
     let why = report::waits_for(domain).unwrap_or_default();
     match domain.status.as_str() {
+        "failing" if is_tried_soon(domain, now) => Stage::Waits("certificate", why),
         "waiting_for_dns" => {
             let sights: Vec<String> = looks.iter().map(report::sight).collect();
             Stage::Waits("DNS", if sights.is_empty() { why } else { sights.join("; ") })
@@ -103,6 +109,13 @@ fn stage(domain: &Domain, looks: &[Look]) -> Stage {
     }
 }
 
+fn is_tried_soon(domain: &Domain, now: Timestamp) -> bool {
+    let Some(order) = domain.order.as_ref().filter(|order| order.error.is_some()) else {
+        return false;
+    };
+    order.under_way || order.retry_at.is_none_or(|at| at.duration_since(now) < SOON)
+}
+
 /// The nodes that say that their edges show no certificate.
 fn without_certificate(looks: &[Look]) -> Vec<String> {
     let without = looks.iter().filter(|look| look.answered && look.certificate.is_none());
@@ -114,9 +127,28 @@ mod tests {
     use super::*;
 
     fn at(status: &str, looks: Value) -> Stage {
-        let order = json!({"error": "refused"});
+        let order = json!({"error": "refused", "retry_at": "2100-01-01T00:00:00Z"});
         let domain = view::read(&json!({"name": "a", "status": status, "order": order})).unwrap();
-        stage(&domain, &view::items(&looks).unwrap())
+        stage(&domain, &view::items(&looks).unwrap(), Timestamp::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn a_try_that_comes_soon_is_waited_for() {
+        let at = |seconds| json!(Timestamp::from_second(seconds).unwrap());
+        for (order, waits) in [
+            (json!({"error": "refused", "retry_at": at(1_005)}), true),
+            (json!({"error": "refused", "retry_at": at(900)}), true),
+            (json!({"error": "refused", "retry_at": at(1_060)}), false),
+            (json!({"error": "refused", "retry_at": at(1_060), "under_way": true}), true),
+            (json!({"error": "refused"}), true),
+            (Value::Null, false),
+        ] {
+            let domain = json!({"name": "a", "status": "failing", "order": order});
+            let domain = view::read(&domain).unwrap();
+            let now = Timestamp::from_second(1_000).unwrap();
+            let stage = stage(&domain, &[], now);
+            assert_eq!(matches!(stage, Stage::Waits("certificate", _)), waits, "{order}");
+        }
     }
 
     #[test]
@@ -132,7 +164,6 @@ mod tests {
                 json!([]),
                 Stage::Stuck("none was brought, and none is asked for (acme.enabled)".into()),
             ),
-            ("failing", json!([]), Stage::Stuck("refused".into())),
             (
                 "active",
                 json!([shows, look("n2", true, None)]),
@@ -144,5 +175,8 @@ mod tests {
             assert_eq!(at(status, looks), wanted, "{status}");
         }
         assert!(matches!(at("waiting_for_certificate", json!([])), Stage::Waits("certificate", _)));
+        assert!(
+            matches!(at("failing", json!([])), Stage::Stuck(why) if why.starts_with("refused"))
+        );
     }
 }

@@ -39,6 +39,30 @@ async fn an_authority_that_asks_to_wait_is_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_authority_is_not_asked_for_a_name_that_leads_nowhere() {
+    let ground = Ground::start().await;
+    let habits = [("PEBBLE_VA_NOSLEEP", "1")];
+    let pebble = Pebble::start(ground.http.port(), ground.https.port(), &habits).await;
+    ground.ask_as(pebble.settings()).await;
+    // It was proven by a text; nobody answers for its addresses.
+    let name = ground.domain(NAME).await;
+    let (_, cancel) = ground.keep_with(1);
+    let failed = |state: &State| state.orders.get(&name).is_some_and(|order| order.failures > 0);
+    ground.until("it waits for the DNS", failed).await;
+    cancel.cancel();
+    let state = ground.cluster.state();
+    let error = state.orders[&name].error.clone().unwrap();
+    assert!(error.contains("create the records"), "{error}");
+    assert_eq!((pebble.orders(), state.spending.is_empty()), (0, true));
+
+    let (_, cancel) = ground.keep();
+    ground.change(Command::VerifyDomain { name: name.clone() }).await;
+    ground.until("it gets one once it leads here", |state| has(state, &name)).await;
+    cancel.cancel();
+    ground.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_authority_says_when_its_certificates_are_renewed() {
     let ground = Ground::start().await;
     let habits = [("PEBBLE_VA_NOSLEEP", "1")];
