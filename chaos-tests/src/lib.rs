@@ -25,6 +25,7 @@ mod client;
 mod error;
 mod ground;
 mod guard;
+pub mod history;
 #[path = "../../providers/tests/it/knot_config.rs"]
 mod knot_config;
 mod members;

@@ -1,0 +1,250 @@
+//! What is seen of a cluster from outside, and what was done to it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// A kind of fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FaultKind {
+    /// One node's process ends at once.
+    KillOne,
+    /// The leader's does.
+    KillLeader,
+    /// All nodes' do.
+    KillAll,
+    /// One node's process stands still.
+    PauseOne,
+    /// The leader's does.
+    PauseLeader,
+    /// One machine loses power.
+    PowerOff,
+    /// A minority is cut off from the others.
+    Halves,
+    /// The leader is cut off from all others.
+    LeaderAlone,
+    /// Every node reaches only its two neighbours.
+    Ring,
+    /// What one node sends to one other is lost.
+    OneWay,
+    /// Clients no longer reach one node, and the other nodes do.
+    ClientSide,
+    /// A node's engine stands still.
+    PauseEngine,
+    /// A node is drained.
+    Drain,
+    /// A node is lost, removed, and another one takes its place with an empty disk.
+    Replace,
+}
+
+/// What of a machine a fault touches. Two faults of one place would undo each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Place {
+    /// Processes and machines.
+    Process,
+    /// Links.
+    Links,
+    /// Engines.
+    Engine,
+}
+
+impl FaultKind {
+    /// All there are.
+    pub const ALL: [Self; 14] = [
+        Self::KillOne,
+        Self::KillLeader,
+        Self::KillAll,
+        Self::PauseOne,
+        Self::PauseLeader,
+        Self::PowerOff,
+        Self::Halves,
+        Self::LeaderAlone,
+        Self::Ring,
+        Self::OneWay,
+        Self::ClientSide,
+        Self::PauseEngine,
+        Self::Drain,
+        Self::Replace,
+    ];
+
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::KillOne => "kill-one",
+            Self::KillLeader => "kill-leader",
+            Self::KillAll => "kill-all",
+            Self::PauseOne => "pause-one",
+            Self::PauseLeader => "pause-leader",
+            Self::PowerOff => "power-off",
+            Self::Halves => "halves",
+            Self::LeaderAlone => "leader-alone",
+            Self::Ring => "ring",
+            Self::OneWay => "one-way",
+            Self::ClientSide => "client-side",
+            Self::PauseEngine => "pause-engine",
+            Self::Drain => "drain",
+            Self::Replace => "replace",
+        }
+    }
+
+    /// What it is, for people.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::KillOne => "kill -9 of one node",
+            Self::KillLeader => "kill -9 of the leader",
+            Self::KillAll => "kill -9 of all nodes at once",
+            Self::PauseOne => "one node stands still",
+            Self::PauseLeader => "the leader stands still",
+            Self::PowerOff => "a machine loses power",
+            Self::Halves => "a minority is cut off",
+            Self::LeaderAlone => "the leader is cut off",
+            Self::Ring => "each node reaches only its neighbours",
+            Self::OneWay => "one direction of a link is lost",
+            Self::ClientSide => "clients cannot reach a node that the others reach",
+            Self::PauseEngine => "a container engine stands still",
+            Self::Drain => "a node is drained",
+            Self::Replace => "a node is lost and replaced by an empty one",
+        }
+    }
+
+    /// What of a machine it touches.
+    #[must_use]
+    pub const fn place(self) -> Place {
+        match self {
+            Self::KillOne
+            | Self::KillLeader
+            | Self::KillAll
+            | Self::PauseOne
+            | Self::PauseLeader
+            | Self::PowerOff
+            | Self::Drain
+            | Self::Replace => Place::Process,
+            Self::Halves | Self::LeaderAlone | Self::Ring | Self::OneWay | Self::ClientSide => {
+                Place::Links
+            }
+            Self::PauseEngine => Place::Engine,
+        }
+    }
+
+    /// Whether its nodes start anew, and know after it only what their disks do.
+    #[must_use]
+    pub const fn restarts(self) -> bool {
+        matches!(
+            self,
+            Self::KillOne | Self::KillLeader | Self::KillAll | Self::PowerOff | Self::Replace
+        )
+    }
+}
+
+impl fmt::Display for FaultKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for FaultKind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|kind| kind.name() == text).ok_or_else(|| {
+            let names: Vec<_> = Self::ALL.iter().map(|kind| kind.name()).collect();
+            format!("there is no fault `{text}`; choose from {}", names.join(", "))
+        })
+    }
+}
+
+/// A fault of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    /// Which one of the run, from 1.
+    pub fault: u32,
+    /// What it is.
+    #[serde(rename = "f")]
+    pub kind: FaultKind,
+    /// The nodes whose process, machine or links it touches.
+    pub nodes: Vec<usize>,
+    /// Why it was not made, or what is unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub err: Option<String>,
+}
+
+/// What somebody has seen who only looks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "of", rename_all = "kebab-case")]
+pub enum Sight {
+    /// A node, by its own word.
+    Node(EdgeSight),
+    /// A node that did not say anything.
+    Silence {
+        /// Which.
+        node: usize,
+    },
+    /// The replicas of an app, as the state has them.
+    Replicas {
+        /// The app.
+        app: String,
+        /// How many are wanted.
+        wanted: usize,
+        /// All there are.
+        replicas: Vec<ReplicaSight>,
+    },
+    /// What the certificate authority did, by its own log.
+    Authority {
+        /// The names that it was asked for certificates of.
+        names: usize,
+        /// Certificates that it gave.
+        certificates: usize,
+    },
+}
+
+/// What a node says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EdgeSight {
+    /// Which.
+    pub node: usize,
+    /// Who leads, as it knows; nobody without a quorum.
+    pub leader: Option<usize>,
+    /// The term.
+    pub term: u64,
+    /// The log entry that it has applied.
+    pub applied: u64,
+    /// The log entry that its edge serves from.
+    pub edge: u64,
+}
+
+/// A replica, as the state has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplicaSight {
+    /// Its id.
+    pub id: String,
+    /// The id of its node; nodes that come back empty get another one.
+    pub node: u64,
+    /// The number of that node's machine, if it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<usize>,
+    /// What it runs.
+    pub deployment: String,
+    /// Whether it is to take requests.
+    pub serves: bool,
+    /// Where it is healthy; nowhere when it is not.
+    pub endpoint: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_is_called_the_same_everywhere() {
+        for kind in FaultKind::ALL {
+            assert_eq!(kind.name().parse(), Ok(kind));
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
+        }
+        let unknown = "earthquake".parse::<FaultKind>().unwrap_err();
+        assert!(unknown.contains("kill-leader"), "{unknown}");
+    }
+}
