@@ -21,6 +21,7 @@
 
 mod app;
 mod authority;
+pub mod check;
 mod client;
 mod error;
 mod ground;

@@ -1,0 +1,98 @@
+//! Whether enough happened for the other verdicts to mean something.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{Finding, Verdict, counted};
+use crate::history::{FaultKind, History, What};
+
+/// What a run has to cover.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Demands {
+    /// Faults that must have been there at least once.
+    pub faults: Vec<FaultKind>,
+    /// Acknowledged operations of each workload, by its name in the history's keys' `f`.
+    pub acknowledged: u64,
+}
+
+/// Acknowledged operations that a minute of a run is to have at least.
+const ACKNOWLEDGED_PER_MINUTE: u64 = 600;
+
+impl Demands {
+    /// What a run is to cover by its own word: the faults it chose, and operations for as long as it lasted.
+    #[must_use]
+    pub fn of(history: &History) -> Self {
+        let minutes = history.setup.seconds.div_ceil(60);
+        Self {
+            faults: history.setup.faults.clone(),
+            acknowledged: minutes * ACKNOWLEDGED_PER_MINUTE,
+        }
+    }
+}
+
+/// How often each fault was there.
+#[must_use]
+pub(crate) fn installed(history: &History) -> BTreeMap<FaultKind, usize> {
+    let mut counts = BTreeMap::new();
+    for (_, what) in &history.faults {
+        if let What::Installed(fault) = what {
+            *counts.entry(fault.kind).or_default() += 1;
+        }
+    }
+    counts
+}
+
+/// Judges what there is to judge.
+pub(super) fn check(history: &History, demands: &Demands) -> Finding {
+    let faults = installed(history);
+    let acknowledged = history.operations.iter().filter(|one| one.acknowledged().is_some());
+    let acknowledged = acknowledged.count() as u64;
+    let missing: Vec<&str> = demands
+        .faults
+        .iter()
+        .filter(|kind| !faults.contains_key(kind))
+        .map(|kind| kind.name())
+        .collect();
+    let why = if acknowledged < demands.acknowledged {
+        Some(format!(
+            "only {acknowledged} operations were acknowledged, and {} are needed",
+            demands.acknowledged
+        ))
+    } else if !missing.is_empty() {
+        Some(format!("these faults never happened: {}", missing.join(", ")))
+    } else {
+        None
+    };
+    Finding {
+        name: "coverage",
+        promise: "Enough was done, and every chosen fault was there, so that the other verdicts mean something.",
+        looked_at: format!(
+            "{}, {} of {}",
+            counted(usize::try_from(acknowledged).unwrap_or(usize::MAX), "acknowledged operation"),
+            counted(faults.values().sum(), "fault"),
+            counted(faults.len(), "kind")
+        ),
+        verdict: why.map_or(Verdict::Valid, |why| Verdict::Violated { why, evidence: Vec::new() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::made::Made;
+    use super::*;
+    use crate::history::Op;
+
+    #[test]
+    fn a_run_in_which_too_little_happened_fails() {
+        let read = || Op::Read { k: "r".into(), v: Some(0) };
+        let made = Made::default().ok(0, 1, read()).fault(2, 3, FaultKind::KillOne, &[1]);
+        let verdict = |faults: &[FaultKind], acknowledged| {
+            let demands = Demands { faults: faults.to_vec(), acknowledged };
+            check(&made.history, &demands).verdict
+        };
+        assert_eq!(verdict(&[FaultKind::KillOne], 1), Verdict::Valid);
+        assert!(matches!(verdict(&[FaultKind::KillOne], 2), Verdict::Violated { .. }));
+        assert!(matches!(verdict(&[FaultKind::Ring], 1), Verdict::Violated { .. }));
+    }
+}

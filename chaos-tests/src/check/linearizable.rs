@@ -1,0 +1,206 @@
+//! Two checkers, one question.
+
+use std::time::Duration;
+
+use porcupine_rs::{CheckResult, Model, Operation as Timed, check_operations_timeout};
+
+use super::wgl::{self, Answer, Object, Span};
+
+/// How long porcupine may look at one object.
+const LOOK_MAX: Duration = Duration::from_secs(20);
+
+/// What both checkers say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Agreed {
+    /// There is an order.
+    Linearizable,
+    /// There is none. These calls, by their places, are enough to see it.
+    Not { shown: Vec<usize> },
+    /// One of them gave up.
+    Unknown(String),
+    /// They contradict each other, so that one of them is wrong.
+    Disagree(String),
+}
+
+/// An object as porcupine wants it.
+#[derive(Clone)]
+struct Porcupine<O>(O);
+
+impl<O: Object> Model for Porcupine<O> {
+    type State = O::State;
+    type Op = O::Call;
+    type Metadata = ();
+
+    fn init() -> O::State {
+        O::fresh()
+    }
+
+    fn step(state: &O::State, call: &O::Call) -> (bool, O::State) {
+        match O::step(state, call) {
+            Some(next) => (true, next),
+            None => (false, state.clone()),
+        }
+    }
+}
+
+/// Asks both. `is_read` says which calls may be left out of what is shown without making up anything.
+pub(crate) fn check<O: Object>(
+    spans: &[Span<O::Call>],
+    is_read: impl Fn(&O::Call) -> bool,
+) -> Agreed {
+    let timed: Vec<_> = spans.iter().map(timed::<O>).collect();
+    // Without its own `info`: that one takes a search that ran out of time for a violation.
+    let theirs = check_operations_timeout(&timed, LOOK_MAX);
+    match (theirs, wgl::check::<O>(spans)) {
+        (CheckResult::Ok, Answer::Linearizable) => Agreed::Linearizable,
+        (CheckResult::Illegal, Answer::Not { at }) => {
+            Agreed::Not { shown: smallest::<O>(spans, at, is_read) }
+        }
+        (CheckResult::Unknown, _) => {
+            Agreed::Unknown(format!("porcupine found no answer within {LOOK_MAX:?}"))
+        }
+        (_, Answer::TooMany) => Agreed::Unknown("there are too many possible states".into()),
+        (theirs, ours) => Agreed::Disagree(format!("porcupine says {theirs:?}, ours {ours:?}")),
+    }
+}
+
+/// What never returned may take effect at any time, so that it returns at the end of all time.
+fn timed<O: Object>(span: &Span<O::Call>) -> Timed<Porcupine<O>> {
+    let time = |moment: u64| i64::try_from(moment).unwrap_or(i64::MAX);
+    Timed {
+        client_id: None,
+        call_time: time(span.from),
+        return_time: span.to.map_or(i64::MAX, time),
+        op: span.call.clone(),
+        metadata: None,
+    }
+}
+
+/// The places of few calls that are still impossible together: nothing that began after the first call that cannot be
+/// explained had returned, and no read that is not needed. Writes stay, or the reads that saw them would look wrong.
+fn smallest<O: Object>(
+    spans: &[Span<O::Call>],
+    at: usize,
+    is_read: impl Fn(&O::Call) -> bool,
+) -> Vec<usize> {
+    let end = spans[at].to.unwrap_or(u64::MAX);
+    let mut kept: Vec<usize> = (0..spans.len()).filter(|&place| spans[place].from <= end).collect();
+    let is_wrong = |kept: &[usize]| {
+        let cut = |&place: &usize| {
+            let span: &Span<O::Call> = &spans[place];
+            Span { to: span.to.filter(|&to| to <= end), ..span.clone() }
+        };
+        let rest: Vec<_> = kept.iter().map(cut).collect();
+        matches!(wgl::check::<O>(&rest), Answer::Not { .. })
+    };
+    for place in kept.clone() {
+        if place == at || !is_read(&spans[place].call) {
+            continue;
+        }
+        let without: Vec<usize> = kept.iter().copied().filter(|&other| other != place).collect();
+        if is_wrong(&without) {
+            kept = without;
+        }
+    }
+    kept.sort_by_key(|&place| spans[place].from);
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A register of small numbers.
+    #[derive(Clone)]
+    struct Number;
+
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    enum Call {
+        Read(u8),
+        Write(u8),
+    }
+
+    impl Object for Number {
+        type State = u8;
+        type Call = Call;
+
+        fn fresh() -> u8 {
+            0
+        }
+
+        fn step(state: &u8, call: &Call) -> Option<u8> {
+            match *call {
+                Call::Read(v) => (v == *state).then_some(v),
+                Call::Write(v) => Some(v),
+            }
+        }
+    }
+
+    /// Tries every order: too slow for anything but tests, and too simple to be wrong.
+    fn by_force(spans: &[Span<Call>], state: u8, left: &[usize]) -> bool {
+        let over = left.iter().all(|&place| spans[place].to.is_none());
+        over || left.iter().any(|&place| {
+            let may_be_next =
+                left.iter().all(|&other| spans[other].to.is_none_or(|to| to >= spans[place].from));
+            let rest: Vec<usize> = left.iter().copied().filter(|&other| other != place).collect();
+            may_be_next
+                && Number::step(&state, &spans[place].call)
+                    .is_some_and(|state| by_force(spans, state, &rest))
+        })
+    }
+
+    fn spans() -> impl Strategy<Value = Vec<Span<Call>>> {
+        let call = prop_oneof![(0..3_u8).prop_map(Call::Read), (1..3_u8).prop_map(Call::Write)];
+        let span = (0..24_u64, 0..8_u64, call, 0..8_u8).prop_map(|(from, lasts, call, lost)| {
+            // A read that was never answered says nothing, and is in no history.
+            let is_lost = lost == 0 && matches!(call, Call::Write(_));
+            Span { from, to: (!is_lost).then_some(from + lasts), call }
+        });
+        proptest::collection::vec(span, 0..8)
+    }
+
+    fn is_read(call: &Call) -> bool {
+        matches!(call, Call::Read(_))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn both_find_an_order_exactly_where_there_is_one(spans in spans()) {
+            let places: Vec<usize> = (0..spans.len()).collect();
+            let expected = by_force(&spans, 0, &places);
+            match check::<Number>(&spans, is_read) {
+                Agreed::Linearizable => prop_assert!(expected),
+                Agreed::Not { shown } => {
+                    prop_assert!(!expected);
+                    let rest: Vec<_> = shown.iter().map(|&place| spans[place].clone()).collect();
+                    prop_assert!(!by_force(&rest, 0, &(0..rest.len()).collect::<Vec<_>>()));
+                }
+                other => prop_assert!(false, "{other:?}"),
+            }
+        }
+    }
+
+    fn span(from: u64, to: u64, call: Call) -> Span<Call> {
+        Span { from, to: Some(to), call }
+    }
+
+    #[test]
+    fn what_is_shown_is_what_is_needed() {
+        let spans = [
+            span(0, 1, Call::Write(1)),
+            span(2, 3, Call::Read(1)),
+            span(4, 5, Call::Write(2)),
+            span(6, 7, Call::Read(2)),
+            span(8, 9, Call::Read(1)),
+            span(10, 11, Call::Write(3)),
+        ];
+        let Agreed::Not { shown } = check::<Number>(&spans, is_read) else {
+            panic!("an old value was read")
+        };
+        assert_eq!(shown, [0, 2, 4]);
+    }
+}

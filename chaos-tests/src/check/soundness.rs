@@ -1,0 +1,151 @@
+//! The cluster as a whole: one leader a term, nodes that do not forget while they run, no panics, and whole again at the end.
+
+use std::collections::BTreeMap;
+
+use super::{Evidence, Finding, Verdict, counted};
+use crate::history::{EdgeSight, History, Moment, Sight};
+
+/// Judges what nodes said of themselves, and how the run ended.
+pub(super) fn check(history: &History) -> Option<Finding> {
+    let seen: Vec<(Moment, &EdgeSight)> = history
+        .sights
+        .iter()
+        .filter_map(|(at, sight)| match sight {
+            Sight::Node(node) => Some((*at, node)),
+            _ => None,
+        })
+        .collect();
+    let terms: BTreeMap<u64, usize> =
+        seen.iter().filter_map(|(_, node)| Some((node.term, node.leader?))).collect();
+    let verdict = of_the_run(history)
+        .or_else(|| two_leaders(&seen))
+        .or_else(|| forgets(history, &seen))
+        .or_else(|| of_the_end(history));
+    Some(Finding {
+        name: "cluster",
+        promise: "There is one leader a term, a node that runs never forgets, none panics, and once all faults are gone \
+                  the cluster is whole within a minute.",
+        looked_at: format!(
+            "{} at nodes, {} with a leader",
+            counted(seen.len(), "look"),
+            counted(terms.len(), "term")
+        ),
+        verdict: verdict.unwrap_or(Verdict::Valid),
+    })
+}
+
+/// What the harness itself could not do.
+fn of_the_run(history: &History) -> Option<Verdict> {
+    let broken = history.broken.first()?;
+    Some(Verdict::Unknown { why: format!("the harness failed: {broken}") })
+}
+
+fn evidence(at: Moment, node: &EdgeSight) -> Evidence {
+    let EdgeSight { node, leader, term, applied, edge } = node;
+    let leader = leader.map_or("nobody".into(), |leader| format!("n{leader}"));
+    let what = format!("n{node}: term {term}, {leader} leads, applied {applied}, its edge {edge}");
+    Evidence { from: at, to: Some(at), what }
+}
+
+fn two_leaders(seen: &[(Moment, &EdgeSight)]) -> Option<Verdict> {
+    let mut leaders: BTreeMap<u64, (Moment, &EdgeSight)> = BTreeMap::new();
+    for &(at, node) in seen.iter().filter(|(_, node)| node.leader.is_some()) {
+        let (since, first) = *leaders.entry(node.term).or_insert((at, node));
+        if first.leader != node.leader {
+            let why = format!("term {} had two leaders", node.term);
+            return Some(Verdict::Violated {
+                why,
+                evidence: vec![evidence(since, first), evidence(at, node)],
+            });
+        }
+    }
+    None
+}
+
+/// A node that went back while it ran.
+fn forgets(history: &History, seen: &[(Moment, &EdgeSight)]) -> Option<Verdict> {
+    let troubles = history.troubles();
+    let starts = |node: usize, at: Moment| {
+        let of = troubles
+            .iter()
+            .filter(|trouble| trouble.fault.kind.restarts() && trouble.fault.nodes.contains(&node));
+        // While it starts, nobody can tell which of its lives has answered.
+        of.map(|trouble| usize::from(trouble.from <= at) + usize::from(trouble.to <= at)).sum()
+    };
+    let mut last: BTreeMap<(usize, usize), (Moment, &EdgeSight)> = BTreeMap::new();
+    for &(at, node) in seen {
+        let life: usize = starts(node.node, at);
+        if let Some((before, older)) = last.insert((node.node, life), (at, node))
+            && (older.applied > node.applied || older.edge > node.edge || older.term > node.term)
+        {
+            let why = format!("n{} went back though it ran on", node.node);
+            return Some(Verdict::Violated {
+                why,
+                evidence: vec![evidence(before, older), evidence(at, node)],
+            });
+        }
+    }
+    None
+}
+
+fn of_the_end(history: &History) -> Option<Verdict> {
+    let violated = |why: String| Some(Verdict::Violated { why, evidence: Vec::new() });
+    match &history.ending {
+        None => Some(Verdict::Unknown { why: "the history has no end".into() }),
+        Some(ending) if !ending.panics.is_empty() => {
+            violated(format!("a node panicked: {}", ending.panics[0]))
+        }
+        Some(ending) if ending.converged_ms.is_none() => {
+            violated("the cluster was not whole again after the last fault was gone".into())
+        }
+        Some(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::made::{Made, verdict};
+    use super::*;
+    use crate::history::{Ending, FaultKind};
+
+    fn node(node: usize, term: u64, leader: usize, applied: u64) -> Sight {
+        Sight::Node(EdgeSight { node, leader: Some(leader), term, applied, edge: applied })
+    }
+
+    fn ended(mut made: Made) -> Made {
+        made.history.ending = Some(Ending { converged_ms: Some(900), ..Ending::default() });
+        made
+    }
+
+    #[test]
+    fn good_ones_are_valid() {
+        let made = Made::default().sight(1, node(1, 3, 2, 10)).sight(2, node(2, 3, 2, 11));
+        assert_eq!(verdict(check, ended(made)), Verdict::Valid);
+        let made = Made::default().sight(1, node(1, 3, 2, 10)).sight(9, node(1, 4, 3, 8));
+        let made = made.fault(4, 8, FaultKind::KillOne, &[1]);
+        assert_eq!(verdict(check, ended(made)), Verdict::Valid, "it started anew");
+    }
+
+    #[test]
+    fn planted_bugs_are_caught() {
+        let two = Made::default().sight(1, node(1, 3, 1, 10)).sight(2, node(2, 3, 2, 10));
+        let back = Made::default().sight(1, node(1, 3, 1, 10)).sight(2, node(1, 3, 1, 9));
+        let mut panicked = ended(Made::default());
+        panicked.history.ending = Some(Ending { panics: vec!["n1".into()], ..Ending::default() });
+        let mut never_whole = Made::default();
+        never_whole.history.ending = Some(Ending::default());
+        for (name, made) in
+            [("two", ended(two)), ("back", ended(back)), ("panic", panicked), ("end", never_whole)]
+        {
+            assert!(matches!(verdict(check, made), Verdict::Violated { .. }), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_run_that_broke_proves_nothing() {
+        assert!(matches!(verdict(check, Made::default()), Verdict::Unknown { .. }));
+        let mut made = ended(Made::default());
+        made.history.broken.push("no token".into());
+        assert!(matches!(verdict(check, made), Verdict::Unknown { .. }));
+    }
+}
