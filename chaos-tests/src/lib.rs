@@ -32,6 +32,7 @@ mod knot_config;
 mod members;
 mod name_server;
 mod node;
+pub mod page;
 mod program;
 mod report;
 mod script;

@@ -133,6 +133,27 @@ impl Op {
         }
     }
 
+    /// What it is, for people.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Read { .. } => "read a register",
+            Self::Write { .. } => "write a register",
+            Self::Cas { .. } => "compare and set",
+            Self::Add { .. } => "add to a set",
+            Self::Members { .. } => "read a set",
+            Self::Claim { .. } => "claim a name",
+            Self::Look { .. } => "look a name up",
+            Self::WriteMany { .. } => "change several keys",
+            Self::ReadMany { .. } => "read several keys",
+            Self::Lead { .. } => "change a route",
+            Self::Follow { .. } => "follow a route",
+            Self::Deploy { .. } => "deploy",
+            Self::Visit { .. } => "visit an app",
+            Self::Certify { .. } => "ask for a certificate",
+        }
+    }
+
     /// Whether it changes something, so that it may have taken effect even where nobody was told.
     #[must_use]
     pub const fn changes(&self) -> bool {
