@@ -89,8 +89,16 @@ impl App {
     /// # Errors
     /// When the source cannot be written or the CLI fails.
     pub async fn deploy_once(&self, ground: &Ground) -> Result<(), GroundError> {
+        self.deploy_version(ground, "one").await
+    }
+
+    /// Deploys this version of it, which it answers with; returns when that takes requests.
+    ///
+    /// # Errors
+    /// When the source cannot be written or the CLI fails.
+    pub async fn deploy_version(&self, ground: &Ground, version: &str) -> Result<(), GroundError> {
         let source = ground.folder().join(format!("{}-{}", self.project, self.environment));
-        self.write(&source)
+        self.write(&source, version)
             .map_err(|error| GroundError::Folder { path: source.clone(), source: error })?;
         let folder = source.to_string_lossy();
         ground.temps(&self.arguments(&["deploy", &folder])).await.map(drop)
@@ -153,13 +161,13 @@ impl App {
         [command, &["--project", self.project, "--environment", self.environment]].concat()
     }
 
-    fn write(&self, folder: &Path) -> io::Result<()> {
+    fn write(&self, folder: &Path, version: &str) -> io::Result<()> {
         fs::create_dir_all(folder)?;
         for file in fs::read_dir(self.source)? {
             let file = file?;
             fs::copy(file.path(), folder.join(file.file_name()))?;
         }
-        fs::write(folder.join("version"), "one\n")?;
+        fs::write(folder.join("version"), format!("{version}\n"))?;
         let labels = self.zone.map(|zone| ("zone", zone)).into_iter().collect::<BTreeMap<_, _>>();
         let config = json!({ "nodeLabels": labels, "drainSeconds": DRAIN_SECONDS });
         fs::write(folder.join("temps.json"), config.to_string())

@@ -27,8 +27,45 @@ pub struct Answer {
     pub node: Option<String>,
     /// The log entry that it had applied.
     pub applied: Option<u64>,
+    /// The tag of what it shows, which `If-Match` takes.
+    pub tag: Option<String>,
     /// What it sent; null when that is no JSON.
     pub body: Value,
+}
+
+/// What a node is asked for. The path begins after `/api`.
+#[derive(Debug, Clone)]
+pub struct Request<'a> {
+    /// Which node.
+    pub node: usize,
+    /// How.
+    pub method: Method,
+    /// What about.
+    pub path: &'a str,
+    /// With what.
+    pub body: Option<&'a Value>,
+    /// With this key it takes effect once, however often and wherever it is asked for.
+    pub idempotency_key: Option<&'a str>,
+    /// Only while what is there has this tag.
+    pub if_match: Option<&'a str>,
+    /// How long the node may take.
+    pub within: Duration,
+}
+
+impl<'a> Request<'a> {
+    /// With nothing but that.
+    #[must_use]
+    pub const fn new(node: usize, method: Method, path: &'a str) -> Self {
+        Self {
+            node,
+            method,
+            path,
+            body: None,
+            idempotency_key: None,
+            if_match: None,
+            within: ANSWER_LIMIT,
+        }
+    }
 }
 
 impl Answer {
@@ -71,7 +108,7 @@ impl Client {
     /// # Errors
     /// When there is no answer; an answer of any status is one.
     pub async fn get(&self, node: usize, path: &str) -> Result<Answer, GroundError> {
-        self.ask(node, Method::GET, path, None, None).await
+        self.send(Request::new(node, Method::GET, path)).await
     }
 
     /// Changes something; with an idempotency key it takes effect once, however often and wherever it is asked for.
@@ -85,7 +122,8 @@ impl Client {
         body: &Value,
         idempotency_key: Option<&str>,
     ) -> Result<Answer, GroundError> {
-        self.ask(node, Method::POST, path, Some(body), idempotency_key).await
+        let request = Request::new(node, Method::POST, path);
+        self.send(Request { body: Some(body), idempotency_key, ..request }).await
     }
 
     /// Replaces something.
@@ -93,7 +131,7 @@ impl Client {
     /// # Errors
     /// When there is no answer; an answer of any status is one.
     pub async fn put(&self, node: usize, path: &str, body: &Value) -> Result<Answer, GroundError> {
-        self.ask(node, Method::PUT, path, Some(body), None).await
+        self.send(Request { body: Some(body), ..Request::new(node, Method::PUT, path) }).await
     }
 
     /// Every item of a list, page by page; empty when there is no answer.
@@ -110,22 +148,23 @@ impl Client {
         items
     }
 
-    async fn ask(
-        &self,
-        node: usize,
-        method: Method,
-        path: &str,
-        body: Option<&Value>,
-        idempotency_key: Option<&str>,
-    ) -> Result<Answer, GroundError> {
+    /// Asks once. Nothing is sent again here, whatever becomes of it.
+    ///
+    /// # Errors
+    /// When there is no answer; an answer of any status is one.
+    pub async fn send(&self, asked: Request<'_>) -> Result<Answer, GroundError> {
+        let Request { node, method, path, body, idempotency_key, if_match, within } = asked;
         let (api, key) = &self.nodes[&node];
-        let mut request =
-            self.http.request(method.clone(), format!("http://{api}/api{path}")).bearer_auth(key);
+        let url = format!("http://{api}/api{path}");
+        let mut request = self.http.request(method.clone(), url).bearer_auth(key).timeout(within);
         if let Some(body) = body {
             request = request.json(body);
         }
         if let Some(idempotency_key) = idempotency_key {
             request = request.header("Idempotency-Key", idempotency_key);
+        }
+        if let Some(tag) = if_match {
+            request = request.header("If-Match", tag);
         }
         answer(request).await.map_err(|source| GroundError::Request {
             node,
@@ -140,9 +179,10 @@ async fn answer(request: reqwest::RequestBuilder) -> Result<Answer, reqwest::Err
     let response = request.send().await?;
     let header = |name: &str| Some(response.headers().get(name)?.to_str().ok()?.to_owned());
     let (node, applied) = (header("x-temps-node"), header("x-temps-applied-index"));
-    let status = response.status().as_u16();
+    let (tag, status) = (header("etag"), response.status().as_u16());
     let body = serde_json::from_slice(&response.bytes().await?).unwrap_or_default();
-    Ok(Answer { status, node, applied: applied.and_then(|index| index.parse().ok()), body })
+    let applied = applied.and_then(|index| index.parse().ok());
+    Ok(Answer { status, node, applied, tag, body })
 }
 
 /// Where the CLI keeps the login of a node.

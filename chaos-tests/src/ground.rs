@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -40,6 +40,8 @@ pub struct Options {
     pub start: Start,
     /// The images that every engine has from the start.
     pub images: Vec<String>,
+    /// The binary under test; as the environment says, or the one built beside this program, when missing.
+    pub binary: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -47,6 +49,7 @@ impl Default for Options {
         Self {
             start: Start::Joined,
             images: vec!["node:22-slim".into(), "debian:bookworm-slim".into()],
+            binary: None,
         }
     }
 }
@@ -55,7 +58,7 @@ impl Options {
     /// With this started, and no images.
     #[must_use]
     pub fn without_images(start: Start) -> Self {
-        Self { start, images: Vec::new() }
+        Self { start, images: Vec::new(), binary: None }
     }
 }
 
@@ -74,7 +77,7 @@ impl Ground {
     /// # Errors
     /// When a machine or node does not come up. Nothing is left then.
     pub async fn up(nodes: usize, options: Options) -> Result<Self, GroundError> {
-        let script = Script::new(make_folder()?, &options.images)?;
+        let script = Script::new(make_folder()?, &options.images, options.binary.as_deref())?;
         let guard = Guard::start(&script)?;
         let count = nodes.to_string();
         let mut arguments = vec!["up", &count];
@@ -135,6 +138,14 @@ impl Ground {
     /// When the rule cannot be set.
     pub async fn cut(&self, from: usize, to: usize) -> Result<(), GroundError> {
         self.script.run(&["cut", &format!("{from}:{to}")]).await.map(drop)
+    }
+
+    /// Loses what this process sends to one machine, which the others reach still.
+    ///
+    /// # Errors
+    /// When the rule cannot be set.
+    pub async fn cut_clients(&self, to: usize) -> Result<(), GroundError> {
+        self.script.run(&["cut", &format!("{HOST_PART}:{to}")]).await.map(drop)
     }
 
     /// Makes every link work again.
@@ -204,7 +215,7 @@ impl Ground {
 }
 
 /// An empty folder that is removed with the ground.
-fn make_folder() -> Result<std::path::PathBuf, GroundError> {
+fn make_folder() -> Result<PathBuf, GroundError> {
     let made = tempfile::Builder::new().prefix("temps-ground-").tempdir_in(FOLDERS);
     made.map(tempfile::TempDir::keep)
         .map_err(|source| GroundError::Folder { path: FOLDERS.into(), source })

@@ -21,6 +21,7 @@
 
 mod app;
 mod authority;
+pub mod chaos;
 pub mod check;
 mod client;
 mod error;
@@ -43,7 +44,7 @@ mod writes;
 
 pub use app::App;
 pub use authority::Authority;
-pub use client::{Answer, Client};
+pub use client::{Answer, Client, Request};
 pub use error::GroundError;
 pub use ground::{Ground, Options, Start};
 pub use name_server::NameServer;

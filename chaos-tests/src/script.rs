@@ -29,8 +29,13 @@ impl Script {
     ///
     /// # Errors
     /// [`GroundError::NoBinary`] when there is nothing to test.
-    pub fn new(folder: PathBuf, images: &[String]) -> Result<Self, GroundError> {
-        Ok(Self { folder, binary: binary()?, images: images.join(" ") })
+    pub fn new(
+        folder: PathBuf,
+        images: &[String],
+        named: Option<&Path>,
+    ) -> Result<Self, GroundError> {
+        let binary = named.map_or_else(binary, there)?;
+        Ok(Self { folder, binary, images: images.join(" ") })
     }
 
     /// The script with the environment that makes it work on this ground.
@@ -80,14 +85,23 @@ pub fn binary_has(command: &str) -> bool {
     asked.status().is_ok_and(|status| status.success())
 }
 
-/// The binary under test: TEMPS_BIN, or the one that was built beside this test.
-fn binary() -> Result<PathBuf, GroundError> {
+/// The binary under test: TEMPS_BIN, or the one that was built beside this program.
+pub(crate) fn binary() -> Result<PathBuf, GroundError> {
     let built = || {
-        let test = env::current_exe().unwrap_or_default();
-        test.ancestors().nth(2).unwrap_or(Path::new("")).join("temps")
+        let program = env::current_exe().unwrap_or_default();
+        // Tests and examples are one folder further down.
+        let beside = program.ancestors().skip(1).take(2).map(|folder| folder.join("temps"));
+        let beside: Vec<PathBuf> = beside.collect();
+        let found = beside.iter().find(|binary| binary.is_file()).or(beside.last());
+        found.cloned().unwrap_or_default()
     };
-    let binary = env::var_os("TEMPS_BIN").map_or_else(built, PathBuf::from);
-    if binary.is_file() { Ok(binary) } else { Err(GroundError::NoBinary(binary)) }
+    there(&env::var_os("TEMPS_BIN").map_or_else(built, PathBuf::from))
+}
+
+/// This binary, if it is there.
+fn there(binary: &Path) -> Result<PathBuf, GroundError> {
+    let found = || GroundError::NoBinary(binary.to_owned());
+    if binary.is_file() { Ok(binary.to_owned()) } else { Err(found()) }
 }
 
 /// Where images stay laid out from one ground to the next.

@@ -98,7 +98,12 @@ impl Recorder {
 
     /// Takes down what happens now.
     pub async fn note(&self, what: What) {
-        let event = Event { at: self.now(), what };
+        self.note_at(self.now(), what).await;
+    }
+
+    /// Takes down what happened a moment ago.
+    pub async fn note_at(&self, at: Moment, what: What) {
+        let event = Event { at, what };
         // A writer that has ended says why when it is waited for.
         let _ = self.events.send(event).await;
     }

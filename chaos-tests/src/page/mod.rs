@@ -141,7 +141,7 @@ fn again(page: &mut String, history: &History) {
         "<section><h2>See it again</h2>\n<dl class=\"facts\"><dt>Seed</dt><dd>{}</dd><dt>Version</dt><dd>{}</dd>\
          <dt>Binary</dt><dd>{}</dd><dt>Faults chosen</dt><dd>{}</dd><dt>Workloads</dt><dd>{}</dd></dl>\n\
          <pre>temps-chaos check history.jsonl      # judges this history again\n\
-         temps-chaos replay --seed {} --nodes {} --seconds {}   # the same faults and operations again</pre></section>\n",
+         temps-chaos replay --seed {} --nodes {} --minutes {}   # the same faults and operations again</pre></section>\n",
         setup.seed,
         escape(&setup.version),
         escape(&binary),
@@ -149,7 +149,7 @@ fn again(page: &mut String, history: &History) {
         escape(&setup.workloads.join(", ")),
         setup.seed,
         setup.nodes,
-        setup.seconds,
+        setup.seconds as f64 / 60.0,
     );
 }
 

@@ -1,0 +1,150 @@
+//! Breaks a real cluster on purpose while clients use it, writes down what they saw, and judges it.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
+
+use clap::{Args, Parser, Subcommand};
+use temps_chaos_tests::chaos::{ChaosError, Plan, Run, WorkloadKind, conclude, conclusion, run};
+use temps_chaos_tests::history::{FaultKind, read_file};
+use temps_chaos_tests::page::Outcome;
+use tokio::sync::watch;
+
+/// Breaks a real cluster on purpose while clients use it, and judges what they saw.
+#[derive(Debug, Parser)]
+#[command(name = "temps-chaos", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Makes a run: nodes in namespaces of this machine, faults, clients; as root
+    Run(RunArguments),
+    /// Judges a history again
+    Check {
+        /// A run's history.jsonl, or its folder
+        history: PathBuf,
+    },
+    /// Writes the page of a history again, and prints where it is
+    Report {
+        /// A run's folder
+        history: PathBuf,
+    },
+    /// Makes a run again, with the same faults and operations
+    Replay {
+        /// The folder of the run; or give its --seed, --nodes and --minutes
+        #[arg(required_unless_present = "seed")]
+        history: Option<PathBuf>,
+        #[command(flatten)]
+        arguments: RunArguments,
+    },
+}
+
+#[derive(Debug, Args)]
+struct RunArguments {
+    /// How many nodes
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(3..=9))]
+    nodes: u8,
+    /// For how long faults are made
+    #[arg(long, default_value_t = 10.0)]
+    minutes: f64,
+    /// What everything that is drawn by lot follows from; drawn itself when missing, and printed
+    #[arg(long)]
+    seed: Option<u64>,
+    /// The faults to choose from, with commas between them; all when missing
+    #[arg(long, value_delimiter = ',')]
+    nemesis: Vec<FaultKind>,
+    /// The workloads, with commas between them; all when missing
+    #[arg(long, value_delimiter = ',')]
+    workload: Vec<WorkloadKind>,
+    /// The binary under test; TEMPS_BIN, or the one that was built beside this program, when missing
+    #[arg(long)]
+    binary: Option<PathBuf>,
+    /// Where the history and the page are left; temps-chaos-SEED when missing
+    #[arg(long)]
+    out: Option<PathBuf>,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Run(arguments) => make(plan(&arguments), arguments).await,
+        Command::Check { history } => check(&history),
+        Command::Report { history } => report(&history),
+        Command::Replay { history: None, arguments } => make(plan(&arguments), arguments).await,
+        Command::Replay { history: Some(history), arguments } => match read_file(&history) {
+            Ok(history) => make(Plan::again(&history.setup), arguments).await,
+            Err(error) => Err(error.into()),
+        },
+    };
+    match done {
+        Ok(Outcome::Kept) => ExitCode::SUCCESS,
+        Ok(Outcome::Broken | Outcome::Open) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn plan(arguments: &RunArguments) -> Plan {
+    let drawn = || {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        u64::from(now.subsec_nanos()) ^ now.as_secs()
+    };
+    Plan {
+        seed: arguments.seed.unwrap_or_else(drawn),
+        nodes: usize::from(arguments.nodes),
+        length: Duration::try_from_secs_f64(arguments.minutes * 60.0).unwrap_or_default(),
+        faults: arguments.nemesis.clone(),
+        workloads: arguments.workload.clone(),
+    }
+}
+
+async fn make(plan: Plan, arguments: RunArguments) -> Result<Outcome, ChaosError> {
+    let folder =
+        arguments.out.unwrap_or_else(|| PathBuf::from(format!("temps-chaos-{}", plan.seed)));
+    let planned = Run { plan, binary: arguments.binary, folder, say: |line| println!("{line}") };
+    let (history, findings) = run(&planned, interruption()).await?;
+    let (text, outcome) = conclusion(&findings);
+    println!("\n{text}");
+    println!("{}", planned.folder.join("report.html").display());
+    if outcome != Outcome::Kept {
+        println!("the same again: temps-chaos replay {}", planned.folder.display());
+    }
+    debug_assert_eq!(history.setup.seed, planned.plan.seed);
+    Ok(outcome)
+}
+
+/// Comes true at the first Ctrl-C; the second one ends this process, and the ground with it.
+fn interruption() -> watch::Receiver<bool> {
+    let (stop, stopped) = watch::channel(false);
+    tokio::spawn(async move {
+        while tokio::signal::ctrl_c().await.is_ok() {
+            if stop.send_replace(true) {
+                std::process::exit(130);
+            }
+            eprintln!("everything is healed and judged as it is now; once more ends it at once");
+        }
+        // Nobody interrupts what cannot be interrupted.
+        std::future::pending::<()>().await;
+    });
+    stopped
+}
+
+fn check(path: &Path) -> Result<Outcome, ChaosError> {
+    let history = read_file(path)?;
+    let demands = temps_chaos_tests::check::Demands::of(&history);
+    let (text, outcome) = conclusion(&temps_chaos_tests::check::judge(&history, &demands));
+    println!("{text}");
+    Ok(outcome)
+}
+
+fn report(path: &Path) -> Result<Outcome, ChaosError> {
+    let folder = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new("")) };
+    let (_, findings) = conclude(folder)?;
+    println!("{}", folder.join("report.html").display());
+    Ok(Outcome::of(&findings))
+}

@@ -1,0 +1,94 @@
+//! Nodes that are drained, and nodes that are lost for ever and replaced by empty ones.
+
+use std::time::Duration;
+
+use reqwest::Method;
+
+use crate::chaos::Field;
+use crate::wait::until;
+use crate::{Client, GroundError};
+
+/// How long the others may take to do something about a member.
+const PATIENCE: Duration = Duration::from_secs(45);
+
+/// Drains these nodes: they give away what they run, and the lead.
+pub(super) async fn drain(field: &Field, nodes: &[usize]) -> Result<(), GroundError> {
+    for &node in nodes {
+        told(field, Method::POST, &format!("/nodes/n{node}/drain"), &[]).await?;
+    }
+    Ok(())
+}
+
+/// Gives them work again.
+pub(super) async fn undrain(field: &Field, nodes: &[usize]) -> Result<(), GroundError> {
+    for &node in nodes {
+        told(field, Method::POST, &format!("/nodes/n{node}/undrain"), &[]).await?;
+    }
+    Ok(())
+}
+
+/// Ends these nodes, and removes them from the cluster.
+pub(super) async fn lose(field: &Field, nodes: &[usize]) -> Result<(), GroundError> {
+    for &node in nodes {
+        field.ground.node(node).kill9().await?;
+        told(field, Method::DELETE, &format!("/nodes/n{node}"), nodes).await?;
+    }
+    Ok(())
+}
+
+/// Others take their places, with empty disks and ids of their own.
+pub(super) async fn join(field: &Field, nodes: &[usize]) -> Result<(), GroundError> {
+    for &node in nodes {
+        let fresh = field.ground.node(node);
+        // A removal that nobody acknowledged may still be to come.
+        if is_member(field, node, nodes).await {
+            fresh.start().await?;
+            continue;
+        }
+        fresh.wipe()?;
+        let token = field.ground.token().await?;
+        let others = (1..=field.nodes).find(|other| !nodes.contains(other)).unwrap_or(1);
+        fresh.join(field.ground.node(others).peer(), &token).await?;
+    }
+    Ok(())
+}
+
+/// Whether the others know a node of that name.
+async fn is_member(field: &Field, node: usize, gone: &[usize]) -> bool {
+    let name = format!("n{node}");
+    for asked in others(field, gone) {
+        let names = Client::names(&field.client, asked).await;
+        if !names.is_empty() {
+            return names.iter().any(|(_, known)| *known == name);
+        }
+    }
+    true
+}
+
+fn others(field: &Field, gone: &[usize]) -> Vec<usize> {
+    (1..=field.nodes).filter(|node| !gone.contains(node)).collect()
+}
+
+/// Has one of the nodes that are there take a change, whichever does.
+async fn told(
+    field: &Field,
+    method: Method,
+    path: &str,
+    gone: &[usize],
+) -> Result<(), GroundError> {
+    until(&format!("{method} {path} is done"), PATIENCE, async || {
+        for node in others(field, gone) {
+            let request = crate::client::Request::new(node, method.clone(), path);
+            let request = crate::client::Request { within: Duration::from_secs(5), ..request };
+            // One that took effect unseen is refused as not found, which is as good.
+            if let Ok(answer) = field.client.send(request).await
+                && (answer.is_success() || answer.status == 404)
+            {
+                return true;
+            }
+        }
+        false
+    })
+    .await
+    .map(drop)
+}

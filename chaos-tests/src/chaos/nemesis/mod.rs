@@ -1,0 +1,98 @@
+//! What breaks a cluster: a file for each way to do it, with what makes it and what undoes it. A user-space fabric for
+//! loss and delay, disks that lie, and rolling upgrades get a file each beside these.
+
+mod engines;
+mod links;
+mod members;
+mod processes;
+
+use crate::GroundError;
+use crate::chaos::Field;
+use crate::chaos::chance::Chance;
+use crate::history::FaultKind;
+
+/// Who makes faults, by lot.
+pub(super) struct Nemesis<'a> {
+    pub field: &'a Field,
+    pub chance: &'a mut Chance,
+    /// Who leads, if that is known.
+    pub leader: Option<usize>,
+}
+
+/// Why a fault cannot be made as things are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("nobody leads")]
+pub(super) struct NobodyLeads;
+
+impl Nemesis<'_> {
+    /// The nodes that a fault of this kind will touch.
+    pub fn victims(&mut self, kind: FaultKind) -> Result<Vec<usize>, NobodyLeads> {
+        let all: Vec<usize> = (1..=self.field.nodes).collect();
+        let leader = self.leader.ok_or(NobodyLeads);
+        let any = self.chance.pick(&all).copied().unwrap_or(1);
+        Ok(match kind {
+            FaultKind::KillLeader | FaultKind::PauseLeader | FaultKind::LeaderAlone => {
+                vec![leader?]
+            }
+            FaultKind::KillAll | FaultKind::Ring => all,
+            FaultKind::Halves => {
+                let mut minority = all;
+                self.chance.shuffle(&mut minority);
+                minority.truncate((self.field.nodes - 1) / 2);
+                minority
+            }
+            FaultKind::OneWay => {
+                let mut pair = all;
+                self.chance.shuffle(&mut pair);
+                pair.truncate(2);
+                pair
+            }
+            _ => vec![any],
+        })
+    }
+}
+
+/// Makes a fault at these nodes.
+pub(super) async fn make(
+    field: &Field,
+    kind: FaultKind,
+    nodes: &[usize],
+) -> Result<(), GroundError> {
+    match kind {
+        FaultKind::KillOne | FaultKind::KillLeader | FaultKind::KillAll => {
+            processes::kill(field, nodes).await
+        }
+        FaultKind::PauseOne | FaultKind::PauseLeader => processes::pause(field, nodes).await,
+        FaultKind::PowerOff => processes::power_off(field, nodes).await,
+        FaultKind::Halves | FaultKind::LeaderAlone => links::isolate(field, nodes).await,
+        FaultKind::Ring => links::ring(field).await,
+        FaultKind::OneWay => links::one_way(field, nodes).await,
+        FaultKind::ClientSide => links::client_side(field, nodes).await,
+        FaultKind::PauseEngine => engines::pause(field, nodes).await,
+        FaultKind::Drain => members::drain(field, nodes).await,
+        FaultKind::Replace => members::lose(field, nodes).await,
+    }
+}
+
+/// Undoes a fault; returns when its nodes are ready again.
+pub(super) async fn undo(
+    field: &Field,
+    kind: FaultKind,
+    nodes: &[usize],
+) -> Result<(), GroundError> {
+    match kind {
+        FaultKind::KillOne | FaultKind::KillLeader | FaultKind::KillAll => {
+            processes::start(field, nodes).await
+        }
+        FaultKind::PauseOne | FaultKind::PauseLeader => processes::resume(field, nodes).await,
+        FaultKind::PowerOff => processes::power_on(field, nodes).await,
+        FaultKind::Halves
+        | FaultKind::LeaderAlone
+        | FaultKind::Ring
+        | FaultKind::OneWay
+        | FaultKind::ClientSide => field.ground.heal().await,
+        FaultKind::PauseEngine => engines::resume(field, nodes).await,
+        FaultKind::Drain => members::undrain(field, nodes).await,
+        FaultKind::Replace => members::join(field, nodes).await,
+    }
+}

@@ -1,0 +1,130 @@
+//! The periods of a run, one after the other: faults are made in them and undone.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::Field;
+use super::chance::Chance;
+use super::nemesis::{Nemesis, make, undo};
+use super::plan::{Period, Planned};
+use super::watch::Known;
+use crate::history::{Fault, FaultKind, What};
+
+/// How long a fault waits for a leader to be known.
+const LEADER_MAX: Duration = Duration::from_secs(5);
+/// How long undoing a fault may take before it is tried once more.
+const UNDO_MAX: Duration = Duration::from_secs(150);
+
+/// Makes faults.
+pub(super) struct Periods<'a> {
+    pub field: &'a Field,
+    pub known: watch::Receiver<Known>,
+    pub chance: Chance,
+    /// The same, for whoever shows them.
+    pub now: watch::Sender<Vec<FaultKind>>,
+    /// The faults that are there, or may be.
+    pub made: Vec<Fault>,
+    pub count: u32,
+}
+
+/// Something that is to be done at a moment.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Make(FaultKind),
+    Undo(FaultKind),
+}
+
+impl Periods<'_> {
+    /// Goes through all of them. Dropping it leaves faults as they are: `undo_all` is for that.
+    pub async fn go(&mut self, periods: &[Period], length: Duration) {
+        let began = Instant::now();
+        for Period { faults, to, .. } in periods {
+            for (at, step) in steps(faults) {
+                sleep_until(began + at).await;
+                match step {
+                    Step::Make(kind) => self.make(kind).await,
+                    Step::Undo(kind) => self.undo(kind).await,
+                }
+            }
+            self.undo_all().await;
+            sleep_until(began + (*to).min(length)).await;
+        }
+    }
+
+    async fn make(&mut self, kind: FaultKind) {
+        self.count += 1;
+        let mut fault = Fault { fault: self.count, kind, nodes: Vec::new(), err: None };
+        // Whoever the leader was has to be known again after what was before.
+        let _ = timeout(LEADER_MAX, self.known.wait_for(|known| known.leader.is_some())).await;
+        let leader = self.known.borrow().leader;
+        let field = self.field;
+        let mut nemesis = Nemesis { field, chance: &mut self.chance, leader };
+        match nemesis.victims(kind) {
+            Ok(nodes) => fault.nodes = nodes,
+            Err(why) => {
+                fault.err = Some(why.to_string());
+                return field.recorder.note(What::Skipped(fault)).await;
+            }
+        }
+        // It begins to be there before it is known to be, and whoever is interrupted has to undo it, too.
+        let from = field.recorder.now();
+        self.made.push(fault.clone());
+        self.show();
+        let what = match make(field, kind, &fault.nodes).await {
+            Ok(()) => What::Installed(fault),
+            Err(error) => What::Indeterminate(Fault { err: Some(error.to_string()), ..fault }),
+        };
+        field.recorder.note_at(from, what).await;
+    }
+
+    async fn undo(&mut self, kind: FaultKind) {
+        while let Some(place) = self.made.iter().position(|fault| fault.kind == kind) {
+            self.undo_at(place).await;
+        }
+    }
+
+    /// Undoes whatever is there, links first: nodes that start need each other.
+    pub async fn undo_all(&mut self) {
+        self.made.sort_by_key(|fault| std::cmp::Reverse(fault.kind.place()));
+        while !self.made.is_empty() {
+            self.undo_at(0).await;
+        }
+    }
+
+    async fn undo_at(&mut self, place: usize) {
+        let mut fault = self.made.remove(place);
+        let mut failed = String::new();
+        for _ in 0..2 {
+            match timeout(UNDO_MAX, undo(self.field, fault.kind, &fault.nodes)).await {
+                Ok(Ok(())) => {
+                    fault.err = None;
+                    self.field.recorder.note(What::Healed(fault)).await;
+                    return self.show();
+                }
+                Ok(Err(error)) => failed = error.to_string(),
+                Err(_) => failed = format!("it took longer than {UNDO_MAX:?}"),
+            }
+        }
+        fault.err = Some(failed.clone());
+        let err = format!("{} could not be undone: {failed}", fault.kind);
+        self.field.recorder.note(What::Indeterminate(fault)).await;
+        self.field.recorder.note(What::Broken { err }).await;
+        self.show();
+    }
+
+    fn show(&self) {
+        self.now.send_replace(self.made.iter().map(|fault| fault.kind).collect());
+    }
+}
+
+/// What is to be done when, in order.
+fn steps(faults: &[Planned]) -> Vec<(Duration, Step)> {
+    let step = |fault: &Planned| {
+        [(fault.from, Step::Make(fault.kind)), (fault.to, Step::Undo(fault.kind))]
+    };
+    let mut steps: Vec<_> = faults.iter().flat_map(step).collect();
+    steps.sort_by_key(|(at, _)| *at);
+    steps
+}

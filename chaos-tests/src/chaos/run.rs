@@ -1,0 +1,168 @@
+//! A run: a cluster, clients, faults, and everything healed and read again at the end.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::periods::Periods;
+use super::workload::{Workload, WorkloadKind};
+use super::{ChaosError, Field, Plan, converge, files, progress};
+use crate::check::Finding;
+use crate::history::{Ending, FaultKind, History, Recorder, Recording, Setup, What};
+use crate::{Ground, Options, Start, script};
+
+/// How long workers may take to end once they are told to.
+const END_MAX: Duration = Duration::from_secs(120);
+/// How long clients go on once the last fault is gone.
+const AFTER: Duration = Duration::from_secs(5);
+
+/// What a run needs beside its plan.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// What is done.
+    pub plan: Plan,
+    /// The binary under test; the one built beside this program when missing.
+    pub binary: Option<PathBuf>,
+    /// Where its files are left.
+    pub folder: PathBuf,
+    /// Says a line to whoever watches.
+    pub say: fn(&str),
+}
+
+/// Makes a run, and judges it. When `stop` comes true, everything is healed and judged as it is then.
+///
+/// # Errors
+/// When the cluster does not come up, or the run's files cannot be written. A violation is none: it is a finding.
+pub async fn run(
+    run: &Run,
+    stop: watch::Receiver<bool>,
+) -> Result<(History, Vec<Finding>), ChaosError> {
+    let Run { plan, binary, folder, say } = run;
+    refuse_too_short(plan)?;
+    let binary = binary.clone().map_or_else(script::binary, Ok)?;
+    let file = |source| ChaosError::File { path: folder.clone(), source };
+    fs::create_dir_all(folder).map_err(file)?;
+    say(&format!("seed {}: {} nodes come up", plan.seed, plan.nodes));
+    let options =
+        Options { binary: Some(binary.clone()), ..Options::without_images(Start::Joined) };
+    let ground = Arc::new(Ground::up(plan.nodes, options).await?);
+    let client = ground.client()?;
+    let (recorder, recording) = Recorder::start(&folder.join("history.jsonl")).map_err(file)?;
+    recorder.note(What::Begin(setup(plan, &binary))).await;
+    let (over, stopped) = watch::channel(false);
+    let field = Field::new(ground.clone(), client, recorder, plan.seed, stopped);
+    let ending = act(run, &field, &over, stop).await?;
+    field.recorder.note(What::End(ending)).await;
+    finish(field, recording).await.map_err(file)?;
+    if let Some(ground) = Arc::into_inner(ground) {
+        ground.down().await?;
+    }
+    files::conclude(folder)
+}
+
+/// Returns when all is written.
+async fn finish(field: Field, recording: Recording) -> std::io::Result<()> {
+    drop(field);
+    recording.finish().await
+}
+
+fn refuse_too_short(plan: &Plan) -> Result<(), ChaosError> {
+    if plan.faults.is_empty() {
+        return Ok(());
+    }
+    if let Some(kind) = plan.faults.iter().find(|kind| !plan.possible().contains(kind)) {
+        return Err(ChaosError::TooFewNodes(*kind));
+    }
+    let planned = plan.planned();
+    let missing: Vec<FaultKind> =
+        plan.possible().into_iter().filter(|kind| !planned.contains(kind)).collect();
+    if missing.is_empty() { Ok(()) } else { Err(ChaosError::TooShort(missing)) }
+}
+
+fn chosen(plan: &Plan) -> &[WorkloadKind] {
+    if plan.workloads.is_empty() { &WorkloadKind::ALL } else { &plan.workloads }
+}
+
+fn setup(plan: &Plan, binary: &PathBuf) -> Setup {
+    let asked = Command::new(binary).args(["version", "--json"]).output();
+    let facts: serde_json::Value =
+        asked.ok().and_then(|said| serde_json::from_slice(&said.stdout).ok()).unwrap_or_default();
+    let digest = Command::new("sha256sum").arg(binary).output();
+    let digest = digest.map(|said| String::from_utf8_lossy(&said.stdout).into_owned());
+    Setup {
+        seed: plan.seed,
+        nodes: plan.nodes,
+        seconds: plan.length.as_secs(),
+        faults: plan.planned(),
+        workloads: chosen(plan).iter().map(WorkloadKind::to_string).collect(),
+        version: facts["version"].as_str().unwrap_or("unknown").into(),
+        binary: digest.unwrap_or_default().split(' ').next().unwrap_or_default().into(),
+        began: jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M UTC").to_string(),
+    }
+}
+
+/// All that happens on the ground.
+async fn act(
+    run: &Run,
+    field: &Field,
+    over: &watch::Sender<bool>,
+    mut stop: watch::Receiver<bool>,
+) -> Result<Ending, ChaosError> {
+    let (plan, say) = (&run.plan, run.say);
+    let mut workloads = Vec::new();
+    for kind in chosen(plan) {
+        say(&format!("the {kind} workload gets ready"));
+        workloads.push(Workload::prepare(*kind, field).await?);
+    }
+    let mut workers = JoinSet::new();
+    let with_app = chosen(plan).contains(&WorkloadKind::Apps);
+    let known = super::watch::begin(field, with_app, &mut workers);
+    for workload in &workloads {
+        workload.begin(field, &mut workers);
+    }
+    let (now, faults) = watch::channel(Vec::new());
+    let lines = progress::tell(field.clone(), plan.length, known.clone(), faults, say);
+    let lines = tokio::spawn(lines);
+    let chance = field.chance("faults");
+    let plans = plan.periods();
+    let mut periods = Periods { field, known, chance, now, made: Vec::new(), count: 0 };
+    let interrupted = tokio::select! {
+        () = periods.go(&plans, plan.length) => false,
+        _ = stop.wait_for(|stop| *stop) => true,
+    };
+    say("all faults are undone");
+    mend(&mut periods).await;
+    field.pause(AFTER).await;
+    over.send_replace(true);
+    if timeout(END_MAX, async { while workers.join_next().await.is_some() {} }).await.is_err() {
+        workers.abort_all();
+        let err = format!("clients did not end within {END_MAX:?}");
+        field.recorder.note(What::Broken { err }).await;
+    }
+    lines.abort();
+    // What it shares goes with it.
+    let _ = lines.await;
+    let converged = converge::wait(field).await;
+    for workload in &workloads {
+        workload.read_all(field).await;
+    }
+    let panics = files::keep_logs(field, &run.folder);
+    let converged_ms = converged.and_then(|time| u64::try_from(time.as_millis()).ok());
+    Ok(Ending { converged_ms, panics, interrupted })
+}
+
+/// Undoes all, also what an interruption left half done.
+async fn mend(periods: &mut Periods<'_>) {
+    periods.undo_all().await;
+    let field = periods.field;
+    if let Err(error) = field.ground.heal().await {
+        let err = format!("links could not be mended: {error}");
+        field.recorder.note(What::Broken { err }).await;
+    }
+}

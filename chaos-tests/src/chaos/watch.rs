@@ -1,0 +1,150 @@
+//! Somebody who only looks: what every node says of itself, and where replicas are.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::Value;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::{APP, Field};
+use crate::client::{Answer, Request};
+use crate::history::{EdgeSight, ReplicaSight, Sight, What};
+
+/// From one look to the next.
+const LOOKS: Duration = Duration::from_millis(500);
+/// How long a node may take to say how it is.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What is known of the cluster while it runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Known {
+    /// Who leads, as the newest term says.
+    pub leader: Option<usize>,
+    /// That term.
+    pub term: u64,
+}
+
+/// Begins to look; all end with the run.
+pub(super) fn begin(
+    field: &Field,
+    with_app: bool,
+    workers: &mut JoinSet<()>,
+) -> watch::Receiver<Known> {
+    let (known, told) = watch::channel(Known::default());
+    for node in 1..=field.nodes {
+        workers.spawn(look(field.clone(), node, known.clone()));
+    }
+    if with_app {
+        workers.spawn(look_at_replicas(field.clone()));
+    }
+    told
+}
+
+async fn get(field: &Field, node: usize, path: &str) -> Option<Answer> {
+    let request = Request { within: PATIENCE, ..Request::new(node, Method::GET, path) };
+    field.client.send(request).await.ok().filter(Answer::is_success)
+}
+
+async fn look(field: Field, node: usize, known: watch::Sender<Known>) {
+    while !field.is_over() {
+        let seen = get(&field, node, "/status").await.and_then(|answer| sight(node, &answer.body));
+        if let Some(EdgeSight { leader, term, .. }) = seen {
+            known.send_if_modified(|known| {
+                let is_newer = term > known.term || (term == known.term && known.leader.is_none());
+                if is_newer {
+                    *known = Known { leader, term };
+                }
+                is_newer
+            });
+        }
+        let sight = seen.map_or(Sight::Silence { node }, Sight::Node);
+        field.recorder.note(What::Sight(sight)).await;
+        field.pause(LOOKS).await;
+    }
+}
+
+/// What a node says of itself.
+pub(super) fn sight(node: usize, status: &Value) -> Option<EdgeSight> {
+    Some(EdgeSight {
+        node,
+        leader: machines(status).get(&status["leader"].as_u64().unwrap_or_default()).copied(),
+        term: status["term"].as_u64()?,
+        applied: status["applied_index"].as_u64()?,
+        edge: status["edge"]["applied_index"].as_u64()?,
+    })
+}
+
+/// The machine of each node's id: nodes are called as their machines are.
+fn machines(status: &Value) -> BTreeMap<u64, usize> {
+    let of = |node: &Value| {
+        let number = node["name"].as_str()?.strip_prefix('n')?.parse().ok()?;
+        Some((node["id"].as_u64()?, number))
+    };
+    status["nodes"].as_array().into_iter().flatten().filter_map(of).collect()
+}
+
+async fn look_at_replicas(field: Field) {
+    let path = format!("/projects/{}/environments/production", APP.project());
+    for turn in 0.. {
+        if field.is_over() {
+            return;
+        }
+        let node = turn % field.nodes + 1;
+        let replicas = get(&field, node, &format!("{path}/replicas")).await;
+        let environment = get(&field, node, &path).await;
+        let status = get(&field, node, "/status").await;
+        if let (Some(replicas), Some(environment), Some(status)) = (replicas, environment, status) {
+            let machines = machines(&status.body);
+            let replicas = replicas.body.as_array().into_iter().flatten();
+            let sight = Sight::Replicas {
+                app: APP.project().into(),
+                wanted: environment.body["replicas"]
+                    .as_u64()
+                    .and_then(|wanted| usize::try_from(wanted).ok())
+                    .unwrap_or_default(),
+                replicas: replicas.filter_map(|one| replica(one, &machines)).collect(),
+            };
+            field.recorder.note(What::Sight(sight)).await;
+        }
+        field.pause(LOOKS).await;
+    }
+}
+
+fn replica(replica: &Value, machines: &BTreeMap<u64, usize>) -> Option<ReplicaSight> {
+    let node = replica["node"].as_u64()?;
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let is_healthy = replica["observed"]["type"] == "healthy";
+    Some(ReplicaSight {
+        id: text(&replica["id"])?,
+        node,
+        machine: machines.get(&node).copied(),
+        deployment: text(&replica["deployment"])?,
+        serves: replica["intent"]["type"] == "serve",
+        endpoint: text(&replica["observed"]["endpoint"]).filter(|_| is_healthy),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_a_node_says_is_read() {
+        let status = json!({
+            "leader": 7, "term": 3, "applied_index": 12, "edge": { "applied_index": 11 },
+            "nodes": [{ "id": 1, "name": "n1" }, { "id": 7, "name": "n2" }],
+        });
+        let expected = EdgeSight { node: 1, leader: Some(2), term: 3, applied: 12, edge: 11 };
+        assert_eq!(sight(1, &status), Some(expected));
+        let observed = json!({ "type": "healthy", "endpoint": "10.0.0.1:80" });
+        let intent = json!({ "type": "serve" });
+        let shown = json!({ "id": "rep_1", "node": 7, "deployment": "dep_1", "intent": intent, "observed": observed });
+        let replica = replica(&shown, &machines(&status)).unwrap();
+        assert_eq!((replica.machine, replica.serves), (Some(2), true));
+        assert_eq!(replica.endpoint.as_deref(), Some("10.0.0.1:80"));
+    }
+}
