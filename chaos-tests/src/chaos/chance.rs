@@ -63,7 +63,10 @@ mod tests {
     #[test]
     fn a_seed_means_the_same_for_ever() {
         let mut chance = Chance::from_seed(1);
-        assert_eq!([chance.number(), chance.number()], [0x910a_2dec_8902_5cc1, 0xbeeb_8da1_658e_ec67]);
+        assert_eq!(
+            [chance.number(), chance.number()],
+            [0x910a_2dec_8902_5cc1, 0xbeeb_8da1_658e_ec67]
+        );
         let mut all = [1, 2, 3, 4, 5];
         chance.shuffle(&mut all);
         all.sort_unstable();

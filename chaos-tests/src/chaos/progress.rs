@@ -24,14 +24,14 @@ pub(super) async fn tell(
     loop {
         tokio::time::sleep(LINES).await;
         let at = field.recorder.now().since(began);
-        let [acknowledged, failed, unknown] = field.recorder.counts().now();
-        let rate = (acknowledged - before) as f64 / LINES.as_secs_f64();
-        before = acknowledged;
+        let [answered, failed, unknown] = field.recorder.counts().now();
+        let rate = (answered - before) as f64 / LINES.as_secs_f64();
+        before = answered;
         let faults: Vec<&str> = faults.borrow().iter().map(|kind| kind.name()).collect();
         let faults = if faults.is_empty() { "-".into() } else { faults.join(", ") };
         let leader = known.borrow().leader.map_or("-".into(), |leader| format!("n{leader}"));
         say(&format!(
-            "{:>6} of {}  {acknowledged:>7} acknowledged ({rate:.0}/s)  {failed:>5} failed  {unknown:>4} unknown  \
+            "{:>6} of {}  {answered:>7} answered ({rate:.0}/s)  {failed:>5} failed  {unknown:>4} unknown  \
              leader {leader}  faults: {faults}",
             minutes(at),
             minutes(length)

@@ -34,7 +34,7 @@ impl Made {
     }
 
     pub fn changed(self, from: u64, to: u64, op: Op) -> Self {
-        self.with(from, op, Outcome::Failed { at: at(to), why: super::registers::CHANGED.into() })
+        self.with(from, op, Outcome::Failed { at: at(to), why: crate::history::CHANGED.into() })
     }
 
     pub fn because(self, from: u64, to: u64, op: Op, why: &str) -> Self {

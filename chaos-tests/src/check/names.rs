@@ -4,10 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::{Finding, Verdict, counted};
-use crate::history::{History, Moment, Op, Operation, Outcome};
-
-/// What a claim is told when somebody has the name.
-pub const TAKEN: &str = "taken";
+use crate::history::{History, Moment, Op, Operation, Outcome, TAKEN};
 
 /// Judges all names.
 pub(super) fn check(history: &History) -> Option<Finding> {

@@ -17,7 +17,7 @@ pub(super) fn check(history: &History) -> Option<Finding> {
         name: "replicas",
         promise: "A version is never in the routes with more replicas than it should have, so that a single one is there \
                   once, and no two replicas are at the same place.",
-        looked_at: counted(sights.len(), "look at the replicas"),
+        looked_at: format!("{} at the replicas", counted(sights.len(), "look")),
         verdict: sights
             .iter()
             .find_map(|(at, app, wanted, replicas)| wrong(*at, app, *wanted, replicas))
@@ -27,12 +27,13 @@ pub(super) fn check(history: &History) -> Option<Finding> {
 
 fn wrong(at: Moment, app: &str, wanted: usize, replicas: &[ReplicaSight]) -> Option<Verdict> {
     let mut routed: BTreeMap<&str, Vec<&ReplicaSight>> = BTreeMap::new();
-    let mut places: BTreeMap<&str, &ReplicaSight> = BTreeMap::new();
+    // Containers' addresses are their machine's own affair.
+    let mut places: BTreeMap<(u64, &str), &ReplicaSight> = BTreeMap::new();
     for replica in replicas.iter().filter(|replica| replica.serves) {
         let Some(endpoint) = &replica.endpoint else { continue };
         routed.entry(&replica.deployment).or_default().push(replica);
-        if let Some(other) = places.insert(endpoint, replica) {
-            let why = format!("two replicas of {app} are at {endpoint}");
+        if let Some(other) = places.insert((replica.node, endpoint), replica) {
+            let why = format!("two replicas of {app} are at {endpoint} of node {}", replica.node);
             return Some(violated(at, why, &[other, replica]));
         }
     }
@@ -82,6 +83,8 @@ mod tests {
         assert_eq!(of(1, &[one.clone(), drains]), Verdict::Valid);
         assert!(matches!(of(1, &[one.clone(), two.clone()]), Verdict::Violated { .. }));
         assert_eq!(of(2, &[one.clone(), two]), Verdict::Valid);
+        let elsewhere = ReplicaSight { node: 2, ..replica("c", "d1", Some("h:1")) };
+        assert_eq!(of(2, &[one.clone(), elsewhere]), Verdict::Valid);
         assert!(matches!(
             of(2, &[one.clone(), replica("c", "d1", Some("h:1"))]),
             Verdict::Violated { .. }

@@ -5,10 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::linearizable::{self, Agreed};
 use super::wgl::{Object, Span};
 use super::{Finding, Verdict, counted};
-use crate::history::{History, Moment, Op, Operation, Outcome};
-
-/// What a compare-and-set is told when the register holds something else.
-pub const CHANGED: &str = "changed";
+use crate::history::{CHANGED, History, Moment, Op, Operation, Outcome};
 
 /// A register, which holds 0 at first.
 #[derive(Clone)]

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::{Evidence, Finding, Verdict, counted};
-use crate::history::{EdgeSight, History, Moment, Sight};
+use crate::history::{EdgeSight, History, Moment, Op, Operation, Outcome, Sight};
+
+/// What a node says of something that it does not know.
+const GONE: &str = "not_found";
 
 /// Judges what nodes said of themselves, and how the run ended.
 pub(super) fn check(history: &History) -> Option<Finding> {
@@ -18,12 +21,13 @@ pub(super) fn check(history: &History) -> Option<Finding> {
     let terms: BTreeMap<u64, usize> =
         seen.iter().filter_map(|(_, node)| Some((node.term, node.leader?))).collect();
     let verdict = of_the_run(history)
+        .or_else(|| gone(history))
         .or_else(|| two_leaders(&seen))
         .or_else(|| forgets(history, &seen))
         .or_else(|| of_the_end(history));
     Some(Finding {
         name: "cluster",
-        promise: "There is one leader a term, a node that runs never forgets, none panics, and once all faults are gone \
+        promise: "There is one leader a term, a node that runs never forgets, none panics, nothing that was made is gone, and once all faults are gone \
                   the cluster is whole within a minute.",
         looked_at: format!(
             "{} at nodes, {} with a leader",
@@ -38,6 +42,17 @@ pub(super) fn check(history: &History) -> Option<Finding> {
 fn of_the_run(history: &History) -> Option<Verdict> {
     let broken = history.broken.first()?;
     Some(Verdict::Unknown { why: format!("the harness failed: {broken}") })
+}
+
+/// What is used was made before, and nobody removes anything.
+fn gone(history: &History) -> Option<Verdict> {
+    let is_gone = |one: &&Operation| {
+        let is_name = matches!(one.op, Op::Look { .. } | Op::Claim { .. });
+        !is_name && matches!(&one.outcome, Outcome::Failed { why, .. } if why == GONE)
+    };
+    let lost = history.operations.iter().find(is_gone)?;
+    let why = format!("{} is gone, though its creation was acknowledged", lost.op.key());
+    Some(Verdict::violated(why, [lost]))
 }
 
 fn evidence(at: Moment, node: &EdgeSight) -> Evidence {
@@ -134,9 +149,15 @@ mod tests {
         panicked.history.ending = Some(Ending { panics: vec!["n1".into()], ..Ending::default() });
         let mut never_whole = Made::default();
         never_whole.history.ending = Some(Ending::default());
-        for (name, made) in
-            [("two", ended(two)), ("back", ended(back)), ("panic", panicked), ("end", never_whole)]
-        {
+        let read = Op::Read { k: "r".into(), v: None };
+        let gone = ended(Made::default().because(0, 1, read, GONE));
+        for (name, made) in [
+            ("gone", gone),
+            ("two", ended(two)),
+            ("back", ended(back)),
+            ("panic", panicked),
+            ("end", never_whole),
+        ] {
             assert!(matches!(verdict(check, made), Verdict::Violated { .. }), "{name}");
         }
     }

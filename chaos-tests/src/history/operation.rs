@@ -45,6 +45,17 @@ pub enum Outcome {
     },
 }
 
+/// What a compare-and-set is told when there is something else.
+pub const CHANGED: &str = "changed";
+/// What a claim is told when somebody has the name.
+pub const TAKEN: &str = "taken";
+
+/// Whether a failure is an answer: what was asked for cannot be, and the client was told so at once.
+#[must_use]
+pub fn is_refusal(why: &str) -> bool {
+    why == CHANGED || why == TAKEN
+}
+
 impl Operation {
     /// When it was answered with a success.
     #[must_use]

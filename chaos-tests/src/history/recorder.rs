@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
-use super::{Event, Moment, Op, Process, Step, What};
+use super::{Event, Moment, Op, Process, Step, What, is_refusal};
 
 /// Events that may wait to be written. Whoever brings more waits, so that none is ever left out.
 const WAITING_MAX: usize = 4096;
@@ -36,6 +36,8 @@ pub enum Done {
 pub struct Counts {
     /// With a success.
     pub acknowledged: AtomicU64,
+    /// Refused, for a reason that is an answer.
+    pub refused: AtomicU64,
     /// Not done.
     pub failed: AtomicU64,
     /// Nobody can say.
@@ -43,10 +45,11 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Acknowledged, failed and unknown.
+    /// Answered, failed and unknown.
     #[must_use]
     pub fn now(&self) -> [u64; 3] {
-        [&self.acknowledged, &self.failed, &self.unknown].map(|count| count.load(Ordering::Relaxed))
+        let now = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        [now(&self.acknowledged) + now(&self.refused), now(&self.failed), now(&self.unknown)]
     }
 }
 
@@ -154,6 +157,9 @@ impl Hand {
         let done = asking.await;
         let counts = &self.recorder.counts;
         let (count, what) = match &done {
+            Done::Failed(why) if is_refusal(why) => {
+                (&counts.refused, What::Fail(step(op, None, Some(why.clone()))))
+            }
             Done::Ok { op, rev } => (&counts.acknowledged, What::Ok(step(op.clone(), *rev, None))),
             Done::Failed(why) => (&counts.failed, What::Fail(step(op, None, Some(why.clone())))),
             Done::Unknown(why) => (&counts.unknown, What::Info(step(op, None, Some(why.clone())))),
@@ -198,7 +204,7 @@ mod tests {
                     let op = Op::Write { k: "r".into(), v: number * 40 + turn };
                     let done = match turn % 3 {
                         0 => Done::Ok { op: op.clone(), rev: Some(turn) },
-                        1 => Done::Failed("refused".into()),
+                        1 => Done::Failed("no_quorum".into()),
                         _ => Done::Unknown("no answer".into()),
                     };
                     hand.ask(1, op, async { done }).await;

@@ -20,7 +20,7 @@ pub(super) fn write(page: &mut String, history: &History, figures: &Figures) {
     page.push_str("<h3>Operations a second at the API</h3>\n");
     rates(page, &axis, history, figures, &figures.rates);
     page.push_str(
-        "<p class=\"legend\"><i class=\"full\"></i>acknowledged <i class=\"failed\"></i>refused or not sent \
+        "<p class=\"legend\"><i class=\"full\"></i>answered <i class=\"failed\"></i>not done \
          <i class=\"unknown\"></i>nobody knows <i class=\"band\"></i>something was broken</p>\n",
     );
     if figures.visits.iter().any(|share| share.all() > 0) {
@@ -64,7 +64,7 @@ fn rates(page: &mut String, axis: &Axis, history: &History, figures: &Figures, o
         let width = (to - from - 0.6).max(0.8);
         let mut bottom = HEIGHT;
         for (class, count) in
-            [("full", share.acknowledged), ("failed", share.failed), ("unknown", share.unknown)]
+            [("full", share.answered()), ("failed", share.failed), ("unknown", share.unknown)]
         {
             if count == 0 {
                 continue;

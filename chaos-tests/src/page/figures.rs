@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::history::{FaultKind, History, Moment, Operation, Outcome, Sight};
+use crate::history::{FaultKind, History, Moment, Op, Operation, Outcome, Sight, is_refusal};
 
 /// The most columns of a drawing.
 const COLUMNS_MAX: u64 = 200;
@@ -14,6 +14,8 @@ const GAPS_SHOWN: usize = 6;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Share {
     pub acknowledged: u64,
+    /// Answered, by a refusal.
+    pub refused: u64,
     pub failed: u64,
     pub unknown: u64,
 }
@@ -72,26 +74,31 @@ impl Share {
     pub fn count(&mut self, outcome: &Outcome) {
         match outcome {
             Outcome::Ok { .. } => self.acknowledged += 1,
+            Outcome::Failed { why, .. } if is_refusal(why) => self.refused += 1,
             Outcome::Failed { .. } => self.failed += 1,
             Outcome::Unknown { .. } => self.unknown += 1,
         }
     }
 
     pub const fn all(&self) -> u64 {
-        self.acknowledged + self.failed + self.unknown
+        self.answered() + self.failed + self.unknown
     }
 
-    /// How many of a hundred were done, rounded down so that only all are 100 %.
+    pub const fn answered(&self) -> u64 {
+        self.acknowledged + self.refused
+    }
+
+    /// How many of a hundred were answered, rounded down so that only all are 100 %.
     pub fn percent(&self) -> String {
         match self.all() {
             0 => "–".into(),
-            all if all == self.acknowledged => "100 %".into(),
-            all => format!("{:.2} %", (self.acknowledged * 10_000 / all) as f64 / 100.0),
+            all if all == self.answered() => "100 %".into(),
+            all => format!("{:.2} %", (self.answered() * 10_000 / all) as f64 / 100.0),
         }
     }
 
     pub fn part(&self) -> Option<f64> {
-        (self.all() > 0).then(|| self.acknowledged as f64 / self.all() as f64)
+        (self.all() > 0).then(|| self.answered() as f64 / self.all() as f64)
     }
 }
 
@@ -182,7 +189,15 @@ impl Figures {
     fn lead(&mut self, history: &History) {
         let mut last: BTreeMap<usize, Moment> = BTreeMap::new();
         for (at, sight) in &history.sights {
-            let Sight::Node(seen) = sight else { continue };
+            let seen = match sight {
+                Sight::Node(seen) => seen,
+                // Nobody can say whether it leads.
+                Sight::Silence { node } => {
+                    last.remove(node);
+                    continue;
+                }
+                _ => continue,
+            };
             let Some(node) = self.nodes.get_mut(&seen.node) else { continue };
             if seen.leader != Some(seen.node) {
                 last.remove(&seen.node);
@@ -208,7 +223,9 @@ fn elections(history: &History) -> usize {
 
 /// The longest times without an acknowledged change, the longest first.
 fn gaps(history: &History) -> Vec<Gap> {
-    let changes = history.operations.iter().filter(|one| one.op.changes());
+    // A deploy takes as long as its build.
+    let is_quick = |one: &&Operation| one.op.changes() && !matches!(one.op, Op::Deploy { .. });
+    let changes = history.operations.iter().filter(is_quick);
     let mut moments: Vec<Moment> = changes.filter_map(Operation::acknowledged).collect();
     moments.sort_unstable();
     let troubles = history.troubles();

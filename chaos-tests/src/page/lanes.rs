@@ -51,7 +51,7 @@ pub(super) fn write(page: &mut String, history: &History, figures: &Figures) {
     }
     page.push_str(CLOSE);
     page.push_str(
-        "<p class=\"legend\"><i class=\"lead\"></i>leads <i class=\"full\"></i>everything it was asked was done \
+        "<p class=\"legend\"><i class=\"lead\"></i>leads <i class=\"full\"></i>all that it was asked was answered \
          <i class=\"none\"></i>nothing was <i class=\"death\"></i>dead or without power <i class=\"pause\"></i>stands \
          still <i class=\"links\"></i>links cut <i class=\"drain\"></i>drained</p>\n",
     );
@@ -87,9 +87,9 @@ fn done(page: &mut String, axis: &Axis, y: f64, figures: &Figures, of: &NodeFigu
         if class == "none" {
             let _ = write!(
                 page,
-                "<title>{}: {} of {} done</title></rect>",
+                "<title>{}: {} of {} answered</title></rect>",
                 clock(at(column)),
-                share.acknowledged,
+                share.answered(),
                 share.all()
             );
         }

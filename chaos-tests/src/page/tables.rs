@@ -107,13 +107,13 @@ fn faults(page: &mut String, history: &History) {
 }
 
 fn operations(page: &mut String, figures: &Figures) {
-    open(page, "What clients did", &["operation", "done", "refused", "unknown"]);
-    for (kind, Share { acknowledged, failed, unknown }) in &figures.kinds {
-        let counts = [acknowledged, failed, unknown].map(|count| thousands(*count));
+    open(page, "What clients did", &["operation", "done", "refused", "failed", "unknown"]);
+    for (kind, Share { acknowledged, refused, failed, unknown }) in &figures.kinds {
+        let counts = [acknowledged, refused, failed, unknown].map(|count| thousands(*count));
         row(page, &[&[(*kind).to_owned()], &counts[..]].concat());
     }
     close(
         page,
-        "A change that got no answer in time is unknown: it may take effect later, or never, and the judges try both.",
+        "Refused: the register held something else, or somebody had the name. A change that got no answer in time is unknown: it may take effect later, or never, and the judges try both.",
     );
 }
