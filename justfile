@@ -31,6 +31,11 @@ bench-edge *ARGS:
 bench-failover *ARGS:
     bench/failover.sh {{ARGS}}
 
+# A real cluster is broken while clients use it, and what they saw is judged; as root. `just chaos --nodes 5 --minutes 60`.
+chaos *ARGS:
+    cargo build --release --locked -p temps -p temps-chaos-tests --bin temps --bin temps-chaos
+    target/release/temps-chaos run {{ARGS}}
+
 # What a node that joins a cluster with a large state costs those that write; as root.
 bench-newcomer *ARGS:
     bench/newcomer.sh {{ARGS}}

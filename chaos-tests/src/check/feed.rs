@@ -74,6 +74,10 @@ mod tests {
                 let made = two().node(1).ok(4, 5, follow(2)).fault(6, 8, FaultKind::KillOne, &[1]);
                 made.ok(9, 10, follow(1)).ok(11, 12, follow(2))
             }),
+            ("an empty node catches up before it is ready", {
+                let made = two().node(1).ok(4, 5, follow(2)).fault(5, 9, FaultKind::Replace, &[1]);
+                made.ok(5, 6, follow(2)).ok(7, 8, follow(1)).ok(11, 12, follow(2))
+            }),
             ("late, but cut off", {
                 let made = two().fault(4, 60, FaultKind::Halves, &[1]).node(1);
                 made.ok(50, 51, follow(1)).ok(70, 71, follow(1)).ok(90, 91, follow(2))

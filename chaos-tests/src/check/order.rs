@@ -48,9 +48,9 @@ pub(super) fn judge(
         }
     }
     let order = order(changes, sightings, &troubles);
-    if let Some(cycle) = cycle(&order) {
+    if let Some(circle) = against_time(&order, changes).or_else(|| cycle(&order)) {
         let why = format!("{what} went back: its versions are in no order that all edges saw");
-        return Verdict::violated(why, cycle);
+        return Verdict::violated(why, circle);
     }
     stale(what, changes, sightings, &troubles).unwrap_or(Verdict::Valid)
 }
@@ -76,19 +76,21 @@ fn order<'a>(
             before(last.version, change.version, [last.by, change.by]);
         }
     }
-    // A node that starts anew knows at first what its disk does.
+    // A node that starts anew knows at first what its disk does, and gets no visitors that ask whether it is ready. While
+    // it is dead or starts, nobody can say which of its lives has answered.
     let life = |sighting: &Sighting<'_>| {
         let node = sighting.by.node;
-        let starts = troubles.iter().filter(|trouble| {
-            trouble.fault.kind.restarts()
-                && trouble.fault.nodes.contains(&node)
-                && trouble.from <= sighting.at
-        });
-        (node, starts.count())
+        let is_own = |one: &&Trouble| one.fault.kind.restarts() && one.fault.nodes.contains(&node);
+        let restarts: Vec<&Trouble> = troubles.iter().filter(is_own).collect();
+        let is_open = |one: &&Trouble| one.from <= sighting.at && sighting.by.invoked <= one.to;
+        let before = restarts.iter().filter(|one| one.to < sighting.by.invoked).count();
+        (!restarts.iter().any(is_open)).then_some((node, before))
     };
     let mut lives: BTreeMap<(usize, usize), Vec<&Sighting<'a>>> = BTreeMap::new();
     for sighting in sightings {
-        lives.entry(life(sighting)).or_default().push(sighting);
+        if let Some(life) = life(sighting) {
+            lives.entry(life).or_default().push(sighting);
+        }
     }
     for seen in lives.values_mut() {
         let mut by_end = seen.clone();
@@ -102,6 +104,26 @@ fn order<'a>(
         }
     }
     order
+}
+
+/// The shortest circle: two versions that were seen in one order, and acknowledged and asked for in the other.
+fn against_time<'a>(
+    order: &BTreeMap<u64, BTreeMap<u64, Reason<'a>>>,
+    changes: &[Change<'a>],
+) -> Option<Vec<&'a Operation>> {
+    let by = |version: u64| changes.iter().find(|one| one.version == version).map(|one| one.by);
+    order.iter().find_map(|(earlier, later)| {
+        later.iter().find_map(|(later, seen)| {
+            // What there was at first is older than all.
+            let (first, second) = match (by(*later), by(*earlier)) {
+                (None, Some(second)) if *later == 0 => (None, second),
+                (Some(first), Some(second)) => (Some(first), second),
+                _ => return None,
+            };
+            let is_older = first.is_none_or(|first| first.until() < second.invoked);
+            is_older.then(|| first.into_iter().chain([second]).chain(*seen).collect())
+        })
+    })
 }
 
 /// The reasons of a circle; nothing when there is none.
