@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use super::order::{self, Change, Sighting};
 use super::{Finding, Verdict, counted};
-use crate::history::{
-    FaultKind, History, Moment, Op, Operation, Place, ReplicaSight, Sight, Trouble,
-};
+use crate::history::{History, Moment, Op, Operation, ReplicaSight, Sight, Trouble};
 
 /// How long after a fault its consequences may last: others are missed, replaced, and come back.
 const GRACE: Duration = Duration::from_secs(15);
@@ -73,11 +71,7 @@ fn unexcused<'a>(history: &History, failed: &[&'a Operation]) -> Vec<&'a Operati
             .filter(|trouble| trouble.from <= until && trouble.to >= since)
             .collect();
         // An edge that does not live, or that clients cannot reach, answers nobody.
-        let is_away = |trouble: &&Trouble| {
-            trouble.fault.nodes.contains(&visit.node)
-                && (trouble.fault.kind.place() == Place::Process
-                    || trouble.fault.kind == FaultKind::ClientSide)
-        };
+        let is_away = |trouble: &&Trouble| trouble.fault.hides(visit.node);
         if near.iter().any(is_away) {
             return false;
         }
@@ -116,6 +110,7 @@ fn has_own_replica(history: &History, visit: &Operation, until: Moment) -> bool 
 mod tests {
     use super::super::made::{Made, verdict};
     use super::*;
+    use crate::history::FaultKind;
 
     fn visit(v: u64) -> Op {
         Op::Visit { k: "app".into(), v: Some(v) }

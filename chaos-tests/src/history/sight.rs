@@ -172,6 +172,15 @@ pub struct Fault {
     pub err: Option<String>,
 }
 
+impl Fault {
+    /// Whether clients get no answer of this node, for its process is dead or stands still, or they cannot reach it.
+    #[must_use]
+    pub fn hides(&self, node: usize) -> bool {
+        let is_process = self.kind.place() == Place::Process && self.kind != FaultKind::Drain;
+        (is_process || self.kind == FaultKind::ClientSide) && self.nodes.contains(&node)
+    }
+}
+
 /// What somebody has seen who only looks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "of", rename_all = "kebab-case")]

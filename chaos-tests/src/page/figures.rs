@@ -42,6 +42,8 @@ pub(super) struct NodeFigures {
     /// What its API was asked, and what its edge.
     pub api: Share,
     pub visits: Share,
+    /// Of both, while its process lived and clients could reach it.
+    pub alive: Share,
     /// Of each column.
     pub columns: Vec<Share>,
     /// When it led, by its own word.
@@ -61,6 +63,8 @@ pub(super) struct Figures {
     pub latencies: Vec<Option<Latency>>,
     pub nodes: BTreeMap<usize, NodeFigures>,
     pub total: Share,
+    /// At nodes that lived and that clients could reach.
+    pub alive: Share,
     /// Of operations that no fault was near.
     pub calm: Latency,
     /// While some fault was.
@@ -133,6 +137,7 @@ impl Figures {
             latencies: Vec::new(),
             nodes: BTreeMap::new(),
             total: Share::default(),
+            alive: Share::default(),
             calm: Latency::default(),
             troubled: Latency::default(),
             gaps: gaps(history),
@@ -147,12 +152,13 @@ impl Figures {
         for operation in &history.operations {
             let at = place(operation.over().unwrap_or(history.last));
             figures.count(operation, at);
-            if let (Some(over), false) = (operation.acknowledged(), operation.op.is_visit()) {
-                times[at].push(over.since(operation.invoked));
+            if let Some(time) = api_time(operation) {
+                times[at].push(time);
             }
         }
         figures.latencies = times.into_iter().map(Latency::of).collect();
         figures.time(history);
+        figures.live(history);
         figures.lead(history);
         figures
     }
@@ -174,16 +180,34 @@ impl Figures {
     fn time(&mut self, history: &History) {
         let troubles = history.troubles();
         let (mut calm, mut troubled) = (Vec::new(), Vec::new());
-        for operation in history.operations.iter().filter(|one| !one.op.is_visit()) {
-            let Some(over) = operation.acknowledged() else { continue };
+        for operation in &history.operations {
+            let Some(time) = api_time(operation) else { continue };
+            let over = operation.invoked.plus(time);
             let is_near = troubles
                 .iter()
                 .any(|trouble| trouble.from <= over && trouble.to >= operation.invoked);
             let of = if is_near { &mut troubled } else { &mut calm };
-            of.push(over.since(operation.invoked));
+            of.push(time);
         }
         self.calm = Latency::of(calm).unwrap_or_default();
         self.troubled = Latency::of(troubled).unwrap_or_default();
+    }
+
+    /// What came of operations at nodes that lived.
+    fn live(&mut self, history: &History) {
+        let troubles = history.troubles();
+        for operation in &history.operations {
+            let over = operation.over().unwrap_or(history.last);
+            let is_away = troubles.iter().any(|trouble| {
+                trouble.fault.hides(operation.node)
+                    && trouble.from <= over
+                    && trouble.to >= operation.invoked
+            });
+            if let (false, Some(node)) = (is_away, self.nodes.get_mut(&operation.node)) {
+                node.alive.count(&operation.outcome);
+                self.alive.count(&operation.outcome);
+            }
+        }
     }
 
     fn lead(&mut self, history: &History) {
@@ -209,6 +233,12 @@ impl Figures {
             }
         }
     }
+}
+
+/// How long the API took to do something. A deploy takes as long as its build.
+fn api_time(operation: &Operation) -> Option<Duration> {
+    let is_api = !operation.op.is_visit() && !matches!(operation.op, Op::Deploy { .. });
+    Some(operation.acknowledged().filter(|_| is_api)?.since(operation.invoked))
 }
 
 /// How often another node led.

@@ -116,7 +116,7 @@ fn tiles(page: &mut String, history: &History, figures: &Figures) {
     let tiles = [
         (thousands(figures.total.acknowledged), "operations acknowledged"),
         (faults.len().to_string(), &*format!("faults, of {}", counted(kinds.len(), "kind"))),
-        (figures.total.percent(), "of operations answered"),
+        (figures.alive.percent(), "answered, of what living nodes were asked"),
         (longest, "longest time without an acknowledged change"),
         (lasted(figures.calm.p50), "median answer while all was well"),
         (lasted(figures.calm.p99), "99 of 100 answers while all was well"),

@@ -43,22 +43,27 @@ fn close(page: &mut String, note: &str) {
 }
 
 fn availability(page: &mut String, figures: &Figures) {
-    open(page, "What each node answered", &["node", "API", "of", "edge", "of", "led for"]);
+    open(
+        page,
+        "What each node answered",
+        &["node", "while it lived", "API", "edge", "asked", "led for"],
+    );
     for (node, of) in &figures.nodes {
         let led: Duration = of.leads.iter().map(|(from, to)| to.since(*from)).sum();
         let cells = [
             format!("n{node}"),
+            of.alive.percent(),
             of.api.percent(),
-            thousands(of.api.all()),
             of.visits.percent(),
-            thousands(of.visits.all()),
+            thousands(of.api.all() + of.visits.all()),
             lasted(led),
         ];
         row(page, &cells);
     }
     close(
         page,
-        "A node that is dead, stands still or is cut off from its clients cannot answer; it counts all the same.",
+        "A node that is dead, stands still or cannot be reached by clients answers nobody, and is asked all the same: only the first \
+         number leaves that out.",
     );
 }
 
