@@ -88,7 +88,8 @@ fn of_one(key: &str, operations: &[&Operation], tally: &mut Tally) -> Verdict {
                 counted(lost.len(), "acknowledged element")
             );
             let shown = lost.iter().take(EVIDENCE_MAX - 2).map(|(_, (_, by))| *by);
-            return Verdict::violated(why, shown.chain([*read, *last]));
+            let last = (at_the_end > 0 && read.invoked != last.invoked).then_some(*last);
+            return Verdict::violated(why, shown.chain([*read]).chain(last));
         }
     }
     for (v, add) in &added {

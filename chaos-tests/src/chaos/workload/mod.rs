@@ -3,6 +3,7 @@
 
 mod apps;
 mod ask;
+mod certificates;
 mod names;
 mod registers;
 mod routes;
@@ -34,12 +35,21 @@ pub enum WorkloadKind {
     Routes,
     /// An app that is deployed and visited.
     Apps,
+    /// Names that get certificates.
+    Certificates,
 }
 
 impl WorkloadKind {
     /// All there are.
-    pub const ALL: [Self; 6] =
-        [Self::Registers, Self::Transactions, Self::Sets, Self::Names, Self::Routes, Self::Apps];
+    pub const ALL: [Self; 7] = [
+        Self::Registers,
+        Self::Transactions,
+        Self::Sets,
+        Self::Names,
+        Self::Routes,
+        Self::Apps,
+        Self::Certificates,
+    ];
 
     /// Its name.
     #[must_use]
@@ -51,6 +61,7 @@ impl WorkloadKind {
             Self::Names => "names",
             Self::Routes => "routes",
             Self::Apps => "apps",
+            Self::Certificates => "certificates",
         }
     }
 }
@@ -80,6 +91,7 @@ pub(super) enum Workload {
     Names(names::Names),
     Routes(routes::Routes),
     Apps(apps::Apps),
+    Certificates(certificates::Certificates),
 }
 
 impl Workload {
@@ -92,6 +104,9 @@ impl Workload {
             WorkloadKind::Names => Self::Names(names::Names),
             WorkloadKind::Routes => Self::Routes(routes::Routes::prepare(field).await?),
             WorkloadKind::Apps => Self::Apps(apps::Apps::prepare(field).await?),
+            WorkloadKind::Certificates => {
+                Self::Certificates(certificates::Certificates::prepare(field).await?)
+            }
         })
     }
 
@@ -104,6 +119,7 @@ impl Workload {
             Self::Names(work) => work.begin(field, workers),
             Self::Routes(work) => work.begin(field, workers),
             Self::Apps(work) => work.begin(field, workers),
+            Self::Certificates(work) => work.begin(field, workers),
         }
     }
 
@@ -116,6 +132,7 @@ impl Workload {
             Self::Names(_) => {}
             Self::Routes(work) => work.read_all(field).await,
             Self::Apps(work) => work.read_all(field).await,
+            Self::Certificates(work) => work.read_all(field).await,
         }
     }
 }

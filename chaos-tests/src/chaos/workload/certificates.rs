@@ -1,0 +1,101 @@
+//! Certificates: one name after the other that is to get one, from a real authority. It is work that one node does for
+//! all, and whichever dies meanwhile, the authority's own books say whether it was done once.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::json;
+use tokio::task::JoinSet;
+
+use super::ask::outcome;
+use crate::chaos::{ChaosError, Field};
+use crate::history::{Done, Op, Sight, What};
+use crate::wait::until;
+use crate::{Authority, GroundError};
+
+const PROJECT: &str = "certificates";
+/// An authority that looks at once.
+const QUICK: (&str, &str) = ("PEBBLE_VA_NOSLEEP", "1");
+/// From one name to the next.
+const BETWEEN_NAMES: Duration = Duration::from_secs(10);
+/// How long names may wait for their certificates once all is well again: attempts that failed wait for their turn.
+const GIVEN_WITHIN: Duration = Duration::from_secs(150);
+
+/// The authority, and how many names it is to hear of, and will for sure.
+#[derive(Debug, Clone)]
+pub(crate) struct Certificates {
+    authority: Arc<Authority>,
+    asked: Arc<AtomicUsize>,
+    known: Arc<AtomicUsize>,
+}
+
+impl Certificates {
+    pub async fn prepare(field: &Field) -> Result<Self, ChaosError> {
+        let failed = |why: String| ChaosError::Workload { workload: "certificates", why };
+        if !field.need_project(PROJECT).await {
+            return Err(failed("no node makes a project".into()));
+        }
+        let authority = Authority::start(&field.ground, &[QUICK]).await?;
+        let mut settings = field.client.get(1, "/settings").await?.body;
+        settings["acme"] = authority.settings();
+        let answer = field.client.put(1, "/settings", &settings).await?;
+        if !answer.is_success() {
+            return Err(failed(format!("{} {}", answer.status, answer.body)));
+        }
+        let authority = Arc::new(authority);
+        Ok(Self { authority, asked: Default::default(), known: Default::default() })
+    }
+
+    pub fn begin(&self, field: &Field, workers: &mut JoinSet<()>) {
+        workers.spawn(self.clone().work(field.clone()));
+    }
+
+    pub async fn read_all(&self, field: &Field) {
+        let known = self.known.load(Relaxed);
+        let all = async || self.authority.certificates() >= known;
+        // What is missing then is the checker's affair.
+        let _ = until("all names have certificates", GIVEN_WITHIN, all).await;
+        let (names, certificates) = (self.asked.load(Relaxed), self.authority.certificates());
+        field.recorder.note(What::Sight(Sight::Authority { names, certificates })).await;
+    }
+
+    async fn work(self, field: Field) {
+        let mut chance = field.chance("certificates");
+        let mut hand = field.recorder.hand();
+        for number in 1.. {
+            if field.is_over() {
+                return;
+            }
+            let name = format!("c{number}.example.test");
+            if let Err(error) = self.lead(&field, &name).await {
+                let err = format!("{name} cannot be made to lead to the nodes: {error}");
+                return field.recorder.note(What::Broken { err }).await;
+            }
+            let node = usize::try_from(chance.within(1, field.nodes as u64)).unwrap_or(1);
+            let op = Op::Certify { k: name.clone() };
+            let body = json!({ "name": name, "project": PROJECT });
+            let asked = async {
+                let answer = field.ask(node, Method::POST, "/domains", Some(&body)).await;
+                outcome(&op, answer, |_| Some(op.clone()))
+            };
+            self.asked.fetch_add(1, Relaxed);
+            if matches!(hand.ask(node, op.clone(), asked).await, Done::Ok { .. }) {
+                self.known.fetch_add(1, Relaxed);
+            }
+            field.pause(BETWEEN_NAMES).await;
+        }
+    }
+
+    /// Lets a name lead to all nodes, and all nodes look it up where it does: a machine that boots has forgotten that.
+    async fn lead(&self, field: &Field, name: &str) -> Result<(), GroundError> {
+        let addresses: Vec<Ipv4Addr> = field.ground.nodes().map(|node| node.address).collect();
+        for node in field.ground.nodes() {
+            node.look_names_up_at(field.ground.host())?;
+        }
+        self.authority.lead(name, &addresses).await
+    }
+}
