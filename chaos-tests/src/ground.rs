@@ -10,7 +10,7 @@ use crate::GroundError;
 use crate::client::Client;
 use crate::guard::Guard;
 use crate::node::Node;
-use crate::script::Script;
+use crate::script::{self, Script};
 
 /// Where grounds have their folders: on disk, and short, for engines make socket paths of it.
 const FOLDERS: &str = "/var/tmp";
@@ -77,7 +77,9 @@ impl Ground {
     /// # Errors
     /// When a machine or node does not come up. Nothing is left then.
     pub async fn up(nodes: usize, options: Options) -> Result<Self, GroundError> {
-        let script = Script::new(make_folder()?, &options.images, options.binary.as_deref())?;
+        // Nothing is made for what cannot be tested.
+        let binary = script::chosen(options.binary.as_deref())?;
+        let script = Script::new(make_folder()?, &options.images, binary);
         let guard = Guard::start(&script)?;
         let count = nodes.to_string();
         let mut arguments = vec!["up", &count];

@@ -25,17 +25,9 @@ pub(crate) struct Script {
 }
 
 impl Script {
-    /// For a ground in this folder.
-    ///
-    /// # Errors
-    /// [`GroundError::NoBinary`] when there is nothing to test.
-    pub fn new(
-        folder: PathBuf,
-        images: &[String],
-        named: Option<&Path>,
-    ) -> Result<Self, GroundError> {
-        let binary = named.map_or_else(binary, there)?;
-        Ok(Self { folder, binary, images: images.join(" ") })
+    /// For a ground in this folder, with this binary.
+    pub fn new(folder: PathBuf, images: &[String], binary: PathBuf) -> Self {
+        Self { folder, binary, images: images.join(" ") }
     }
 
     /// The script with the environment that makes it work on this ground.
@@ -85,8 +77,16 @@ pub fn binary_has(command: &str) -> bool {
     asked.status().is_ok_and(|status| status.success())
 }
 
+/// The binary under test: the one that is named, or as `binary` finds it.
+///
+/// # Errors
+/// [`GroundError::NoBinary`] when there is nothing to test.
+pub(crate) fn chosen(named: Option<&Path>) -> Result<PathBuf, GroundError> {
+    named.map_or_else(binary, there)
+}
+
 /// The binary under test: TEMPS_BIN, or the one that was built beside this program.
-pub(crate) fn binary() -> Result<PathBuf, GroundError> {
+fn binary() -> Result<PathBuf, GroundError> {
     let built = || {
         let program = env::current_exe().unwrap_or_default();
         // Tests and examples are one folder further down.

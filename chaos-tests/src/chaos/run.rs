@@ -37,6 +37,21 @@ pub struct Run {
 
 /// Makes a run, and judges it. When `stop` comes true, everything is healed and judged as it is then.
 ///
+/// ```no_run
+/// # async fn story() -> Result<(), temps_chaos_tests::chaos::ChaosError> {
+/// use std::time::Duration;
+/// use temps_chaos_tests::chaos::{Plan, Run, run};
+///
+/// let length = Duration::from_secs(90);
+/// let plan = Plan { seed: 7, nodes: 3, length, faults: Vec::new(), workloads: Vec::new() };
+/// let planned = Run { plan, binary: None, folder: "chaos".into(), say: |line| println!("{line}") };
+/// let (_never, stop) = tokio::sync::watch::channel(false);
+/// let (_history, findings) = run(&planned, stop).await?;
+/// assert!(findings.iter().all(|finding| finding.holds()));
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 /// When the cluster does not come up, or the run's files cannot be written. A violation is none: it is a finding.
 pub async fn run(
@@ -45,7 +60,7 @@ pub async fn run(
 ) -> Result<(History, Vec<Finding>), ChaosError> {
     let Run { plan, binary, folder, say } = run;
     refuse_too_short(plan)?;
-    let binary = binary.clone().map_or_else(script::binary, Ok)?;
+    let binary = script::chosen(binary.as_deref())?;
     let file = |source| ChaosError::File { path: folder.clone(), source };
     fs::create_dir_all(folder).map_err(file)?;
     say(&format!("seed {}: {} nodes come up", plan.seed, plan.nodes));

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::Verdict;
-use crate::history::{History, Moment, Operation, Trouble};
+use crate::history::{History, Moment, Operation, Trouble, life};
 
 /// How long after the last fault every edge is to have what was acknowledged.
 pub(super) const LAG_MAX: Duration = Duration::from_secs(15);
@@ -76,15 +76,10 @@ fn order<'a>(
             before(last.version, change.version, [last.by, change.by]);
         }
     }
-    // A node that starts anew knows at first what its disk does, and gets no visitors that ask whether it is ready. While
-    // it is dead or starts, nobody can say which of its lives has answered.
+    // A node that starts anew knows at first what its disk does, and gets no visitors that ask whether it is ready.
     let life = |sighting: &Sighting<'_>| {
         let node = sighting.by.node;
-        let is_own = |one: &&Trouble| one.fault.kind.restarts() && one.fault.nodes.contains(&node);
-        let restarts: Vec<&Trouble> = troubles.iter().filter(is_own).collect();
-        let is_open = |one: &&Trouble| one.from <= sighting.at && sighting.by.invoked <= one.to;
-        let before = restarts.iter().filter(|one| one.to < sighting.by.invoked).count();
-        (!restarts.iter().any(is_open)).then_some((node, before))
+        Some((node, life(troubles, node, sighting.by.invoked, sighting.at)?))
     };
     let mut lives: BTreeMap<(usize, usize), Vec<&Sighting<'a>>> = BTreeMap::new();
     for sighting in sightings {

@@ -1,10 +1,13 @@
 //! The cluster as a whole: one leader a term, nodes that do not forget while they run, no panics, and whole again at the end.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::{Evidence, Finding, Verdict, counted};
-use crate::history::{EdgeSight, History, Moment, Op, Operation, Outcome, Sight};
+use crate::history::{EdgeSight, History, Moment, Op, Operation, Outcome, Sight, life};
 
+/// How long a node may take to say how it is.
+const LOOK_MAX: Duration = Duration::from_secs(1);
 /// What a node says of something that it does not know.
 const GONE: &str = "not_found";
 
@@ -80,16 +83,10 @@ fn two_leaders(seen: &[(Moment, &EdgeSight)]) -> Option<Verdict> {
 /// A node that went back while it ran.
 fn forgets(history: &History, seen: &[(Moment, &EdgeSight)]) -> Option<Verdict> {
     let troubles = history.troubles();
-    let starts = |node: usize, at: Moment| {
-        let of = troubles
-            .iter()
-            .filter(|trouble| trouble.fault.kind.restarts() && trouble.fault.nodes.contains(&node));
-        // While it starts, nobody can tell which of its lives has answered.
-        of.map(|trouble| usize::from(trouble.from <= at) + usize::from(trouble.to <= at)).sum()
-    };
     let mut last: BTreeMap<(usize, usize), (Moment, &EdgeSight)> = BTreeMap::new();
     for &(at, node) in seen {
-        let life: usize = starts(node.node, at);
+        // It was asked a moment before it was taken down.
+        let Some(life) = life(&troubles, node.node, at.minus(LOOK_MAX), at) else { continue };
         if let Some((before, older)) = last.insert((node.node, life), (at, node))
             && (older.applied > node.applied || older.edge > node.edge || older.term > node.term)
         {
@@ -137,8 +134,11 @@ mod tests {
         let made = Made::default().sight(1, node(1, 3, 2, 10)).sight(2, node(2, 3, 2, 11));
         assert_eq!(verdict(check, ended(made)), Verdict::Valid);
         let made = Made::default().sight(1, node(1, 3, 2, 10)).sight(9, node(1, 4, 3, 8));
-        let made = made.fault(4, 8, FaultKind::KillOne, &[1]);
+        let made = made.fault(4, 7, FaultKind::KillOne, &[1]);
         assert_eq!(verdict(check, ended(made)), Verdict::Valid, "it started anew");
+        let made = Made::default().sight(4, node(1, 3, 2, 10)).sight(6, node(1, 4, 3, 2));
+        let made = made.fault(3, 7, FaultKind::Replace, &[1]);
+        assert_eq!(verdict(check, ended(made)), Verdict::Valid, "who answered, nobody can say");
     }
 
     #[test]

@@ -16,7 +16,7 @@ mod sight;
 
 pub use event::{Ending, Event, Moment, Process, Setup, Step, What};
 pub use op::{Op, Values};
-pub use operation::{CHANGED, History, Operation, Outcome, TAKEN, Trouble, is_refusal};
+pub use operation::{CHANGED, History, Operation, Outcome, TAKEN, Trouble, is_refusal, life};
 pub use reader::{HistoryError, read, read_file};
 pub use recorder::{Counts, Done, Hand, Recorder, Recording};
 pub use sight::{EdgeSight, Fault, FaultKind, Place, ReplicaSight, Sight};

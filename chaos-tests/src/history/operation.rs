@@ -121,6 +121,24 @@ pub struct Trouble {
     pub to: Moment,
 }
 
+/// Which life of a node it is that did something between these moments: how often it has started anew before. Nobody can
+/// say while it is dead or starts.
+#[must_use]
+pub fn life(troubles: &[Trouble], node: usize, from: Moment, to: Moment) -> Option<usize> {
+    let mut lives = 0;
+    for trouble in troubles {
+        let Trouble { fault, from: dead, to: alive } = trouble;
+        if !fault.kind.restarts() || !fault.nodes.contains(&node) || *dead > to {
+            continue;
+        }
+        if from <= *alive {
+            return None;
+        }
+        lives += 1;
+    }
+    Some(lives)
+}
+
 /// Events on their way to a history.
 #[derive(Default)]
 struct Reading {
