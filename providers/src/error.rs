@@ -19,6 +19,8 @@ pub enum ProviderError {
     Unauthorized {
         /// Its words.
         said: String,
+        /// Whether it said so before it was asked for any zone.
+        everywhere: bool,
     },
     /// The account has no such zone.
     #[error("the account has no zone {zone}, or may not see it")]
@@ -32,9 +34,15 @@ pub enum ProviderError {
         /// For how long, if it said.
         wait: Option<Duration>,
     },
-    /// No answer came.
+    /// It cannot be asked.
     #[error("the provider does not answer: {why}")]
     Unreachable {
+        /// What happened.
+        why: String,
+    },
+    /// It was asked, and has no answer.
+    #[error("the provider has no answer: {why}")]
+    Failing {
         /// What happened.
         why: String,
     },
@@ -52,9 +60,24 @@ pub enum ProviderError {
     },
 }
 
+/// What else fares no better where something went wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Scope {
+    /// Nothing else.
+    Change,
+    /// The rest of the zone.
+    Zone,
+    /// Every zone of the account.
+    Account,
+}
+
 impl ProviderError {
     pub(crate) fn unreachable(error: &(dyn std::error::Error + 'static)) -> Self {
         Self::Unreachable { why: in_full(error) }
+    }
+
+    pub(crate) fn failing(error: &(dyn std::error::Error + 'static)) -> Self {
+        Self::Failing { why: in_full(error) }
     }
 
     pub(crate) fn garbled(error: &(dyn std::error::Error + 'static)) -> Self {
@@ -66,12 +89,23 @@ impl ProviderError {
     }
 
     pub(crate) fn unauthorized(said: &str) -> Self {
-        Self::Unauthorized { said: bounded(said) }
+        Self::Unauthorized { said: bounded(said), everywhere: false }
     }
 
-    /// Whether the next request would fare no better.
-    pub(crate) fn ends_round(&self) -> bool {
-        matches!(self, Self::Unauthorized { .. } | Self::Limited { .. } | Self::Unreachable { .. })
+    /// What else fares no better. Who is refused at one zone may have rights at another, and a server may serve one and
+    /// fail at another.
+    pub(crate) fn scope(&self) -> Scope {
+        match self {
+            Self::Limited { .. }
+            | Self::Unreachable { .. }
+            | Self::Unauthorized { everywhere: true, .. } => Scope::Account,
+            Self::Unauthorized { .. } | Self::Failing { .. } | Self::ZoneUnknown { .. } => {
+                Scope::Zone
+            }
+            Self::Kind(_) | Self::Credentials(_) | Self::Refused { .. } | Self::Garbled { .. } => {
+                Scope::Change
+            }
+        }
     }
 }
 

@@ -76,13 +76,16 @@ impl Http {
 
 /// Sends a request; whatever status comes back is an answer.
 pub(crate) async fn send(request: RequestBuilder) -> Result<Answer, ProviderError> {
-    let unreachable = |error: reqwest::Error| ProviderError::unreachable(&error.without_url());
-    let mut response = request.send().await.map_err(unreachable)?;
+    let failing = |error: reqwest::Error| match error.is_connect() {
+        true => ProviderError::unreachable(&error.without_url()),
+        false => ProviderError::failing(&error.without_url()),
+    };
+    let mut response = request.send().await.map_err(failing)?;
     let status = response.status();
     let wait = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
     let wait = wait.and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+    while let Some(chunk) = response.chunk().await.map_err(failing)? {
         if body.len() + chunk.len() > ANSWER_BYTES_MAX {
             return Err(ProviderError::Garbled { why: "it is too long".into() });
         }
@@ -105,7 +108,7 @@ impl Answer {
             }
             status if status.is_server_error() => {
                 let why = format!("{status}: {}", crate::error::bounded(&said(&self.body)));
-                Err(ProviderError::Unreachable { why })
+                Err(ProviderError::Failing { why })
             }
             _ => Err(ProviderError::refused(&said(&self.body))),
         }

@@ -96,11 +96,15 @@ impl Keeper {
             let wait = wait_after(failures, &error);
             failures = failures.saturating_add(1);
             self.tell(&error, wait).await;
-            // Where only some records are refused, the others must not wait.
+            let mut news = changes.clone();
+            let due = pause(SOON, wait, urgent(&mut news, &error));
+            // Where only some records or zones are concerned, the others must not wait.
             match error.is_of_all() {
-                true => pause(SOON, wait, urgent(&mut changes, &error)).await,
-                false if self.rest(&mut changes, &state, wait).await => {}
-                false => return,
+                true => due.await,
+                false => tokio::select! {
+                    () = due => {}
+                    goes_on = self.rest(&mut changes, &state, wait) => if !goes_on { return },
+                },
             }
         }
     }
@@ -165,9 +169,7 @@ async fn pause(soon: Duration, due: Duration, urgent: impl Future<Output = ()>) 
 
 /// Comes when the provider, which did not answer, is to be tried more often: while clients are led to a node that is lost.
 async fn urgent(changes: &mut watch::Receiver<Arc<Applied>>, error: &KeepError) {
-    let urges = |state: &Arc<Applied>| {
-        matches!(error, KeepError::Provider(ProviderError::Unreachable { .. })) && misses(state)
-    };
+    let urges = |state: &Arc<Applied>| error.is_silence() && misses(state);
     if changes.wait_for(urges).await.is_err() {
         std::future::pending().await
     }

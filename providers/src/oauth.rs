@@ -73,11 +73,17 @@ impl Tokens {
     }
 
     async fn ask(&self) -> Result<Granted, ProviderError> {
-        let answer = send(self.request()?).await?.judge(said).map_err(|error| match error {
-            // Whatever is wrong with the request is wrong with the credentials.
-            ProviderError::Refused { said } => ProviderError::Unauthorized { said },
-            other => other,
-        })?;
+        let answer =
+            send(self.request()?).await.and_then(|answer| answer.judge(said)).map_err(|error| {
+                match error {
+                    // Whatever is wrong with the request is wrong with the credentials, and without a token nothing can be asked.
+                    ProviderError::Refused { said } | ProviderError::Unauthorized { said, .. } => {
+                        ProviderError::Unauthorized { said, everywhere: true }
+                    }
+                    ProviderError::Failing { why } => ProviderError::Unreachable { why },
+                    other => other,
+                }
+            })?;
         answer.json()
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use temps_state::ManagedRecord;
 
+use crate::error::Scope;
 use crate::{Change, ProviderError};
 
 /// Why changes that were sent together were not made.
@@ -16,8 +17,8 @@ pub(crate) struct Failure {
 
 impl From<ProviderError> for Failure {
     fn from(error: ProviderError) -> Self {
-        use ProviderError::{Garbled, Unreachable};
-        let halfway = matches!(error, Unreachable { .. } | Garbled { .. });
+        use ProviderError::{Failing, Garbled, Unreachable};
+        let halfway = matches!(error, Unreachable { .. } | Failing { .. } | Garbled { .. });
         Self { error, halfway }
     }
 }
@@ -40,9 +41,9 @@ impl Outcome {
         self.error.map_or(Ok(()), Err)
     }
 
-    /// Whether the next request would fare no better.
+    /// Whether the zone's next request would fare no better.
     pub(crate) fn is_final(&self) -> bool {
-        self.error.as_ref().is_some_and(ProviderError::ends_round)
+        self.error.as_ref().is_some_and(|error| error.scope() > Scope::Change)
     }
 
     /// Notes what came of some.
@@ -52,7 +53,7 @@ impl Outcome {
             true => self.unclear.extend(changes.iter().map(Change::key)),
             false => self.skip(changes),
         }
-        if self.error.is_none() || error.ends_round() {
+        if self.error.is_none() || error.scope() > Scope::Change {
             self.error = Some(error);
         }
     }

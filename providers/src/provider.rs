@@ -9,6 +9,7 @@ use temps_state::DomainName;
 use crate::azure::Azure;
 use crate::cloudflare::Cloudflare;
 use crate::digitalocean::DigitalOcean;
+use crate::error::Scope;
 use crate::google::Google;
 use crate::hetzner::Hetzner;
 use crate::outcome::Failure;
@@ -107,7 +108,7 @@ impl Provider {
             let (batch, later) = rest.split_at(self.fitting(rest));
             match self.send(zone, batch).await {
                 Err(Failure { error, halfway: false })
-                    if batch.len() > 1 && !error.ends_round() =>
+                    if batch.len() > 1 && error.scope() == Scope::Change =>
                 {
                     self.send_each(zone, batch, &mut outcome).await;
                 }

@@ -24,6 +24,8 @@ use crate::{Change, Listing, ProviderError, RecordSet};
 
 /// How long a whole exchange may take.
 const EXCHANGE_MAX: Duration = Duration::from_secs(10);
+/// How long connecting may take.
+const CONNECT_MAX: Duration = Duration::from_secs(5);
 /// The most octets of a transfer.
 const TRANSFER_BYTES_MAX: usize = 64 << 20;
 /// How far the clocks may be apart, in seconds (RFC 8945 §10).
@@ -134,9 +136,11 @@ impl Rfc2136 {
         let length = u16::try_from(octets.len());
         let length = length.map_err(|_| ProviderError::refused("the update is too long"))?;
         let unreachable = |error| ProviderError::unreachable(&error);
-        let mut stream = TcpStream::connect(&self.server).await.map_err(unreachable)?;
+        let late = |_| ProviderError::Unreachable { why: "no connection in time".into() };
+        let stream = timeout(CONNECT_MAX, TcpStream::connect(&self.server)).await.map_err(late)?;
+        let mut stream = stream.map_err(unreachable)?;
         let framed = [&length.to_be_bytes()[..], &octets].concat();
-        stream.write_all(&framed).await.map_err(unreachable)?;
+        stream.write_all(&framed).await.map_err(|error| ProviderError::failing(&error))?;
         let unsigned = || ProviderError::Garbled { why: "the request was not signed".into() };
         Ok(Line { stream, verifier: verifier.ok_or_else(unsigned)? })
     }
@@ -145,10 +149,10 @@ impl Rfc2136 {
 impl Line {
     /// The next message and its length, if the server says with its signature that all is well.
     async fn receive(&mut self, zone: &str) -> Result<(Message, usize), ProviderError> {
-        let unreachable = |error| ProviderError::unreachable(&error);
-        let length = self.stream.read_u16().await.map_err(unreachable)?;
+        let failing = |error| ProviderError::failing(&error);
+        let length = self.stream.read_u16().await.map_err(failing)?;
         let mut octets = vec![0; usize::from(length)];
-        self.stream.read_exact(&mut octets).await.map_err(unreachable)?;
+        self.stream.read_exact(&mut octets).await.map_err(failing)?;
         let message = Message::from_vec(&octets).map_err(|error| ProviderError::garbled(&error))?;
         // A server that does not know the key cannot sign its refusal.
         if message.response_code != ResponseCode::NoError {
@@ -163,7 +167,7 @@ impl Line {
 async fn in_time<T>(
     exchange: impl Future<Output = Result<T, ProviderError>>,
 ) -> Result<T, ProviderError> {
-    let late = || ProviderError::Unreachable { why: "no answer in time".into() };
+    let late = || ProviderError::Failing { why: "none in time".into() };
     timeout(EXCHANGE_MAX, exchange).await.unwrap_or_else(|_| Err(late()))
 }
 
@@ -183,7 +187,7 @@ fn of_code(code: ResponseCode, zone: &str) -> ProviderError {
             let said = "records that were not there a moment ago are in the way, or an alias is";
             ProviderError::refused(said)
         }
-        ResponseCode::ServFail => ProviderError::Unreachable { why: code.to_string() },
+        ResponseCode::ServFail => ProviderError::Failing { why: code.to_string() },
         other => ProviderError::refused(&other.to_string()),
     }
 }

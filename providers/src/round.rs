@@ -1,10 +1,11 @@
 //! One round at an account: brings its records in step with what is wanted.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use temps_state::{DnsProvider, DomainName, ManagedRecord, RecordKind};
 use tracing::info;
 
+use crate::error::Scope;
 use crate::keep_error::KeepError;
 use crate::ledger::Ledger;
 use crate::plan::about_foreign;
@@ -21,8 +22,8 @@ pub(crate) struct Round<'a> {
     managed: BTreeSet<ManagedRecord>,
     /// What stands in the way and is somebody else's.
     foreign: Vec<String>,
-    /// The first refusal that kept nothing else back.
-    refused: Option<ProviderError>,
+    /// What went wrong in each zone first, and kept no other zone back.
+    troubles: BTreeMap<DomainName, ProviderError>,
 }
 
 impl<'a> Round<'a> {
@@ -33,7 +34,15 @@ impl<'a> Round<'a> {
         wanted: &'a Wanted,
     ) -> Self {
         let managed = account.managed.clone();
-        Self { ledger, provider, account, wanted, managed, foreign: vec![], refused: None }
+        Self {
+            ledger,
+            provider,
+            account,
+            wanted,
+            managed,
+            foreign: vec![],
+            troubles: BTreeMap::new(),
+        }
     }
 
     /// Brings all zones in step. What is wanted no longer goes first, so that there is room for what is.
@@ -44,8 +53,9 @@ impl<'a> Round<'a> {
         for zone in &self.account.zones {
             self.put(zone).await?;
         }
-        if let Some(error) = self.refused {
-            return Err(error.into());
+        if !self.troubles.is_empty() {
+            let all = self.troubles.len() == self.account.zones.len();
+            return Err(KeepError::Zones { troubles: self.troubles, all });
         }
         let error = about_foreign(&self.foreign);
         let error = error.or_else(|| about_left_out(self.wanted.left_out));
@@ -68,11 +78,14 @@ impl<'a> Round<'a> {
         };
         let managed = self.managed.iter().filter(stay).cloned().collect();
         self.know(managed).await?;
-        self.judge(outcome)
+        outcome.error.map_or(Ok(()), |error| self.note(zone, error))
     }
 
-    /// Makes and changes what is wanted in a zone.
+    /// Makes and changes what is wanted in a zone, unless its next request would fare no better.
     async fn put(&mut self, zone: &DomainName) -> Result<(), KeepError> {
+        if self.troubles.get(zone).is_some_and(|error| error.scope() > Scope::Change) {
+            return Ok(());
+        }
         let wanted = &self.wanted.sets;
         let mut sets: Vec<RecordSet> = in_zone(self.account, zone, wanted, |set| &set.name);
         let Some(found) = self.list(zone, sets.iter().map(|set| &set.name)).await? else {
@@ -92,7 +105,7 @@ impl<'a> Round<'a> {
         let outcome = self.apply(zone, &changes).await;
         let not_ours = not_ours(&changes, &own, &outcome);
         self.know(self.managed.difference(&not_ours).cloned().collect()).await?;
-        self.judge(outcome)
+        outcome.error.map_or(Ok(()), |error| self.note(zone, error))
     }
 
     /// What is in a zone of some names; nothing where it was not asked for, or is refused.
@@ -107,11 +120,7 @@ impl<'a> Round<'a> {
         }
         match self.provider.list(zone.as_str(), &names).await {
             Ok(found) => Ok(Some(found)),
-            Err(error) if error.ends_round() => Err(error.into()),
-            Err(error) => {
-                self.refused.get_or_insert(error);
-                Ok(None)
-            }
+            Err(error) => self.note(zone, error).map(|()| None),
         }
     }
 
@@ -132,16 +141,13 @@ impl<'a> Round<'a> {
         Ok(())
     }
 
-    /// Ends the round where the next request would fare no better.
-    fn judge(&mut self, outcome: Outcome) -> Result<(), KeepError> {
-        match outcome.error {
-            Some(error) if error.ends_round() => Err(error.into()),
-            Some(error) => {
-                self.refused.get_or_insert(error);
-                Ok(())
-            }
-            None => Ok(()),
+    /// Notes what went wrong in a zone. Ends the round where no other zone would fare better.
+    fn note(&mut self, zone: &DomainName, error: ProviderError) -> Result<(), KeepError> {
+        if error.scope() == Scope::Account {
+            return Err(error.into());
         }
+        self.troubles.entry(zone.clone()).or_insert(error);
+        Ok(())
     }
 }
 

@@ -77,7 +77,9 @@ fn provider_hint(error: &ProviderError) -> Option<String> {
         }
         ProviderError::Refused { .. } => "do at the provider what it asks for, then try again",
         ProviderError::Limited { .. } => "wait a minute, then try again",
-        ProviderError::Unreachable { .. } | ProviderError::Garbled { .. } => {
+        ProviderError::Unreachable { .. }
+        | ProviderError::Failing { .. }
+        | ProviderError::Garbled { .. } => {
             "see whether this node reaches the provider, and whether the endpoint is right"
         }
     };

@@ -95,7 +95,9 @@ fn provider_kind(error: &ProviderError) -> (StatusCode, &'static str) {
         | ProviderError::ZoneUnknown { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
         ProviderError::Refused { .. } => (StatusCode::CONFLICT, "provider_refused"),
         ProviderError::Limited { .. } => (StatusCode::SERVICE_UNAVAILABLE, "provider_busy"),
-        ProviderError::Unreachable { .. } | ProviderError::Garbled { .. } => {
+        ProviderError::Unreachable { .. }
+        | ProviderError::Failing { .. }
+        | ProviderError::Garbled { .. } => {
             (StatusCode::SERVICE_UNAVAILABLE, "provider_unreachable")
         }
     }

@@ -183,7 +183,7 @@ async fn errors_say_what_is_wrong() {
     let wrong = open(&api.url, "another");
     let error = wrong.check(&[story::ZONE.parse().unwrap()]).await.unwrap_err();
     assert!(
-        matches!(&error, ProviderError::Unauthorized { said } if said.contains("AADSTS7000215")),
+        matches!(&error, ProviderError::Unauthorized { said, everywhere: true } if said.contains("AADSTS7000215")),
         "{error}"
     );
     assert!(!error.to_string().contains("another"));

@@ -240,7 +240,7 @@ async fn errors_say_what_is_wrong() {
     let nobody = open(&api.url, "nobody@project-1.iam.gserviceaccount.com");
     let error = nobody.check(&[story::ZONE.parse().unwrap()]).await.unwrap_err();
     assert!(
-        matches!(&error, ProviderError::Unauthorized { said } if said.contains("account not found")),
+        matches!(&error, ProviderError::Unauthorized { said, everywhere: true } if said.contains("account not found")),
         "{error}"
     );
     provider.check(&[story::ZONE.parse().unwrap()]).await.unwrap();

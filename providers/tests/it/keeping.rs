@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::digitalocean::play_alone;
 use crate::knot::{Knot, PATIENCE};
+use crate::story::{OTHER_ZONE, ZONE};
 
 struct Ground {
     cluster: Cluster,
@@ -35,18 +36,22 @@ impl Ground {
     }
 
     async fn start_with(kind: &str, credentials: &Value, takes_over: bool) -> Self {
+        Self::start_in(&[ZONE], kind, credentials, takes_over).await
+    }
+
+    async fn start_in(zones: &[&str], kind: &str, credentials: &Value, takes_over: bool) -> Self {
         let data = tempfile::tempdir().unwrap();
         let config = Config { data_dir: data.path().into(), peer: None };
         let cluster = Cluster::start(config).await.unwrap();
         let (provider, environment) = (fresh_id(), fresh_id());
         let stop = CancellationToken::new();
         let ground = Self { cluster, provider, environment, stop, _data: data };
-        ground.found(kind, credentials, takes_over).await;
+        ground.found(zones, kind, credentials, takes_over).await;
         tokio::spawn(keep_records(ground.cluster.clone(), ground.stop.clone()));
         ground
     }
 
-    async fn found(&self, kind: &str, credentials: &Value, takes_over: bool) {
+    async fn found(&self, zones: &[&str], kind: &str, credentials: &Value, takes_over: bool) {
         let now = Timestamp::now();
         let me = self.cluster.node_id();
         let node = Node { format: FORMAT.into(), ..Node::new(me, "n1", now) };
@@ -79,7 +84,7 @@ impl Ground {
             id: self.provider,
             name: "knot".parse().unwrap(),
             kind: kind.into(),
-            zones: vec!["example.com".parse().unwrap()],
+            zones: zones.iter().map(|zone| zone.parse().unwrap()).collect(),
             credentials: self.cluster.seal(&DnsProvider::place(self.provider), &text).unwrap(),
             takes_over,
             managed: Default::default(),
@@ -243,4 +248,32 @@ async fn others_records_give_way_once_the_domain_is_verified() {
     ground.ask(Command::VerifyDomain { name }).await;
     ground.until(|account| account.trouble.is_none() && !account.managed.is_empty()).await;
     assert_eq!(api.with(|api| api.at("www").join(" ")), "192.0.2.1 192.0.2.2 192.0.2.3");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_zone_that_is_taken_away_keeps_no_other_back() {
+    let knot = Knot::start("").await;
+    let zones = [OTHER_ZONE, ZONE];
+    let ground = Ground::start_in(&zones, "rfc2136", &knot.credentials(), false).await;
+    for name in ["shop.a.example", "gone.a.example", "gone.example.com"] {
+        ground.add(name).await;
+    }
+    let all = ["192.0.2.1", "192.0.2.2", "192.0.2.3"];
+    knot.until("gone", "A", |found| found == all).await;
+    knot.until("shop.a.example.", "A", |found| found == all).await;
+    ground.until(|account| account.managed.len() == 3 && account.trouble.is_none()).await;
+
+    knot.take_away();
+    for name in ["gone.a.example", "gone.example.com"] {
+        ground.ask(Command::DeleteDomain { name: name.parse().unwrap() }).await;
+    }
+    ground.add("shop.example.com").await;
+    knot.until("shop", "A", |found| found == all).await;
+    knot.until("gone", "A", |found| found.is_empty()).await;
+    ground.until_told("a.example: the provider does not accept the credentials").await;
+    let lost = *ground.cluster.state().nodes.keys().next_back().unwrap();
+    ground.ask(Command::LoseNode { id: lost }).await;
+    knot.until("shop", "A", |found| found == &all[..2]).await;
+    let is_own = |name: &str| ground.account().managed.iter().any(|key| key.name == name);
+    assert!(is_own("gone.a.example") && is_own("shop.a.example"), "nobody knows of them");
 }

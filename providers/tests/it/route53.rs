@@ -308,7 +308,7 @@ async fn errors_say_what_is_wrong() {
     let wrong = open(&api.url, "another");
     let error = wrong.check(&["example.com".parse().unwrap()]).await.unwrap_err();
     assert!(
-        matches!(&error, ProviderError::Unauthorized { said } if said.contains("SignatureDoesNotMatch")),
+        matches!(&error, ProviderError::Unauthorized { said, .. } if said.contains("SignatureDoesNotMatch")),
         "{error}"
     );
     assert!(!error.to_string().contains("another"));

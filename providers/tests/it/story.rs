@@ -9,6 +9,8 @@ use temps_state::{ManagedRecord, RecordKind};
 use crate::stand_in::{StandIn, Told};
 
 pub const ZONE: &str = "example.com";
+/// Another one of the same account, where there is one.
+pub const OTHER_ZONE: &str = "a.example";
 
 /// A set from a line as in a zone file.
 pub fn set(ttl: u32, text: &str) -> RecordSet {
@@ -116,15 +118,14 @@ pub async fn tell_of_errors<S: Send + 'static>(
     };
     for told in unauthorized {
         let error = fail(told).await;
-        let tells =
-            matches!(&error, ProviderError::Unauthorized { said } if said != "it does not say why");
+        let tells = matches!(&error, ProviderError::Unauthorized { said, everywhere: false } if said != "it does not say why");
         assert!(tells, "{error}");
     }
     let wait = Some(Duration::from_secs(17));
     let limited = fail(Told(429, vec![("retry-after", "17".into())], String::new())).await;
     assert!(matches!(limited, ProviderError::Limited { wait: w } if w == wait), "{limited}");
     let broken = fail(Told(502, vec![], "<html>".into())).await;
-    assert!(matches!(broken, ProviderError::Unreachable { .. }), "{broken}");
+    assert!(matches!(broken, ProviderError::Failing { .. }), "{broken}");
     let garbled = fail(Told(200, vec![], "no answer".into())).await;
     assert!(matches!(garbled, ProviderError::Garbled { .. }), "{garbled}");
     let unknown = provider.check(&["example.net".parse().unwrap()]).await.unwrap_err();
