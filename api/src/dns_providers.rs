@@ -7,20 +7,21 @@ use axum::http::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use temps_providers::Provider;
+use temps_providers::{Provider, ProviderError};
 use temps_raft::{Applied, fresh_id};
 use temps_state::{
-    Command, DnsProvider, DnsProviderId, DnsTrouble, DomainName, ManagedRecord, Name,
-    State as Agreed,
+    Command, DnsProvider, DnsProviderChange, DnsProviderId, DnsTrouble, DomainName, ManagedRecord,
+    Name, State as Agreed,
 };
 use utoipa::ToSchema;
+use zeroize::Zeroizing;
 
 use crate::ApiError;
 use crate::auth::{MayAdmin, MayRead};
 use crate::body::Json;
-use crate::conditions::Tagged;
+use crate::conditions::{IfMatch, Tagged};
 use crate::consistency::Seen;
-use crate::context::Shared;
+use crate::context::{Context, Shared};
 use crate::deletion::Deletion;
 use crate::pages::{Order, Page, Paging};
 
@@ -86,6 +87,43 @@ pub struct DnsProviderIn {
     /// Whether records that the cluster has not made give way to those of verified domains.
     #[serde(default)]
     pub takes_over: bool,
+}
+
+/// What is to be different about an account; what is not named stays as it is.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = DnsProviderChange)]
+pub struct ChangeIn {
+    /// All zones to keep records in. The records in others stay as they are, and are the cluster's no longer.
+    #[schema(value_type = Option<Vec<String>>)]
+    zones: Option<Vec<DomainName>>,
+    /// What lets the cluster in: a whole object, as for a new account. Nobody is shown it again.
+    #[schema(value_type = Option<Object>)]
+    credentials: Option<Value>,
+    /// Whether records that the cluster has not made give way to those of verified domains.
+    takes_over: Option<bool>,
+}
+
+impl ChangeIn {
+    /// Whether the provider lets the cluster in as it is to, and has the zones.
+    async fn check(&self, context: &Context, account: &DnsProvider) -> Result<(), ApiError> {
+        if self.credentials.is_none() && self.zones.is_none() {
+            return Ok(());
+        }
+        let kept = || context.cluster.open(&DnsProvider::place(account.id), &account.credentials);
+        let provider = match &self.credentials {
+            Some(credentials) => Provider::open(&account.kind, credentials)?,
+            None => Provider::open(&account.kind, &read(Zeroizing::new(kept()?))?)?,
+        };
+        let zones = self.zones.as_ref().unwrap_or(&account.zones);
+        Ok(provider.check(zones).await?)
+    }
+}
+
+/// Credentials that were kept.
+fn read(text: Zeroizing<String>) -> Result<Value, ProviderError> {
+    let wrong = |_| ProviderError::Credentials("those that are kept cannot be read".into());
+    serde_json::from_str(&text).map_err(wrong)
 }
 
 impl DnsProviderOut {
@@ -173,6 +211,35 @@ pub(crate) async fn create(
     let proposal = caller.asks(Command::AddDnsProvider { provider });
     let (_, state) = context.change(proposal).await?;
     Ok((StatusCode::CREATED, shown(&state, find(&state, name.as_str())?)))
+}
+
+/// Changes an account with a DNS provider, by its id or name, if that lets the cluster in and has the zones: it is asked at
+/// once. The records that the cluster made stay its own.
+#[utoipa::path(
+    patch, path = "/api/dns-providers/{id}", tag = "domains",
+    request_body = ChangeIn, responses((status = 200, body = DnsProviderOut))
+)]
+pub(crate) async fn change(
+    State(context): State<Shared>,
+    MayAdmin(caller): MayAdmin,
+    Path(id): Path<String>,
+    if_match: IfMatch,
+    Json(body): Json<ChangeIn>,
+) -> Result<Tagged<DnsProviderOut>, ApiError> {
+    let before = context.cluster.read_latest().await?;
+    let account = find(&before, &id)?;
+    if !caller.was_answered(&before) {
+        body.check(&context, account).await?;
+    }
+    let id = account.id;
+    let ChangeIn { zones, credentials, takes_over } = body;
+    let seal = |value: Value| context.cluster.seal(&DnsProvider::place(id), &value.to_string());
+    let credentials = credentials.map(seal).transpose()?;
+    let change = DnsProviderChange { zones, credentials, takes_over };
+    let mut proposal = caller.asks(Command::ChangeDnsProvider { id, change });
+    proposal.condition = if_match.on(row(id));
+    let (_, state) = context.change(proposal).await?;
+    Ok(shown(&state, find(&state, &id.to_string())?))
 }
 
 /// Forgets an account with a DNS provider, by its id or name. The records there stay as they are.

@@ -95,7 +95,7 @@ fn names() -> OpenApiRouter<Shared> {
         .routes(routes!(certificates::list, certificates::create))
         .routes(routes!(certificates::show, certificates::delete))
         .routes(routes!(dns_providers::list, dns_providers::create))
-        .routes(routes!(dns_providers::show, dns_providers::delete))
+        .routes(routes!(dns_providers::show, dns_providers::change, dns_providers::delete))
         .routes(routes!(header_policies::show, header_policies::replace))
         .routes(routes!(
             header_policies::show_of_environment,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use temps_raft::{Applied, Cluster};
-use temps_state::{DnsProvider, DnsProviderId, State};
+use temps_state::{DnsProvider, DnsProviderId, Sealed, State};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
@@ -71,8 +71,8 @@ impl Desk {
 /// Keeps the records at one account.
 struct Keeper {
     ledger: Ledger,
-    /// The account once it was opened, with the tokens that it was given.
-    provider: Option<Provider>,
+    /// The account once it was opened, by these credentials, with the tokens that it was given.
+    provider: Option<(Sealed, Provider)>,
 }
 
 impl Keeper {
@@ -100,7 +100,10 @@ impl Keeper {
             let due = pause(SOON, wait, urgent(&mut news, &error));
             // Where only some records or zones are concerned, the others must not wait.
             match error.is_of_all() {
-                true => due.await,
+                true => tokio::select! {
+                    () = due => {}
+                    () = self.changed(&mut changes, account) => {}
+                },
                 false => tokio::select! {
                     () = due => {}
                     goes_on = self.rest(&mut changes, &state, wait) => if !goes_on { return },
@@ -122,6 +125,16 @@ impl Keeper {
         !matches!(timeout(longest, changes.wait_for(differs)).await, Ok(Err(_)))
     }
 
+    /// Comes when the account is another than it was, or gone.
+    async fn changed(&self, changes: &mut watch::Receiver<Arc<Applied>>, account: &DnsProvider) {
+        let differs = |newer: &Arc<Applied>| {
+            newer.dns_providers.get(&self.ledger.id).is_none_or(|one| !one.has_terms_of(account))
+        };
+        if changes.wait_for(differs).await.is_err() {
+            std::future::pending().await
+        }
+    }
+
     /// Brings the records in step with a state.
     async fn round(&mut self, state: &Applied, account: &DnsProvider) -> Result<(), KeepError> {
         let provider = self.open(account)?;
@@ -134,7 +147,7 @@ impl Keeper {
         let Some(account) = self.ledger.account() else { return };
         let (name, text) = (&account.name, error.to_string());
         // Every few seconds while it is urgent: who was told once need not hear it again.
-        match account.trouble.is_some_and(|trouble| trouble.error == text) {
+        match account.trouble.as_ref().is_some_and(|trouble| trouble.error == text) {
             true => debug!(provider = %name, ?wait, "still not in step: {text}"),
             false => {
                 warn!(provider = %name, %error, ?wait, "records at a DNS provider are not in step")
@@ -143,13 +156,15 @@ impl Keeper {
         if error.passes() {
             return;
         }
-        if let Err(error) = self.ledger.tell(&account.managed, Some(text)).await {
+        if let Err(error) = self.ledger.tell(&account, &account.managed, Some(text)).await {
             warn!(provider = %name, %error, "nobody could be told of that");
         }
     }
 
     fn open(&mut self, account: &DnsProvider) -> Result<Provider, KeepError> {
-        if let Some(provider) = &self.provider {
+        if let Some((sealed, provider)) = &self.provider
+            && *sealed == account.credentials
+        {
             return Ok(provider.clone());
         }
         let place = DnsProvider::place(self.ledger.id);
@@ -157,7 +172,8 @@ impl Keeper {
         let text = zeroize::Zeroizing::new(text);
         let credentials = serde_json::from_str(&text).map_err(KeepError::Kept)?;
         let provider = Provider::open(&account.kind, &credentials)?;
-        Ok(self.provider.insert(provider).clone())
+        self.provider = Some((account.credentials.clone(), provider.clone()));
+        Ok(provider)
     }
 }
 
@@ -180,7 +196,7 @@ fn misses(state: &State) -> bool {
     state.living_edges().len() < state.edge_addresses().len()
 }
 
-/// Whether other records are wanted than were. What else changes in the state costs no more than a glance.
+/// Whether the account is another than it was, or other records are wanted. What else changes in the state costs no more than a glance.
 fn concerns(known: Option<&Wanted>, older: &Applied, newer: &Applied, id: DnsProviderId) -> bool {
     let same = older.nodes.ptr_eq(&newer.nodes)
         && older.domains.ptr_eq(&newer.domains)
@@ -188,8 +204,13 @@ fn concerns(known: Option<&Wanted>, older: &Applied, newer: &Applied, id: DnsPro
         && older.settings.ptr_eq(&newer.settings)
         && older.authority.ptr_eq(&newer.authority)
         && older.dns_providers.ptr_eq(&newer.dns_providers);
-    let now = || newer.dns_providers.get(&id).map(|account| wanted(newer, account, 0));
-    !same && now().as_ref() != known
+    let (before, now) = (older.dns_providers.get(&id), newer.dns_providers.get(&id));
+    let other_terms = || match (before, now) {
+        (Some(before), Some(now)) => !now.has_terms_of(before),
+        (before, now) => before.is_some() != now.is_some(),
+    };
+    let wanted = || now.map(|account| wanted(newer, account, 0));
+    !same && (other_terms() || wanted().as_ref() != known)
 }
 
 /// How long an account waits after so many failures in a row: longer and longer, and as long as the provider asks.

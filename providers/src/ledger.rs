@@ -20,35 +20,38 @@ impl Ledger {
         self.cluster.state().dns_providers.get(&self.id).cloned()
     }
 
-    /// Tells the cluster which records are its own, unless somebody else did meanwhile. What kept them from being as they
-    /// should stays as it is known.
+    /// Tells the cluster which records are its own, unless somebody else did meanwhile, or the account is another than was
+    /// `seen`. What kept them from being as they should stays as it is known.
     pub(crate) async fn know(
         &self,
+        seen: &DnsProvider,
         before: &BTreeSet<ManagedRecord>,
         managed: BTreeSet<ManagedRecord>,
     ) -> Result<(), KeepError> {
         let error = self.account().and_then(|account| Some(account.trouble?.error));
-        self.write(before, managed, error).await
+        self.write(seen, before, managed, error).await
     }
 
     /// Tells the cluster what keeps the records from being as they should, or that nothing does.
     pub(crate) async fn tell(
         &self,
+        seen: &DnsProvider,
         managed: &BTreeSet<ManagedRecord>,
         error: Option<String>,
     ) -> Result<(), KeepError> {
-        self.write(managed, managed.clone(), error).await
+        self.write(seen, managed, managed.clone(), error).await
     }
 
     async fn write(
         &self,
+        seen: &DnsProvider,
         before: &BTreeSet<ManagedRecord>,
         managed: BTreeSet<ManagedRecord>,
         error: Option<String>,
     ) -> Result<(), KeepError> {
         let state = self.cluster.state();
         let account = state.dns_providers.get(&self.id).ok_or(KeepError::Overtaken)?;
-        if account.managed != *before {
+        if account.managed != *before || !account.has_terms_of(seen) {
             return Err(KeepError::Overtaken);
         }
         let known = account.trouble.as_ref().map(|trouble| &trouble.error);

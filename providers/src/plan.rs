@@ -84,8 +84,9 @@ pub(crate) fn about_foreign(foreign: &[String]) -> Option<String> {
     (!foreign.is_empty()).then(|| {
         format!(
             "there are records already that the cluster did not make, and left as they are: {named}; \
-             delete them, or add the provider again with --take-over, to which those of verified \
-             domains give way (those of wildcards and aliases have to be deleted)"
+             delete them, or set the provider to --take-over on, to which those of verified domains \
+             give way (those of wildcards, unless they are just as they should be, and aliases have \
+             to be deleted)"
         )
     })
 }

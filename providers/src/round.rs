@@ -59,7 +59,7 @@ impl<'a> Round<'a> {
         }
         let error = about_foreign(&self.foreign);
         let error = error.or_else(|| about_left_out(self.wanted.left_out));
-        self.ledger.tell(&self.managed, error).await
+        self.ledger.tell(self.account, &self.managed, error).await
     }
 
     /// Deletes what is wanted no longer from a zone.
@@ -92,13 +92,12 @@ impl<'a> Round<'a> {
             return Ok(());
         };
         let keys: BTreeSet<ManagedRecord> = sets.iter().map(RecordSet::key).collect();
-        let between = &self.wanted.between;
-        sets.retain(|set| {
-            !between.contains(&set.name) || is_free(&set.name, &found, &self.managed)
-        });
+        let adopted = self.adopted(&sets, &found);
+        let (between, known) = (&self.wanted.between, &self.managed | &adopted);
+        sets.retain(|set| !between.contains(&set.name) || is_free(&set.name, &found, &known));
         let own = self.managed.intersection(&keys).cloned().collect();
-        let Plan { changes, managed: stays, foreign } =
-            plan(&sets, &found, &own, &self.wanted.take_over);
+        let give_way = &self.wanted.take_over | &adopted;
+        let Plan { changes, managed: stays, foreign } = plan(&sets, &found, &own, &give_way);
         self.foreign.extend(foreign);
         let others = self.managed.difference(&keys).cloned();
         self.know(others.chain(stays).collect()).await?;
@@ -106,6 +105,17 @@ impl<'a> Round<'a> {
         let not_ours = not_ours(&changes, &own, &outcome);
         self.know(self.managed.difference(&not_ours).cloned().collect()).await?;
         outcome.error.map_or(Ok(()), |error| self.note(zone, error))
+    }
+
+    /// Sets that are just as they are to be, and so were the cluster's before the account was forgotten, or may as well have
+    /// been. Whoever adds a wildcard has not shown that its addresses are his: those give way only to take over.
+    fn adopted(&self, sets: &[RecordSet], found: &Listing) -> BTreeSet<ManagedRecord> {
+        let may = |set: &&RecordSet| {
+            self.account.takes_over || set.kind == RecordKind::Txt || !set.name.starts_with("*.")
+        };
+        let is_there =
+            |set: &&RecordSet| found.sets.get(&set.key()).is_some_and(|found| found.set == **set);
+        sets.iter().filter(may).filter(is_there).map(RecordSet::key).collect()
     }
 
     /// What is in a zone of some names; nothing where it was not asked for, or is refused.
@@ -135,7 +145,7 @@ impl<'a> Round<'a> {
 
     async fn know(&mut self, managed: BTreeSet<ManagedRecord>) -> Result<(), KeepError> {
         if managed != self.managed {
-            self.ledger.know(&self.managed, managed.clone()).await?;
+            self.ledger.know(self.account, &self.managed, managed.clone()).await?;
             self.managed = managed;
         }
         Ok(())

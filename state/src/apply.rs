@@ -172,6 +172,7 @@ impl State {
             SetHeaderPolicy { scope, policy } => self.set_header_policy(scope, policy),
             SetGuard { scope, guard } => self.set_guard(scope, guard),
             AddDnsProvider { provider } => self.add_dns_provider(provider),
+            ChangeDnsProvider { id, change } => self.change_dns_provider(id, change),
             DeleteDnsProvider { id } => self.delete_dns_provider(id),
             KeepDnsRecords { id, managed, error } => self.keep_dns_records(id, managed, error, at),
             RotateTicketKey { key } => self.rotate_ticket_key(index, key),

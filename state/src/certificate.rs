@@ -89,11 +89,16 @@ impl Certificate {
         self.not_before <= at && at < self.not_after
     }
 
-    /// Whether so much of its life is left that nothing else need stand ready, where somebody brought it.
+    /// Whether so much of its life is left that nothing else need stand ready, where nobody renews it.
     pub fn lasts(&self, at: Timestamp) -> bool {
+        at < self.lasts_until()
+    }
+
+    /// From when on something else is to stand ready, where nobody renews it.
+    pub fn lasts_until(&self) -> Timestamp {
         let life = self.not_after.duration_since(self.not_before);
         let early = (life / SUCCESSION_PART).min(SUCCESSION_MAX);
-        self.not_after.duration_since(at) > early
+        self.not_after.checked_sub(early).unwrap_or(self.not_before)
     }
 
     /// What the cluster got it for; nothing where somebody brought it.

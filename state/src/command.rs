@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     AcmeAccount, Actor, ApiKey, ApiKeyId, Attempt, Authority, Built, Certificate, CertificateId,
-    Deployment, DeploymentId, DnsProvider, DnsProviderId, Domain, DomainName, DomainTarget,
-    EnvironmentId, Failure, Guard, HeaderPolicy, JoinToken, JoinTokenId, ManagedRecord, Name,
-    NewDeployment, Node, NodeId, Observed, OrderFailure, Project, ProjectChange, ProjectId,
-    RenewalAdvice, ReplicaId, Role, Scope, Session, SessionId, Settings, Spent, TagName, TicketKey,
-    User, UserId, Variable, VariableName,
+    Deployment, DeploymentId, DnsProvider, DnsProviderChange, DnsProviderId, Domain, DomainName,
+    DomainTarget, EnvironmentId, Failure, Guard, HeaderPolicy, JoinToken, JoinTokenId,
+    ManagedRecord, Name, NewDeployment, Node, NodeId, Observed, OrderFailure, Project,
+    ProjectChange, ProjectId, RenewalAdvice, ReplicaId, Role, Scope, Session, SessionId, Settings,
+    Spent, TagName, TicketKey, User, UserId, Variable, VariableName,
 };
 
 /// One entry of the replicated log: a command with everything that apply may not find out by itself.
@@ -190,6 +190,8 @@ pub enum Command {
     SetGuard { scope: Scope, guard: Option<Guard> },
     /// Adds an account with a DNS provider.
     AddDnsProvider { provider: DnsProvider },
+    /// Changes an account with a DNS provider. What is not named stays as it is.
+    ChangeDnsProvider { id: DnsProviderId, change: DnsProviderChange },
     /// Forgets an account with a DNS provider; the records there stay.
     DeleteDnsProvider { id: DnsProviderId },
     /// Says which records at a DNS provider are the cluster's, and what keeps them from being as they should.
@@ -237,6 +239,7 @@ impl Command {
             Self::DeleteCertificate { id } => ("certificate.delete", id.to_string()),
             Self::SetHeaderPolicy { scope, .. } => ("headers.set", scope.to_string()),
             Self::AddDnsProvider { provider } => ("dns.provider.add", provider.name.to_string()),
+            Self::ChangeDnsProvider { id, .. } => ("dns.provider.change", id.to_string()),
             Self::DeleteDnsProvider { id } => ("dns.provider.delete", id.to_string()),
             Self::SetGuard { scope, .. } => ("guard.set", scope.to_string()),
             Self::ChangeSettings { .. } => ("settings.change", String::new()),

@@ -43,6 +43,20 @@ pub struct DnsProvider {
     pub created_at: Timestamp,
 }
 
+/// What is to be different about an account.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DnsProviderChange {
+    /// All its zones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zones: Option<Vec<DomainName>>,
+    /// Its credentials; sealed at [`DnsProvider::place`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials: Option<Sealed>,
+    /// Whether records that the cluster has not made give way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub takes_over: Option<bool>,
+}
+
 /// A set of records that the cluster made.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ManagedRecord {
@@ -104,6 +118,13 @@ impl DnsProvider {
         format!("dns-provider/{id}")
     }
 
+    /// Whether it is reached in the same way for the same zones as another time.
+    pub fn has_terms_of(&self, other: &Self) -> bool {
+        self.zones == other.zones
+            && self.credentials == other.credentials
+            && self.takes_over == other.takes_over
+    }
+
     fn check(&self) -> Result<(), Rejected> {
         let wrong = |why| Err(Rejected::Invalid { what: "zones".into(), why });
         if self.zones.is_empty() {
@@ -154,16 +175,45 @@ impl State {
         if self.dns_providers.values().any(|one| same(&one)) {
             return Err(Rejected::taken("DNS provider", &provider.name));
         }
-        let mut kept = self.dns_providers.values().flat_map(|one| &one.zones);
-        if let Some(zone) = kept.find(|zone| provider.zones.contains(zone)) {
-            return Err(Rejected::taken("zone", zone));
-        }
+        self.check_zones_of(&provider)?;
         let provider = DnsProvider { managed: BTreeSet::new(), trouble: None, ..provider };
         self.dns_providers.insert(provider.id, provider);
         // What a certificate was missing may be there now.
         self.retry_orders();
         self.forget_previews();
         Ok(Reply::Done)
+    }
+
+    /// The records in zones that stay are the cluster's as before; those in others are nobody's, as when an account goes.
+    pub(crate) fn change_dns_provider(
+        &mut self,
+        id: DnsProviderId,
+        change: DnsProviderChange,
+    ) -> Result<Reply, Rejected> {
+        let known = self.dns_providers.get(&id).cloned();
+        let mut provider = known.ok_or_else(|| Rejected::not_found("DNS provider", id))?;
+        let DnsProviderChange { zones, credentials, takes_over } = change;
+        provider.zones = zones.unwrap_or(provider.zones);
+        provider.credentials = credentials.unwrap_or(provider.credentials);
+        provider.takes_over = takes_over.unwrap_or(provider.takes_over);
+        provider.check()?;
+        self.check_zones_of(&provider)?;
+        let is_held = |name: &str| provider.zones.iter().any(|zone| is_under(name, zone.as_str()));
+        provider.managed.retain(|key| is_held(&key.name));
+        self.dns_providers.insert(id, provider);
+        self.retry_orders();
+        self.forget_previews();
+        Ok(Reply::Done)
+    }
+
+    /// No other account may have a zone of this one.
+    fn check_zones_of(&self, provider: &DnsProvider) -> Result<(), Rejected> {
+        let others = self.dns_providers.values().filter(|one| one.id != provider.id);
+        let mut kept = others.flat_map(|one| &one.zones);
+        match kept.find(|zone| provider.zones.contains(zone)) {
+            Some(zone) => Err(Rejected::taken("zone", zone)),
+            None => Ok(()),
+        }
     }
 
     /// The records stay as they are: somebody may be on their way to them.
@@ -268,6 +318,41 @@ mod tests {
             let added = state.add_dns_provider(provider(2, name, zones));
             assert_eq!(added.is_ok(), fits, "{name} {zones:?}");
         }
+    }
+
+    #[test]
+    fn an_account_that_changes_keeps_its_records() {
+        let mut state = with(&[
+            provider(1, "one", &["example.com", "example.net"]),
+            provider(2, "two", &["example.org"]),
+        ]);
+        let id = DnsProviderId::from_parts(0, 1);
+        let record = |name: &str| ManagedRecord { name: name.into(), kind: RecordKind::A };
+        let managed = BTreeSet::from(["a.example.com", "a.example.net"].map(record));
+        state.keep_dns_records(id, managed.clone(), None, Timestamp::UNIX_EPOCH).unwrap();
+        let change = |zones: &[&str]| {
+            let zones = zones.iter().map(|zone| zone.parse().unwrap()).collect();
+            DnsProviderChange { zones: Some(zones), ..Default::default() }
+        };
+        for wrong in [&["example.org"][..], &[], &["*.example.com"]] {
+            assert!(state.change_dns_provider(id, change(wrong)).is_err(), "{wrong:?}");
+        }
+        let other = ClusterKey::new([1; 32]).seal([1; 12], "", "").unwrap();
+        let credentials = DnsProviderChange {
+            credentials: Some(other.clone()),
+            takes_over: Some(true),
+            zones: None,
+        };
+        state.change_dns_provider(id, credentials).unwrap();
+        let found = &state.dns_providers[&id];
+        assert_eq!((&found.managed, found.takes_over), (&managed, true));
+        assert_eq!((&found.credentials, found.zones.len()), (&other, 2));
+        state.change_dns_provider(id, change(&["a.example.com", "example.edu"])).unwrap();
+        let found = &state.dns_providers[&id];
+        assert_eq!(found.managed, [record("a.example.com")].into());
+        assert_eq!(found.credentials, other);
+        let stranger = DnsProviderId::from_parts(0, 9);
+        assert!(state.change_dns_provider(stranger, Default::default()).is_err());
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::row::Value;
 use crate::{Command, Node, NodeId, State};
 
 /// The newest format that this version knows.
-pub const FORMAT: u8 = 4;
+pub const FORMAT: u8 = 5;
 /// The first format there was. Nodes that tell none are of it.
 pub(crate) const FIRST: u8 = 1;
 /// Handovers between two processes of a node, builds that go to another one, domains and their certificates,
@@ -23,6 +23,8 @@ pub(crate) const SECOND: u8 = 2;
 pub(crate) const THIRD: u8 = 3;
 /// Removals that are judged by the nodes there are.
 pub(crate) const FOURTH: u8 = 4;
+/// Changes of accounts with DNS providers, and certificates that outlive where their wildcard was kept.
+pub(crate) const FIFTH: u8 = 5;
 /// The format that [`Command::RemoveNode`] needs to name the nodes that must still be there.
 pub const JUDGED_REMOVALS_SINCE: u32 = FOURTH as u32;
 /// How many nodes a message names.
@@ -109,6 +111,7 @@ impl Command {
             Self::CreateProject { project, .. } => project.since(),
             Self::ChangeProject { change, .. } if change.no_repository => SECOND,
             Self::RemoveNode { beside, .. } if !beside.is_empty() => FOURTH,
+            Self::ChangeDnsProvider { .. } => FIFTH,
             Self::RecordNode { node } | Self::AdmitNode { node, .. } => node.since(),
             _ => FIRST,
         };

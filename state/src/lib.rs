@@ -56,8 +56,8 @@ pub use deployment::{
     Phase, Returned, Revision, Source,
 };
 pub use dns_provider::{
-    DNS_PROVIDERS_MAX, DnsProvider, DnsTrouble, MANAGED_RECORDS_MAX, ManagedRecord,
-    PROVIDER_ZONES_MAX, RecordKind,
+    DNS_PROVIDERS_MAX, DnsProvider, DnsProviderChange, DnsTrouble, MANAGED_RECORDS_MAX,
+    ManagedRecord, PROVIDER_ZONES_MAX, RecordKind,
 };
 pub use domain::{
     DOMAIN_PATHS_MAX, DOMAINS_MAX, Domain, DomainTarget, PATH_PREFIX_BYTES_MAX, PROOF_LABEL,

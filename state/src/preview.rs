@@ -1,7 +1,7 @@
 //! Certificates for the names of the preview domain: one wildcard where the cluster answers in the DNS, else one for each
 //! name that somebody asked for.
 
-use crate::format::THIRD;
+use crate::format::{FIFTH, THIRD};
 use crate::table::retain;
 use crate::{
     CertificateId, DomainName, EnvironmentId, Order, PREVIEW_DOMAIN_DEFAULT, Rejected, Reply, State,
@@ -70,7 +70,8 @@ impl State {
     }
 
     /// Drops orders and certificates that are for no name of the cluster any more, after the preview domain or where it is
-    /// kept changed. Certificates that a wildcard is to replace are shown until it does.
+    /// kept changed. Certificates that a wildcard is to replace are shown until it does, and that of the wildcard until it
+    /// ends; formats before the fifth drop it once nobody can renew it.
     pub(crate) fn forget_previews(&mut self) {
         let previews = self.previews();
         let ours = |name: &DomainName| {
@@ -78,8 +79,11 @@ impl State {
         };
         let orders: Vec<DomainName> =
             self.orders.keys().filter(|name| !ours(name)).cloned().collect();
+        let outlives = self.format() >= u32::from(FIFTH);
         let is_gone = |name: &DomainName| {
-            !ours(name) && self.preview_environment_in(&previews.domain, name).is_none()
+            let stays = outlives && name.is_wildcard() && name.base() == previews.domain;
+            let leads = || self.preview_environment_in(&previews.domain, name).is_some();
+            !(stays || ours(name) || leads())
         };
         let certificates =
             self.certificates.values().filter(|one| one.issued_for().is_some_and(is_gone));
@@ -224,6 +228,24 @@ mod tests {
         assert!(state.orders.is_empty());
         state.replace_previews(&name("*.apps.example.com"));
         assert!(state.certificates.is_empty());
+    }
+
+    #[test]
+    fn a_wildcards_certificate_outlives_where_it_was_kept() {
+        let wildcard = name("*.apps.example.com");
+        for (format, kept) in [(FIFTH, true), (THIRD, false)] {
+            let mut state = state();
+            let node = state.nodes[&NodeId(1)].clone();
+            state.nodes.insert(NodeId(1), Node { format: format.into(), ..node });
+            state.change_settings(settings("apps.example.com", Some("example.com"))).unwrap();
+            state.orders.insert(wildcard.clone(), Order::new(wildcard.clone()));
+            certify(&mut state, 1, wildcard.as_str());
+            state.change_settings(settings("apps.example.com", None)).unwrap();
+            assert!(state.orders.is_empty(), "nobody can work on it");
+            assert_eq!(state.issued_for(&wildcard).is_some(), kept, "{format}");
+            state.change_settings(settings("apps.example.net", None)).unwrap();
+            assert!(state.certificates.is_empty());
+        }
     }
 
     #[test]

@@ -110,6 +110,7 @@ fn endpoints() -> Vec<(Method, &'static str, Option<Permission>)> {
         (&get, "/api/dns-providers", Some(Read)),
         (&post, "/api/dns-providers", Some(Admin)),
         (&get, "/api/dns-providers/{id}", Some(Read)),
+        (&patch, "/api/dns-providers/{id}", Some(Admin)),
         (&delete, "/api/dns-providers/{id}", Some(Admin)),
         (&get, "/api/header-policies/{scope}", Some(Read)),
         (&put, "/api/header-policies/{scope}", Some(Write)),

@@ -335,7 +335,9 @@ async fn cloudflare() -> String {
     use axum::Json;
     use axum::http::{HeaderMap, StatusCode, Uri};
     let answer = |headers: HeaderMap, uri: Uri| async move {
-        let known = headers.get("authorization").is_some_and(|value| value == "Bearer t0ken");
+        let known = headers
+            .get("authorization")
+            .is_some_and(|value| value == "Bearer t0ken" || value == "Bearer t0ken2");
         let zone = json!([{"id": "z1", "name": "example.com"}]);
         match (known, uri.path(), uri.query().unwrap_or_default()) {
             (false, ..) => {
@@ -385,8 +387,24 @@ async fn a_dns_provider_is_asked_before_it_is_added_and_its_credentials_are_not_
     assert_eq!(listed.ok()["items"], json!([added]));
     assert_eq!(node.get("/api/dns-providers/cf").await.ok(), added);
     add(body("t0ken", "example.com")).await.problem(409, "taken");
+    let patch = |body: Value| node.patch("/api/dns-providers/cf", body);
+    let refused = patch(json!({"credentials": body("s3cret", "")["credentials"]})).await;
+    assert_eq!(refused.problem(422, "invalid")["field"], "credentials");
+    assert_eq!(
+        patch(json!({"zones": ["example.net"]})).await.problem(422, "invalid")["field"],
+        "zones"
+    );
+    let changed = patch(json!({"credentials": body("t0ken2", "")["credentials"]})).await.ok();
+    assert_eq!(changed, added);
+    let changed = patch(json!({"zones": ["example.com"], "takes_over": true})).await.ok();
+    assert_eq!((&changed["takes_over"], &changed["zones"]), (&json!(true), &added["zones"]));
+    let id = node.cluster.state().dns_providers.values().next().unwrap().id;
+    let kept = node.cluster.state().dns_providers[&id].credentials.clone();
+    let kept = node.cluster.open(&temps_state::DnsProvider::place(id), &kept).unwrap();
+    assert!(kept.contains("t0ken2"), "the new ones are kept");
     let audit = node.get("/api/audit/logs").await.text;
     assert!(audit.contains("dns.provider.add") && !audit.contains("t0ken"), "{audit}");
+    assert!(audit.contains("dns.provider.change"), "{audit}");
     assert_eq!(node.delete("/api/dns-providers/cf").await.status, 204);
     node.get("/api/dns-providers/cf").await.problem(404, "not_found");
 }

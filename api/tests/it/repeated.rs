@@ -21,6 +21,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("post /api/certificates", "needs a certificate: certificates.rs"),
     ("delete /api/certificates/{id}", "needs a certificate: certificates.rs"),
     ("post /api/dns-providers", "needs a provider: providers/tests"),
+    ("patch /api/dns-providers/{id}", "needs a provider: providers/tests"),
     ("delete /api/dns-providers/{id}", "needs a provider: providers/tests"),
     ("post /api/domains/{domain}/verify", "changes nothing before the name leads here: domains.rs"),
 ];

@@ -6,7 +6,7 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::context::Context;
-use super::project_change::read_key;
+use super::project_change::{Switch, read_key};
 use crate::client::path;
 use crate::deletion::Deletion;
 use crate::error::CliError;
@@ -75,6 +75,14 @@ enum ProvidersAct {
         #[arg(long)]
         take_over: bool,
     },
+    /// Change an account's credentials, its zones, or what gives way; the provider is asked at once.
+    #[command(after_help = CREDENTIALS_HELP)]
+    Set {
+        /// Its name or id.
+        name: String,
+        #[command(flatten)]
+        change: Change,
+    },
     /// Forget an account; the records there stay as they are.
     #[command(visible_aliases = ["rm", "delete"])]
     Remove {
@@ -84,6 +92,21 @@ enum ProvidersAct {
         #[arg(short, long)]
         yes: bool,
     },
+}
+
+/// What to change. What is not named stays as it is.
+#[derive(clap::Args)]
+#[group(required = true, multiple = true)]
+struct Change {
+    /// A zone to keep records in; all of them are to be named. The records in others stay, and follow the nodes no longer.
+    #[arg(long = "zone", value_name = "ZONE")]
+    zones: Option<Vec<String>>,
+    /// The file with the new credentials, or - for standard input.
+    #[arg(long, value_name = "FILE")]
+    credentials: Option<PathBuf>,
+    /// Whether records that the cluster has not made give way to those of verified domains.
+    #[arg(long, value_name = "on|off", hide_possible_values = true)]
+    take_over: Option<Switch>,
 }
 
 pub async fn run(
@@ -101,6 +124,7 @@ pub async fn run(
             });
             add(context, &body).await
         }
+        ProvidersAct::Set { name, change } => set(context, &name, &change).await,
         ProvidersAct::Remove { name, yes } => {
             let loss = "its credentials; the records there stay, and follow the nodes no longer";
             Deletion { noun: "DNS provider", name: &name, loss }.confirm(&context.output, yes)?;
@@ -150,6 +174,23 @@ async fn add(context: &Context, body: &Value) -> Result<(), CliError> {
             "Added DNS provider {name}. The records of domains in {zones} are kept there from now on: \
              `temps dns providers list` shows what keeps them from being as they should."
         ))
+    })
+}
+
+async fn set(context: &Context, name: &str, change: &Change) -> Result<(), CliError> {
+    let Change { zones, credentials, take_over } = change;
+    let credentials = credentials.as_deref().map(read_credentials).transpose()?;
+    let body = json!({
+        "zones": zones, "credentials": credentials, "takes_over": take_over.map(Switch::is_on),
+    });
+    let client = context.client()?;
+    let path = path(&["dns-providers", name]);
+    let etag = client.get(&path).await?.etag;
+    let value = client.patch(&path, &body, etag.as_deref()).await?.value;
+    context.output.try_answer(&value, || {
+        let changed: DnsProvider = view::read(&value)?;
+        let (name, zones) = (&changed.name, changed.zones.join(", "));
+        Ok(format!("Changed DNS provider {name}. It keeps the records of domains in {zones}."))
     })
 }
 

@@ -13,9 +13,16 @@ use crate::terminal;
 use crate::view::{self, Project};
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Switch {
+pub enum Switch {
     On,
     Off,
+}
+
+impl Switch {
+    /// Whether it is on.
+    pub fn is_on(self) -> bool {
+        self == Self::On
+    }
 }
 
 /// What to change.
@@ -65,7 +72,7 @@ pub fn read_key(file: &Path) -> Result<String, CliError> {
 fn body(change: Change, project: Project, key: Option<String>) -> Result<Value, CliError> {
     let Change { repository, no_repository: none, branch, directory, deploy_key: _, previews } =
         change;
-    let mut body = json!({"previews": previews.map(|previews| previews == Switch::On)});
+    let mut body = json!({"previews": previews.map(Switch::is_on)});
     if none {
         body["repository"] = Value::Null;
     } else if repository.is_some() || branch.is_some() || directory.is_some() || key.is_some() {

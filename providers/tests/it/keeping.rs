@@ -79,19 +79,32 @@ impl Ground {
             self.ask(Command::LabelNode { id, set, unset: vec![] }).await;
         }
         self.add_project().await;
-        let text = credentials.to_string();
+        self.open(zones, kind, credentials, takes_over).await;
+    }
+
+    /// Adds the account.
+    async fn open(&self, zones: &[&str], kind: &str, credentials: &Value, takes_over: bool) {
         let provider = DnsProvider {
             id: self.provider,
             name: "knot".parse().unwrap(),
             kind: kind.into(),
             zones: zones.iter().map(|zone| zone.parse().unwrap()).collect(),
-            credentials: self.cluster.seal(&DnsProvider::place(self.provider), &text).unwrap(),
+            credentials: self.seal(credentials),
             takes_over,
             managed: Default::default(),
             trouble: None,
-            created_at: now,
+            created_at: Timestamp::now(),
         };
         self.ask(Command::AddDnsProvider { provider }).await;
+    }
+
+    fn seal(&self, credentials: &Value) -> Sealed {
+        let place = DnsProvider::place(self.provider);
+        self.cluster.seal(&place, &credentials.to_string()).unwrap()
+    }
+
+    async fn change(&self, change: DnsProviderChange) {
+        self.ask(Command::ChangeDnsProvider { id: self.provider, change }).await;
     }
 
     async fn add_project(&self) {
@@ -218,6 +231,49 @@ async fn what_fails_is_told_and_tried_again() {
     ground.add("shop.example.com").await;
     ground.until_told("does not accept the credentials").await;
     assert!(knot.ask("shop", "A").is_empty());
+    let credentials = Some(ground.seal(&knot.credentials()));
+    ground.change(DnsProviderChange { credentials, ..Default::default() }).await;
+    knot.until("shop", "A", |found| found.len() == 3).await;
+    ground.until(|account| account.trouble.is_none()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_change_without_a_wait_and_zones_with_their_records() {
+    let knot = Knot::start("").await;
+    let mut away = knot.credentials();
+    away["server"] = "127.0.0.1:1".into();
+    let ground = Ground::start_in(&[OTHER_ZONE], "rfc2136", &away, false).await;
+    ground.add("shop.a.example").await;
+    ground.until_told("does not answer").await;
+    let credentials = Some(ground.seal(&knot.credentials()));
+    ground.change(DnsProviderChange { credentials, ..Default::default() }).await;
+    knot.until("shop.a.example.", "A", |found| found.len() == 3).await;
+    ground.until(|account| account.trouble.is_none() && account.managed.len() == 1).await;
+    ground.add("shop.example.com").await;
+    let zones = Some(vec![ZONE.parse().unwrap()]);
+    ground.change(DnsProviderChange { zones, ..Default::default() }).await;
+    knot.until("shop", "A", |found| found.len() == 3).await;
+    ground.until(|account| account.managed.iter().all(|key| key.name == "shop.example.com")).await;
+    assert_eq!(knot.ask("shop.a.example.", "A").len(), 3, "they stay as they are");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_is_added_again_has_its_records() {
+    let knot = Knot::start("").await;
+    let ground = Ground::start("rfc2136", &knot.credentials()).await;
+    for name in ["shop.example.com", "*.wild.example.com"] {
+        ground.add(name).await;
+    }
+    ground.until(|account| account.managed.len() == 4 && account.trouble.is_none()).await;
+    ground.ask(Command::DeleteDnsProvider { id: ground.provider }).await;
+    ground.open(&[ZONE], "rfc2136", &knot.credentials(), false).await;
+    // Nobody has shown whose the wildcard's addresses are.
+    ground.until_told("left as they are: *.wild.example.com A;").await;
+    ground.until(|account| account.managed.len() == 3).await;
+    ground.change(DnsProviderChange { takes_over: Some(true), ..Default::default() }).await;
+    ground.until(|account| account.managed.len() == 4 && account.trouble.is_none()).await;
+    ground.ask(Command::DeleteDomain { name: "shop.example.com".parse().unwrap() }).await;
+    knot.until("shop", "A", |found| found.is_empty()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

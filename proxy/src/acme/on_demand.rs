@@ -46,7 +46,7 @@ fn lacks(state: &State, wished: &str, now: Timestamp) -> Option<DomainName> {
     let name: DomainName = wished.parse().ok()?;
     let asked = settings.acme.enabled && settings.preview_domain != PREVIEW_DOMAIN_DEFAULT;
     let ours = state.preview_environment(&name).is_some() && state.preview_wildcard().is_none();
-    let has = || state.certificate_for(&name, now).is_some_and(|found| found.is_valid(now));
+    let has = || state.certificate_for(&name, now).is_some_and(|found| found.lasts(now));
     let want = Command::WantCertificate { name: name.clone() };
     let known = want.format() <= state.format();
     (known && asked && ours && !state.orders.contains_key(&name) && !has()).then_some(name)
@@ -54,8 +54,10 @@ fn lacks(state: &State, wished: &str, now: Timestamp) -> Option<DomainName> {
 
 #[cfg(test)]
 mod tests {
+    use jiff::SignedDuration;
     use temps_state::{
-        AcmeSettings, DnsSettings, EnvironmentId, FORMAT, Id, Node, NodeId, Order, Settings,
+        AcmeSettings, Certificate, CertificateSource, ClusterKey, DnsSettings, EnvironmentId,
+        FORMAT, Id, Node, NodeId, Order, Settings,
     };
 
     use super::*;
@@ -69,6 +71,23 @@ mod tests {
         let node = Node::new(NodeId(1), "n1", Timestamp::UNIX_EPOCH);
         state.nodes.insert(NodeId(1), Node { format: FORMAT.into(), ..node });
         state
+    }
+
+    /// The wildcard's, for ninety days.
+    fn ending(not_after: Timestamp) -> Certificate {
+        let name: DomainName = "*.apps.example.com".parse().unwrap();
+        Certificate {
+            id: Id::from_parts(0, 1),
+            names: vec![name.clone()],
+            chain: String::new(),
+            key: ClusterKey::new([0; 32]).seal([0; 12], "", "").unwrap(),
+            not_before: not_after - SignedDuration::from_hours(24 * 90),
+            not_after,
+            issuer: String::new(),
+            source: CertificateSource::Issued { domain: name, directory: "here".into() },
+            created_at: Timestamp::UNIX_EPOCH,
+            renewal: None,
+        }
     }
 
     fn settings() -> Settings {
@@ -93,6 +112,14 @@ mod tests {
         assert!(!lacking(&state(Settings { dns, ..settings() }), OURS), "there is a wildcard");
         let acme = AcmeSettings { enabled: false, ..AcmeSettings::default() };
         assert!(!lacking(&state(Settings { acme, ..settings() }), OURS), "nobody is asked");
+        let wildcard = |left: i64| {
+            let mut state = state(settings());
+            let one = ending(Timestamp::now() + SignedDuration::from_hours(24 * left));
+            state.certificates.insert(one.id, one);
+            state
+        };
+        assert!(!lacking(&wildcard(60), OURS), "one outlived where it was kept");
+        assert!(lacking(&wildcard(1), OURS), "and ends soon");
         let here = "shop-production.localho.st";
         assert!(!lacking(&state(Settings::default()), here), "it leads to everybody's own machine");
         let mut mixed = state(settings());

@@ -120,22 +120,22 @@ impl Certificates {
         self.refusals.of(name)
     }
 
-    /// Names of the preview domain that clients asked for and that only a self-signed certificate is shown for; each at
-    /// most once a minute, and for the first who asks.
+    /// Names of the preview domain that clients asked for and that only a self-signed certificate is shown for, or one that
+    /// ends soon; each at most once a minute, and for the first who asks.
     pub(crate) fn wishes(&self) -> Option<mpsc::Receiver<String>> {
         self.wishes.take()
     }
 
     /// The certificate for a name at a time: the state's, else the self-signed one where that is allowed.
     fn find(&self, name: &str, now: Timestamp) -> Option<Arc<CertifiedKey>> {
-        let named = self.named.load().find(name, now).map(|shown| shown.key().clone());
-        named.or_else(|| {
-            let preview = self.preview.find(name);
-            if preview.is_some() {
-                self.wishes.note(name, now);
-            }
-            preview
-        })
+        let named = self.named.load();
+        let shown = named.find(name, now);
+        let found = shown.map(|shown| shown.key().clone()).or_else(|| self.preview.find(name));
+        // That of a wildcard may end without another one.
+        if found.is_some() && !shown.is_some_and(|shown| shown.lasts(now)) {
+            self.wishes.note(name, now);
+        }
+        found
     }
 }
 

@@ -33,6 +33,7 @@ pub(crate) struct Shown {
     uploaded: bool,
     not_before: Timestamp,
     not_after: Timestamp,
+    lasts_until: Timestamp,
     key: Arc<CertifiedKey>,
 }
 
@@ -118,6 +119,7 @@ impl Shown {
             uploaded: certificate.source == CertificateSource::Uploaded,
             not_before: certificate.not_before,
             not_after: certificate.not_after,
+            lasts_until: certificate.lasts_until(),
             key: Arc::new(key),
         })
     }
@@ -130,6 +132,11 @@ impl Shown {
     /// Whether it is valid at a time.
     pub(crate) fn is_valid(&self, now: Timestamp) -> bool {
         self.not_before <= now && now < self.not_after
+    }
+
+    /// Whether nothing else need stand ready at a time, where nobody renews it.
+    pub(crate) fn lasts(&self, now: Timestamp) -> bool {
+        now < self.lasts_until
     }
 
     /// What others are told of it.

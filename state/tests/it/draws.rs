@@ -290,7 +290,14 @@ pub fn command(state: &State, index: u64, (kind, a, b): Draw) -> Command {
             let id = pick(state.dns_providers.keys().copied(), a).unwrap_or_else(|| fresh(0));
             let kind = RecordKind::ALL[usize::from(b) % 3];
             let managed = ManagedRecord { name: "www.example.com".into(), kind };
-            match b % 4 {
+            match b % 5 {
+                4 => {
+                    let DnsProvider { zones, credentials, takes_over, .. } = dns_provider(index, a);
+                    let (zones, takes_over) = (Some(zones), Some(takes_over));
+                    let credentials = (a % 3 == 0).then_some(credentials);
+                    let change = DnsProviderChange { zones, credentials, takes_over };
+                    Command::ChangeDnsProvider { id, change }
+                }
                 0 | 1 => Command::AddDnsProvider { provider: dns_provider(index, a) },
                 2 => {
                     let error = (a % 2 == 0).then(|| "it does not answer".to_owned());
