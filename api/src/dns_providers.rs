@@ -69,6 +69,29 @@ pub struct TroubleOut {
     pub since: Timestamp,
 }
 
+/// An account whose records are not as they should be.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = FailingDnsProvider)]
+pub struct FailingDnsProviderOut {
+    /// What people call it.
+    #[schema(value_type = String)]
+    pub name: Name,
+    /// What keeps the records from being as they should, in words.
+    pub error: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+impl FailingDnsProviderOut {
+    /// All of a state; no more than there may be accounts.
+    pub(crate) fn all(state: &Agreed) -> impl Iterator<Item = Self> {
+        state.dns_providers.values().filter_map(|one| {
+            let DnsTrouble { error, since } = one.trouble.clone()?;
+            Some(Self { name: one.name.clone(), error, since })
+        })
+    }
+}
+
 /// An account to add.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

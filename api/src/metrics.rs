@@ -17,6 +17,7 @@ use prometheus_client::registry::Registry;
 
 use crate::ApiError;
 use crate::context::{Context, Shared};
+use crate::dns_providers::FailingDnsProviderOut;
 use crate::failing;
 
 /// The media type of what [`encode_registry`] writes.
@@ -118,6 +119,11 @@ fn of_now(context: &Context) -> Registry {
             "certificates_failing",
             "names whose certificate cannot be had or renewed, or ends without another one",
             failing::count(&state, Timestamp::now()) as u64,
+        ),
+        (
+            "dns_providers_failing",
+            "accounts with DNS providers whose records are not as they should be",
+            FailingDnsProviderOut::all(&state).count() as u64,
         ),
         ("uptime_seconds", "seconds since this node started", context.started.elapsed().as_secs()),
     ] {

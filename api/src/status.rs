@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 use crate::ApiError;
 use crate::auth::MayRead;
 use crate::context::{Context, Shared};
+use crate::dns_providers::FailingDnsProviderOut;
 use crate::failing::{self, FailingOut};
 use crate::nodes::{NodeOut, Sight};
 
@@ -43,6 +44,8 @@ pub struct StatusOut {
     /// Names whose certificate cannot be had or renewed, or was brought and ends without another one; the most urgent of
     /// them.
     pub failing_certificates: Vec<FailingOut>,
+    /// Accounts with DNS providers whose records are not as they should be.
+    pub failing_dns_providers: Vec<FailingDnsProviderOut>,
     /// The edge of the answering node.
     pub edge: EdgeOut,
     /// How many more nodes may fail and leave the rest able to agree.
@@ -98,6 +101,7 @@ fn shown(context: &Context, state: &Applied, sight: Sight) -> StatusOut {
         replicas: replicas(state, &nodes),
         nodes,
         failing_certificates: failing::told(state, Timestamp::now()),
+        failing_dns_providers: FailingDnsProviderOut::all(state).collect(),
         edge: EdgeOut {
             http_port: context.config.http_port,
             https_port: context.config.https_port,

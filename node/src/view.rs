@@ -52,6 +52,8 @@ pub struct Status {
     pub replicas: ReplicaCount,
     /// Names whose certificate cannot be had or renewed, or was brought and ends.
     pub failing_certificates: Vec<FailingCertificate>,
+    /// Accounts with DNS providers whose records are not as they should be.
+    pub failing_dns_providers: Vec<FailingDnsProvider>,
     /// The edge of the node that answered.
     pub edge: Edge,
     /// How many more nodes the cluster may lose.
@@ -62,6 +64,18 @@ pub struct Status {
     pub version: String,
     /// How long it runs.
     pub uptime_seconds: u64,
+}
+
+/// An account with a DNS provider whose records are not as they should be.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct FailingDnsProvider {
+    /// Its name.
+    pub name: String,
+    /// What keeps them from being so.
+    pub error: String,
+    /// Since when.
+    pub since: Option<Timestamp>,
 }
 
 /// A name whose certificate cannot be had or renewed, or was brought and ends.

@@ -402,6 +402,22 @@ async fn a_dns_provider_is_asked_before_it_is_added_and_its_credentials_are_not_
     let kept = node.cluster.state().dns_providers[&id].credentials.clone();
     let kept = node.cluster.open(&temps_state::DnsProvider::place(id), &kept).unwrap();
     assert!(kept.contains("t0ken2"), "the new ones are kept");
+    let healthy = node.get("/api/status").await.ok();
+    assert_eq!(healthy["failing_dns_providers"], json!([]));
+    let command = temps_state::Command::KeepDnsRecords {
+        id,
+        managed: Default::default(),
+        error: Some("example.com: no".into()),
+    };
+    let actor = temps_state::Actor::Node { id: node.cluster.node_id() };
+    node.cluster.propose(temps_raft::Proposal::new(actor, command)).await.unwrap();
+    let failing = &node.get("/api/status").await.ok()["failing_dns_providers"];
+    assert_eq!(
+        (&failing[0]["name"], &failing[0]["error"]),
+        (&json!("cf"), &json!("example.com: no"))
+    );
+    let metrics = node.get("/metrics").await.text;
+    assert!(metrics.contains("\ntemps_dns_providers_failing 1"), "{metrics}");
     let audit = node.get("/api/audit/logs").await.text;
     assert!(audit.contains("dns.provider.add") && !audit.contains("t0ken"), "{audit}");
     assert!(audit.contains("dns.provider.change"), "{audit}");

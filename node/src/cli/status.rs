@@ -7,7 +7,7 @@ use super::nodes::nodes_table;
 use crate::client::path;
 use crate::error::CliError;
 use crate::table::pairs;
-use crate::view::{self, FailingCertificate, Node, Status};
+use crate::view::{self, FailingCertificate, FailingDnsProvider, Node, Status};
 use crate::when::{ago, span};
 
 pub async fn run(context: &Context) -> Result<(), CliError> {
@@ -36,7 +36,8 @@ fn about(url: &str, status: &Status) -> String {
     ]);
     let troubles = engine_problems(&status.nodes)
         + &avoided(&status.nodes)
-        + &failing(&status.failing_certificates, Timestamp::now());
+        + &failing(&status.failing_certificates, Timestamp::now())
+        + &failing_providers(&status.failing_dns_providers, Timestamp::now());
     format!("{about}\n\n{}\n\n{}{troubles}", nodes_table(&status.nodes), status.may_lose_text)
 }
 
@@ -77,6 +78,15 @@ fn failing(certificates: &[FailingCertificate], now: Timestamp) -> String {
     certificates.iter().map(line).collect()
 }
 
+/// A line for every account with a DNS provider whose records are not as they should be.
+fn failing_providers(accounts: &[FailingDnsProvider], now: Timestamp) -> String {
+    let line = |FailingDnsProvider { name, error, since }: &FailingDnsProvider| {
+        let since = since.map_or_else(String::new, |since| format!(" (since {})", ago(now, since)));
+        format!("\nDNS provider {name}: {error}{since}")
+    };
+    accounts.iter().map(line).collect()
+}
+
 fn leader(status: &Status) -> String {
     match status.quorum {
         true if !status.leader.is_null() => label(status, &status.leader),
@@ -92,6 +102,16 @@ fn label(status: &Status, id: &serde_json::Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_account_whose_records_are_not_as_they_should_be_is_told() {
+        let now = Timestamp::from_second(1_000_000).unwrap();
+        let since = Timestamp::from_second(1_000_000 - 7_200).ok();
+        let (name, error) = ("cf".to_owned(), "example.com: no".to_owned());
+        let told = failing_providers(&[FailingDnsProvider { name, error, since }], now);
+        assert_eq!(told, "\nDNS provider cf: example.com: no (since 2h ago)");
+        assert_eq!(failing_providers(&[], now), "");
+    }
 
     #[test]
     fn a_certificate_that_cannot_be_renewed_is_told_with_what_is_left() {
