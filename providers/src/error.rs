@@ -34,6 +34,9 @@ pub enum ProviderError {
         /// For how long, if it said.
         wait: Option<Duration>,
     },
+    /// It does one thing after the other, and something else is under way there.
+    #[error("the provider asks to wait: something else is under way there")]
+    Locked,
     /// It cannot be asked.
     #[error("the provider does not answer: {why}")]
     Unreachable {
@@ -71,6 +74,12 @@ pub(crate) enum Scope {
     Account,
 }
 
+impl AsRef<Self> for ProviderError {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
 impl ProviderError {
     pub(crate) fn unreachable(error: &(dyn std::error::Error + 'static)) -> Self {
         Self::Unreachable { why: in_full(error) }
@@ -102,9 +111,11 @@ impl ProviderError {
             Self::Unauthorized { .. } | Self::Failing { .. } | Self::ZoneUnknown { .. } => {
                 Scope::Zone
             }
-            Self::Kind(_) | Self::Credentials(_) | Self::Refused { .. } | Self::Garbled { .. } => {
-                Scope::Change
-            }
+            Self::Kind(_)
+            | Self::Credentials(_)
+            | Self::Refused { .. }
+            | Self::Locked
+            | Self::Garbled { .. } => Scope::Change,
         }
     }
 }

@@ -102,10 +102,8 @@ impl Answer {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 Err(ProviderError::unauthorized(&said(&self.body)))
             }
-            // Locked: something else is under way there.
-            StatusCode::TOO_MANY_REQUESTS | StatusCode::LOCKED => {
-                Err(ProviderError::Limited { wait: self.wait })
-            }
+            StatusCode::TOO_MANY_REQUESTS => Err(ProviderError::Limited { wait: self.wait }),
+            StatusCode::LOCKED => Err(ProviderError::Locked),
             status if status.is_server_error() => {
                 let why = format!("{status}: {}", crate::error::bounded(&said(&self.body)));
                 Err(ProviderError::Failing { why })

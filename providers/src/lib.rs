@@ -10,6 +10,7 @@ mod change;
 mod cloudflare;
 mod digitalocean;
 mod error;
+mod gate;
 mod google;
 mod hetzner;
 mod http;

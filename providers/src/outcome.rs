@@ -15,6 +15,12 @@ pub(crate) struct Failure {
     pub(crate) halfway: bool,
 }
 
+impl AsRef<ProviderError> for Failure {
+    fn as_ref(&self) -> &ProviderError {
+        &self.error
+    }
+}
+
 impl From<ProviderError> for Failure {
     fn from(error: ProviderError) -> Self {
         use ProviderError::{Failing, Garbled, Unreachable};

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use serde::Deserialize;
 use serde_json::Value;
 use temps_state::DomainName;
@@ -10,6 +12,7 @@ use crate::azure::Azure;
 use crate::cloudflare::Cloudflare;
 use crate::digitalocean::DigitalOcean;
 use crate::error::Scope;
+use crate::gate::{Gate, REQUESTS_AT_ONCE};
 use crate::google::Google;
 use crate::hetzner::Hetzner;
 use crate::outcome::Failure;
@@ -103,31 +106,66 @@ impl Provider {
 
     /// Makes changes in a zone, each once. What the provider refuses keeps nothing else back.
     pub async fn apply(&self, zone: &str, changes: &[Change]) -> Outcome {
+        self.apply_through(&Gate::new(), zone, changes).await
+    }
+
+    /// The same, where other zones of the account are worked on, too.
+    pub(crate) async fn apply_through(
+        &self,
+        gate: &Gate,
+        zone: &str,
+        changes: &[Change],
+    ) -> Outcome {
         let (mut outcome, mut rest) = (Outcome::default(), changes);
-        while !rest.is_empty() && !outcome.is_final() {
-            let (batch, later) = rest.split_at(self.fitting(rest));
-            match self.send(zone, batch).await {
-                Err(Failure { error, halfway: false })
+        let (mut under_way, mut locked) = (FuturesUnordered::new(), vec![]);
+        loop {
+            while !rest.is_empty() && !outcome.is_final() && under_way.len() < self.at_once() {
+                let (batch, later) = rest.split_at(self.fitting(rest));
+                under_way.push(async move { (batch, gate.pass(self.send(zone, batch)).await) });
+                rest = later;
+            }
+            let Some((batch, sent)) = under_way.next().await else { break };
+            match sent {
+                Some(Err(Failure { error: ProviderError::Locked, halfway: false })) => {
+                    locked.push(batch);
+                }
+                Some(Err(Failure { error, halfway: false }))
                     if batch.len() > 1 && error.scope() == Scope::Change =>
                 {
-                    self.send_each(zone, batch, &mut outcome).await;
+                    self.send_each(gate, zone, batch, &mut outcome).await;
                 }
-                sent => outcome.note(batch, sent),
+                Some(sent) => outcome.note(batch, sent),
+                None => outcome.skip(batch),
             }
-            rest = later;
         }
         outcome.skip(rest);
+        for batch in locked {
+            self.send_each(gate, zone, batch, &mut outcome).await;
+        }
         outcome
     }
 
-    /// Makes changes of which one kept the others back.
-    async fn send_each(&self, zone: &str, changes: &[Change], outcome: &mut Outcome) {
+    /// Makes changes of which one kept the others back, one after the other.
+    async fn send_each(&self, gate: &Gate, zone: &str, changes: &[Change], outcome: &mut Outcome) {
         for (at, change) in changes.iter().enumerate() {
-            if outcome.is_final() {
-                return outcome.skip(&changes[at..]);
-            }
             let change = std::slice::from_ref(change);
-            outcome.note(change, self.send(zone, change).await);
+            let sent = match outcome.is_final() {
+                true => None,
+                false => gate.pass(self.send(zone, change)).await,
+            };
+            match sent {
+                Some(sent) => outcome.note(change, sent),
+                None => return outcome.skip(&changes[at..]),
+            }
+        }
+    }
+
+    /// How many requests to a zone may be under way at a time. Others than these make many changes with one, and some take
+    /// none while one is under way.
+    fn at_once(&self) -> usize {
+        match &self.0 {
+            Account::DigitalOcean(_) | Account::Hetzner(_) | Account::Azure(_) => REQUESTS_AT_ONCE,
+            _ => 1,
         }
     }
 

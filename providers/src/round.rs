@@ -2,15 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures::{StreamExt, stream};
 use temps_state::{DnsProvider, DomainName, ManagedRecord, RecordKind};
+use tokio::sync::Mutex;
 use tracing::info;
 
 use crate::error::Scope;
+use crate::gate::Gate;
 use crate::keep_error::KeepError;
 use crate::ledger::Ledger;
 use crate::plan::about_foreign;
 use crate::wanted::about_left_out;
 use crate::{Change, Listing, Outcome, Plan, Provider, ProviderError, RecordSet, Wanted, plan};
+
+/// How many zones of an account are worked on at a time.
+const ZONES_AT_ONCE: usize = 8;
 
 /// A round at an account. That a set is the cluster's is known before it is there, and until it is gone.
 pub(crate) struct Round<'a> {
@@ -18,12 +24,18 @@ pub(crate) struct Round<'a> {
     provider: &'a Provider,
     account: &'a DnsProvider,
     wanted: &'a Wanted,
+    gate: Gate,
     /// The sets that are the cluster's, as the state has them.
-    managed: BTreeSet<ManagedRecord>,
+    managed: Mutex<BTreeSet<ManagedRecord>>,
+}
+
+/// What came of one zone.
+#[derive(Default)]
+struct Visit {
     /// What stands in the way and is somebody else's.
     foreign: Vec<String>,
-    /// What went wrong in each zone first, and kept no other zone back.
-    troubles: BTreeMap<DomainName, ProviderError>,
+    /// What went wrong first.
+    trouble: Option<ProviderError>,
 }
 
 impl<'a> Round<'a> {
@@ -33,78 +45,70 @@ impl<'a> Round<'a> {
         account: &'a DnsProvider,
         wanted: &'a Wanted,
     ) -> Self {
-        let managed = account.managed.clone();
-        Self {
-            ledger,
-            provider,
-            account,
-            wanted,
-            managed,
-            foreign: vec![],
-            troubles: BTreeMap::new(),
-        }
+        let managed = Mutex::new(account.managed.clone());
+        Self { ledger, provider, account, wanted, gate: Gate::new(), managed }
     }
 
-    /// Brings all zones in step. What is wanted no longer goes first, so that there is room for what is.
-    pub(crate) async fn run(mut self) -> Result<(), KeepError> {
-        for zone in &self.account.zones {
-            self.remove(zone).await?;
+    /// Brings all zones in step, several at a time, and each as far as it can be.
+    pub(crate) async fn run(self) -> Result<(), KeepError> {
+        let zones = stream::iter(self.account.zones.clone()).map(|zone| self.visit(zone));
+        let visits: Vec<_> = zones.buffered(ZONES_AT_ONCE).collect().await;
+        let (mut foreign, mut troubles) = (vec![], BTreeMap::new());
+        for visit in visits {
+            let (zone, visit) = visit?;
+            foreign.extend(visit.foreign);
+            troubles.extend(visit.trouble.map(|error| (zone, error)));
         }
-        for zone in &self.account.zones {
-            self.put(zone).await?;
+        if !troubles.is_empty() {
+            let all = troubles.len() == self.account.zones.len();
+            return Err(KeepError::Zones { troubles, all });
         }
-        if !self.troubles.is_empty() {
-            let all = self.troubles.len() == self.account.zones.len();
-            return Err(KeepError::Zones { troubles: self.troubles, all });
-        }
-        let error = about_foreign(&self.foreign);
+        let error = about_foreign(&foreign);
         let error = error.or_else(|| about_left_out(self.wanted.left_out));
-        self.ledger.tell(self.account, &self.managed, error).await
+        self.ledger.tell(self.account, &*self.managed.lock().await, error).await
+    }
+
+    /// Brings a zone in step. What is wanted no longer goes first, so that there is room for what is.
+    async fn visit(&self, zone: DomainName) -> Result<(DomainName, Visit), KeepError> {
+        let mut visit = Visit::default();
+        self.remove(&zone, &mut visit).await?;
+        if visit.trouble.as_ref().is_none_or(|error| error.scope() == Scope::Change) {
+            self.put(&zone, &mut visit).await?;
+        }
+        Ok((zone, visit))
     }
 
     /// Deletes what is wanted no longer from a zone.
-    async fn remove(&mut self, zone: &DomainName) -> Result<(), KeepError> {
+    async fn remove(&self, zone: &DomainName, visit: &mut Visit) -> Result<(), KeepError> {
         let keys: BTreeSet<ManagedRecord> = self.wanted.sets.iter().map(RecordSet::key).collect();
-        let leaving = self.managed.difference(&keys);
-        let leaving: BTreeSet<ManagedRecord> =
-            in_zone(self.account, zone, leaving, |key| &key.name);
-        let Some(found) = self.list(zone, leaving.iter().map(|key| &key.name)).await? else {
-            return Ok(());
-        };
+        let leaving = &self.own(zone).await - &keys;
+        let names = leaving.iter().map(|key| &key.name).collect();
+        let Some(found) = self.list(zone, names, visit).await? else { return Ok(()) };
         let changes = plan(&[], &found, &leaving, &BTreeSet::new()).changes;
         let outcome = self.apply(zone, &changes).await;
-        let stay = |key: &&ManagedRecord| {
-            !leaving.contains(key) || outcome.unmade.contains(key) || outcome.unclear.contains(key)
-        };
-        let managed = self.managed.iter().filter(stay).cloned().collect();
-        self.know(managed).await?;
-        outcome.error.map_or(Ok(()), |error| self.note(zone, error))
+        let stay = &outcome.unmade | &outcome.unclear;
+        self.know(&leaving - &stay, BTreeSet::new()).await?;
+        visit.note(outcome.error)
     }
 
-    /// Makes and changes what is wanted in a zone, unless its next request would fare no better.
-    async fn put(&mut self, zone: &DomainName) -> Result<(), KeepError> {
-        if self.troubles.get(zone).is_some_and(|error| error.scope() > Scope::Change) {
-            return Ok(());
-        }
+    /// Makes and changes what is wanted in a zone.
+    async fn put(&self, zone: &DomainName, visit: &mut Visit) -> Result<(), KeepError> {
         let wanted = &self.wanted.sets;
         let mut sets: Vec<RecordSet> = in_zone(self.account, zone, wanted, |set| &set.name);
-        let Some(found) = self.list(zone, sets.iter().map(|set| &set.name)).await? else {
-            return Ok(());
-        };
+        let names = sets.iter().map(|set| &set.name).collect();
+        let Some(found) = self.list(zone, names, visit).await? else { return Ok(()) };
         let keys: BTreeSet<ManagedRecord> = sets.iter().map(RecordSet::key).collect();
+        let own = &self.own(zone).await & &keys;
         let adopted = self.adopted(&sets, &found);
-        let (between, known) = (&self.wanted.between, &self.managed | &adopted);
+        let (between, known) = (&self.wanted.between, &own | &adopted);
         sets.retain(|set| !between.contains(&set.name) || is_free(&set.name, &found, &known));
-        let own = self.managed.intersection(&keys).cloned().collect();
         let give_way = &self.wanted.take_over | &adopted;
         let Plan { changes, managed: stays, foreign } = plan(&sets, &found, &own, &give_way);
-        self.foreign.extend(foreign);
-        let others = self.managed.difference(&keys).cloned();
-        self.know(others.chain(stays).collect()).await?;
+        visit.foreign.extend(foreign);
+        self.know(keys, stays).await?;
         let outcome = self.apply(zone, &changes).await;
-        let not_ours = not_ours(&changes, &own, &outcome);
-        self.know(self.managed.difference(&not_ours).cloned().collect()).await?;
-        outcome.error.map_or(Ok(()), |error| self.note(zone, error))
+        self.know(not_ours(&changes, &own, &outcome), BTreeSet::new()).await?;
+        visit.note(outcome.error)
     }
 
     /// Sets that are just as they are to be, and so were the cluster's before the account was forgotten, or may as well have
@@ -118,24 +122,31 @@ impl<'a> Round<'a> {
         sets.iter().filter(may).filter(is_there).map(RecordSet::key).collect()
     }
 
+    /// The sets in a zone that are the cluster's.
+    async fn own(&self, zone: &DomainName) -> BTreeSet<ManagedRecord> {
+        in_zone(self.account, zone, &*self.managed.lock().await, |key| &key.name)
+    }
+
     /// What is in a zone of some names; nothing where it was not asked for, or is refused.
-    async fn list<'n>(
-        &mut self,
+    async fn list(
+        &self,
         zone: &DomainName,
-        names: impl Iterator<Item = &'n String>,
+        names: BTreeSet<&String>,
+        visit: &mut Visit,
     ) -> Result<Option<Listing>, KeepError> {
-        let names: BTreeSet<String> = names.cloned().collect();
         if names.is_empty() {
             return Ok(None);
         }
-        match self.provider.list(zone.as_str(), &names).await {
-            Ok(found) => Ok(Some(found)),
-            Err(error) => self.note(zone, error).map(|()| None),
+        let names = names.into_iter().cloned().collect();
+        match self.gate.pass(self.provider.list(zone.as_str(), &names)).await {
+            Some(Err(error)) => visit.note(Some(error)).map(|()| None),
+            Some(Ok(found)) => Ok(Some(found)),
+            None => Ok(None),
         }
     }
 
     async fn apply(&self, zone: &DomainName, changes: &[Change]) -> Outcome {
-        let outcome = self.provider.apply(zone.as_str(), changes).await;
+        let outcome = self.provider.apply_through(&self.gate, zone.as_str(), changes).await;
         let made = changes.len() - outcome.unmade.len() - outcome.unclear.len();
         if made > 0 {
             info!(%zone, changes = made, "records at a DNS provider changed");
@@ -143,21 +154,32 @@ impl<'a> Round<'a> {
         outcome
     }
 
-    async fn know(&mut self, managed: BTreeSet<ManagedRecord>) -> Result<(), KeepError> {
-        if managed != self.managed {
-            self.ledger.know(self.account, &self.managed, managed.clone()).await?;
-            self.managed = managed;
+    /// Notes that some sets are the cluster's no longer, or are from now on.
+    async fn know(
+        &self,
+        gone: BTreeSet<ManagedRecord>,
+        new: BTreeSet<ManagedRecord>,
+    ) -> Result<(), KeepError> {
+        let mut managed = self.managed.lock().await;
+        let next = &(&*managed - &gone) | &new;
+        if next != *managed {
+            self.ledger.know(self.account, &managed, next.clone()).await?;
+            *managed = next;
         }
         Ok(())
     }
+}
 
-    /// Notes what went wrong in a zone. Ends the round where no other zone would fare better.
-    fn note(&mut self, zone: &DomainName, error: ProviderError) -> Result<(), KeepError> {
-        if error.scope() == Scope::Account {
-            return Err(error.into());
+impl Visit {
+    /// Notes what went wrong, if something did. Ends the round where no other zone would fare better.
+    fn note(&mut self, error: Option<ProviderError>) -> Result<(), KeepError> {
+        match error {
+            Some(error) if error.scope() == Scope::Account => Err(error.into()),
+            error => {
+                self.trouble = self.trouble.take().or(error);
+                Ok(())
+            }
         }
-        self.troubles.entry(zone.clone()).or_insert(error);
-        Ok(())
     }
 }
 

@@ -76,7 +76,7 @@ fn provider_hint(error: &ProviderError) -> Option<String> {
             "create the zone at the provider, or use credentials of the account that has it"
         }
         ProviderError::Refused { .. } => "do at the provider what it asks for, then try again",
-        ProviderError::Limited { .. } => "wait a minute, then try again",
+        ProviderError::Limited { .. } | ProviderError::Locked => "wait a minute, then try again",
         ProviderError::Unreachable { .. }
         | ProviderError::Failing { .. }
         | ProviderError::Garbled { .. } => {

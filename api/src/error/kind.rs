@@ -94,7 +94,9 @@ fn provider_kind(error: &ProviderError) -> (StatusCode, &'static str) {
         | ProviderError::Unauthorized { .. }
         | ProviderError::ZoneUnknown { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
         ProviderError::Refused { .. } => (StatusCode::CONFLICT, "provider_refused"),
-        ProviderError::Limited { .. } => (StatusCode::SERVICE_UNAVAILABLE, "provider_busy"),
+        ProviderError::Limited { .. } | ProviderError::Locked => {
+            (StatusCode::SERVICE_UNAVAILABLE, "provider_busy")
+        }
         ProviderError::Unreachable { .. }
         | ProviderError::Failing { .. }
         | ProviderError::Garbled { .. } => {

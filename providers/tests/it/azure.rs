@@ -192,3 +192,9 @@ async fn errors_say_what_is_wrong() {
     let unauthorized = failure(403, "AuthorizationFailed", may_not);
     story::tell_of_errors(&api, &provider, [unauthorized]).await;
 }
+
+#[tokio::test]
+async fn many_changes_are_made_several_at_a_time() {
+    let (api, provider) = start().await;
+    story::tell_of_many(&api, &provider).await;
+}

@@ -126,5 +126,24 @@ async fn errors_say_what_is_wrong() {
     story::tell_of_errors(&api, &provider, [unauthorized]).await;
     api.fail(failure(423, "locked", "something else is under way"));
     let error = provider.list(story::ZONE, &Default::default()).await.unwrap_err();
-    assert!(matches!(error, ProviderError::Limited { wait: None }));
+    assert!(matches!(error, ProviderError::Locked));
+}
+
+#[tokio::test]
+async fn many_changes_are_made_several_at_a_time() {
+    let (api, provider) = start().await;
+    story::tell_of_many(&api, &provider).await;
+}
+
+#[tokio::test]
+async fn what_another_change_keeps_out_is_made_after_it() {
+    let (api, provider) = start().await;
+    api.fail(failure(423, "locked", "something else is under way"));
+    let put = |n: usize| {
+        let set = story::set(60, &format!("n{n}.example.com A 192.0.2.1"));
+        temps_providers::Change::Put { set, before: None }
+    };
+    let changes: Vec<_> = (0..20).map(put).collect();
+    provider.apply(story::ZONE, &changes).await.result().unwrap();
+    assert_eq!(api.asked("POST"), 21);
 }

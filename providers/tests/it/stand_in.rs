@@ -12,6 +12,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpListener;
+use tokio::sync::Barrier;
 
 /// What was asked.
 #[derive(Debug, Clone)]
@@ -66,16 +67,30 @@ pub struct StandIn<S> {
 
 struct Stage<S> {
     state: S,
-    /// What the next request is told instead.
+    /// What the next request is told instead, and what all are.
     fails: Option<Told>,
+    fail: Option<fn() -> Told>,
     asked: Vec<String>,
+    /// How many changes are asked for together before any is answered.
+    together: Option<Arc<Barrier>>,
+    /// How many changes are being asked for, and the most that were.
+    changes: usize,
+    most: usize,
 }
 
 impl<S: Send + 'static> StandIn<S> {
     pub async fn start(state: S, play: Play<S>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let stage = Arc::new(Mutex::new(Stage { state, fails: None, asked: vec![] }));
+        let stage = Arc::new(Mutex::new(Stage {
+            state,
+            fails: None,
+            fail: None,
+            asked: vec![],
+            together: None,
+            changes: 0,
+            most: 0,
+        }));
         let shared = stage.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -94,6 +109,21 @@ impl<S: Send + 'static> StandIn<S> {
     /// Has the next request fail.
     pub fn fail(&self, told: Told) {
         self.stage.lock().unwrap().fails = Some(told);
+    }
+
+    /// Has all requests fail.
+    pub fn fail_all(&self, told: fn() -> Told) {
+        self.stage.lock().unwrap().fail = Some(told);
+    }
+
+    /// Answers changes only when so many are asked for together.
+    pub fn gather(&self, together: usize) {
+        self.stage.lock().unwrap().together = Some(Arc::new(Barrier::new(together)));
+    }
+
+    /// The most changes that were asked for at a time.
+    pub fn most(&self) -> usize {
+        self.stage.lock().unwrap().most
     }
 
     /// How many requests there were of a method.
@@ -117,7 +147,12 @@ async fn answer<S>(
         headers: parts.headers,
         body: String::from_utf8(body.to_vec()).unwrap(),
     };
-    let Told(status, headers, body) = stage.lock().unwrap().tell(play, &asked);
+    let is_change = asked.method != "GET";
+    let together = stage.lock().unwrap().enter(is_change);
+    if let Some(together) = together {
+        together.wait().await;
+    }
+    let Told(status, headers, body) = stage.lock().unwrap().tell(play, &asked, is_change);
     let mut response = Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() = StatusCode::from_u16(status).unwrap();
     for (name, value) in headers {
@@ -127,9 +162,18 @@ async fn answer<S>(
 }
 
 impl<S> Stage<S> {
-    fn tell(&mut self, play: Play<S>, asked: &Asked) -> Told {
+    /// Counts a request; gives where it waits for others.
+    fn enter(&mut self, is_change: bool) -> Option<Arc<Barrier>> {
+        self.changes += usize::from(is_change);
+        self.most = self.most.max(self.changes);
+        self.together.clone().filter(|_| is_change)
+    }
+
+    fn tell(&mut self, play: Play<S>, asked: &Asked, is_change: bool) -> Told {
+        self.changes -= usize::from(is_change);
         self.asked.push(asked.line());
-        self.fails.take().unwrap_or_else(|| play(&mut self.state, asked))
+        let fails = self.fails.take().or_else(|| self.fail.map(|told| told()));
+        fails.unwrap_or_else(|| play(&mut self.state, asked))
     }
 }
 

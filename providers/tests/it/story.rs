@@ -9,6 +9,8 @@ use temps_state::{ManagedRecord, RecordKind};
 use crate::stand_in::{StandIn, Told};
 
 pub const ZONE: &str = "example.com";
+/// How many changes are asked for at a time where each takes a request.
+pub const AT_ONCE: usize = 8;
 /// Another one of the same account, where there is one.
 pub const OTHER_ZONE: &str = "a.example";
 
@@ -104,6 +106,29 @@ pub async fn tell_of_refusals(provider: &Provider, refused: RecordSet) {
     let error = outcome.result().unwrap_err();
     assert!(matches!(error, ProviderError::Refused { .. }), "{error}");
     assert_eq!(there(provider, &good).await, good);
+}
+
+/// Many changes are asked for several at a time, and none any more once the provider asks to wait.
+pub async fn tell_of_many<S: Send + 'static>(api: &StandIn<S>, provider: &Provider) {
+    let name = |n: usize| format!("n{n}.example.com A 192.0.2.1");
+    let sets: Vec<RecordSet> = (0..5 * AT_ONCE).map(|n| set(provider.ttl(), &name(n))).collect();
+    let put = |set: &RecordSet| Change::Put { set: set.clone(), before: None };
+    let changes: Vec<Change> = sets.iter().map(put).collect();
+    let (first, later) = changes.split_at(3 * AT_ONCE);
+    provider.check(&[ZONE.parse().unwrap()]).await.unwrap();
+    api.gather(AT_ONCE);
+    provider.apply(ZONE, first).await.result().unwrap();
+    assert_eq!(api.most(), AT_ONCE);
+    assert_eq!(there(provider, &sets).await.len(), first.len());
+
+    let before = api.asked("P");
+    let wait = || Told(429, vec![("retry-after", "17".into())], String::new());
+    api.fail_all(wait);
+    let outcome = provider.apply(ZONE, later).await;
+    assert!((1..=AT_ONCE).contains(&(api.asked("P") - before)), "all at once, and then none");
+    assert_eq!(outcome.unmade.len(), later.len());
+    let error = outcome.result().unwrap_err();
+    assert!(matches!(error, ProviderError::Limited { .. }), "{error}");
 }
 
 /// What the provider says is told as what it is; `unauthorized` is how it says that it does not let the cluster in.
