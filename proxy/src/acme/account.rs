@@ -9,6 +9,7 @@ use rustls::pki_types::PrivateKeyDer;
 use serde::{Deserialize, Serialize};
 use temps_raft::Cluster;
 use temps_state::{AcmeAccount, AcmeSettings};
+use tracing::warn;
 
 use super::authority::Authority;
 use super::error::{AcmeError, of_authority};
@@ -28,6 +29,9 @@ struct Kept {
     /// The key in Base64.
     key_pkcs8: String,
     directory: String,
+    /// The e-mail address that the authority was told last; none in what earlier versions kept.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    email: String,
 }
 
 impl Accounts<'_> {
@@ -39,11 +43,15 @@ impl Accounts<'_> {
         }
     }
 
-    /// The account, opened if none was yet.
+    /// The account, opened if none was yet. The authority knows the settings' e-mail address then.
     pub(super) async fn get(&self) -> Result<Account, AcmeError> {
         match self.kept()? {
-            Some(kept) if kept.id.is_empty() => self.open(&kept).await,
-            Some(kept) => self.restore(&kept).await,
+            Some(kept) if kept.id.is_empty() => self.open(kept).await,
+            Some(kept) => {
+                let account = self.restore(&kept).await?;
+                self.tell_email(&account, kept).await?;
+                Ok(account)
+            }
             None => self.replace().await,
         }
     }
@@ -55,24 +63,53 @@ impl Accounts<'_> {
             id: String::new(),
             key_pkcs8: URL_SAFE_NO_PAD.encode(key.secret_pkcs8_der()),
             directory: self.settings.directory.clone(),
+            email: String::new(),
         };
         self.keep(&kept).await?;
-        self.open(&kept).await
+        self.open(kept).await
     }
 
     /// Opens the account of a key, or finds the one that was opened for it.
-    async fn open(&self, kept: &Kept) -> Result<Account, AcmeError> {
+    async fn open(&self, kept: Kept) -> Result<Account, AcmeError> {
         let der = kept.credentials()?.private_key().clone_key();
         let key = self.asked(Key::from_pkcs8_der(der.clone_key()))?;
         let key = (key, PrivateKeyDer::Pkcs8(der));
         let opened = self.builder().create_from_key(key, kept.directory.clone()).await;
         let (account, credentials) = self.asked(opened)?;
-        if !self.settings.email.is_empty() {
-            let contact = format!("mailto:{}", self.settings.email);
-            self.asked(account.update_contacts(&[&contact]).await)?;
-        }
-        self.keep(&credentials).await?;
+        self.begin(account, &credentials).await
+    }
+
+    /// Keeps an account that was opened.
+    async fn begin(
+        &self,
+        account: Account,
+        credentials: &AccountCredentials,
+    ) -> Result<Account, AcmeError> {
+        let kept = serde_json::to_value(credentials).and_then(serde_json::from_value);
+        let kept: Kept = kept.map_err(unreadable)?;
+        self.keep(&kept).await?;
+        self.tell_email(&account, kept).await?;
         Ok(account)
+    }
+
+    /// Tells the authority the settings' e-mail address, where it knows another. What it refuses keeps no certificate back.
+    async fn tell_email(&self, account: &Account, kept: Kept) -> Result<(), AcmeError> {
+        let email = &self.settings.email;
+        if kept.email == *email {
+            return Ok(());
+        }
+        let contact = format!("mailto:{email}");
+        let contacts = if email.is_empty() { &[][..] } else { &[contact.as_str()] };
+        match self.asked(account.update_contacts(contacts).await) {
+            Err(AcmeError::Refused(problem)) => {
+                warn!(%problem, "the certificate authority does not take acme.email");
+                Ok(())
+            }
+            told => {
+                told?;
+                self.keep(&Kept { email: email.clone(), ..kept }).await
+            }
+        }
     }
 
     async fn restore(&self, kept: &Kept) -> Result<Account, AcmeError> {
@@ -87,7 +124,7 @@ impl Accounts<'_> {
         serde_json::from_str(&text).map(Some).map_err(unreadable)
     }
 
-    async fn keep(&self, credentials: &impl Serialize) -> Result<(), AcmeError> {
+    async fn keep(&self, credentials: &Kept) -> Result<(), AcmeError> {
         let directory = self.settings.directory.clone();
         let text = serde_json::to_string(credentials).map_err(unreadable)?;
         let credentials = self.cluster.seal(&AcmeAccount::place(&directory), &text)?;

@@ -46,6 +46,7 @@ struct Desk {
     refusals: AtomicUsize,
     reflects: AtomicBool,
     orders: Mutex<Vec<Value>>,
+    contacts: Mutex<Vec<Value>>,
     advised: Mutex<Vec<String>>,
     halt: Mutex<Option<Halt>>,
     halted: Notify,
@@ -82,6 +83,7 @@ impl Front {
             refusals: refusals.into(),
             reflects: true.into(),
             orders: Mutex::default(),
+            contacts: Mutex::default(),
             advised: Mutex::default(),
             halt: Mutex::default(),
             halted: Notify::new(),
@@ -116,6 +118,11 @@ impl Front {
     /// The orders that it made.
     pub fn orders(&self) -> Vec<Value> {
         self.desk.orders.lock().unwrap().clone()
+    }
+
+    /// Where it was told to reach somebody, each time that it was.
+    pub fn contacts(&self) -> Vec<Value> {
+        self.desk.contacts.lock().unwrap().clone()
     }
 
     /// The certificates that it was asked about, as the authority knows them, each once.
@@ -161,6 +168,7 @@ impl Desk {
         }
         self.halt(|halt| matches!(halt, Halt::Before(at) if path.starts_with(at))).await;
         let order = (path == "/order-plz").then(|| payload(&body));
+        let account = path.starts_with("/my-account/").then(|| payload(&body));
         let replaces = order.as_ref().and_then(|order| order.get("replaces").cloned());
         let asked = self.client.request(parts.method, format!("{}{path}", self.behind));
         let kind = parts.headers.get(CONTENT_TYPE).cloned();
@@ -174,6 +182,9 @@ impl Desk {
         // A refused nonce (one in twenty) has the same order asked for again.
         if let (Some(order), StatusCode::CREATED) = (order, status) {
             self.orders.lock().unwrap().push(order);
+        }
+        if let (Some(account), true) = (account, taken) {
+            self.contacts.lock().unwrap().push(account["contact"].clone());
         }
         if path == "/dir" {
             let mut directory: Value = serde_json::from_slice(&octets).unwrap();

@@ -142,3 +142,32 @@ async fn a_name_of_the_preview_domain_gets_one_when_a_client_comes() {
     cancel.cancel();
     ground.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_authority_is_told_of_another_address_once() {
+    let ground = Ground::start().await;
+    let habits = [("PEBBLE_VA_NOSLEEP", "1")];
+    let pebble = Pebble::start(ground.http.port(), ground.https.port(), &habits).await;
+    let front = Front::start(&pebble, 0).await;
+    let (_, cancel) = ground.keep();
+    let as_told = [
+        ("a@example.com", "a.example.test", 1),
+        ("a@example.com", "b.example.test", 1),
+        ("b@example.com", "c.example.test", 2),
+        // What the authority refuses keeps no certificate back.
+        ("no address", "d.example.test", 2),
+        ("", "e.example.test", 3),
+        ("", "f.example.test", 3),
+    ];
+    for (email, name, times) in as_told {
+        ground.ask_as(AcmeSettings { email: email.into(), ..front.settings() }).await;
+        let name = ground.domain(name).await;
+        ground.until("it gets one", |state| has(state, &name)).await;
+        assert_eq!(front.contacts().len(), times, "{email} {name}");
+    }
+    let told = serde_json::json!([["mailto:a@example.com"], ["mailto:b@example.com"], []]);
+    assert_eq!(serde_json::Value::from(front.contacts()), told);
+    assert_eq!(pebble.logged("There are now 2 accounts in memory"), 0);
+    cancel.cancel();
+    ground.stop().await;
+}
