@@ -12,7 +12,7 @@ use crate::history::{FaultKind, History, What};
 pub struct Demands {
     /// Faults that must have been there at least once.
     pub faults: Vec<FaultKind>,
-    /// Acknowledged operations of each workload, by its name in the history's keys' `f`.
+    /// Acknowledged operations that there must be, of all workloads together.
     pub acknowledged: u64,
 }
 
