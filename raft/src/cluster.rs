@@ -12,8 +12,8 @@ mod members;
 mod propose;
 pub mod quorum;
 mod read;
-mod serve;
-mod start;
+pub mod serve;
+pub mod start;
 mod stop;
 #[cfg(test)]
 mod tests;

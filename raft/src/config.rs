@@ -87,17 +87,34 @@ const _: () = assert!(LOG_KEPT > SNAPSHOT_EVERY);
 const _: () = assert!(PROPOSALS_MAX * ENTRY_BYTES_MAX <= 64 * 1024 * 1024);
 const _: () = assert!(PROPOSALS_MAX as u64 <= QUEUE);
 
+/// How long the log becomes.
+#[derive(Debug, Clone, Copy)]
+pub struct LogLength {
+    /// After how many entries a snapshot is written.
+    pub snapshot_every: u64,
+    /// How many entries behind a snapshot stay.
+    pub kept: u64,
+    /// The fewest entries that are purged at once.
+    pub purge_batch: u64,
+}
+
+impl Default for LogLength {
+    fn default() -> Self {
+        Self { snapshot_every: SNAPSHOT_EVERY, kept: LOG_KEPT, purge_batch: PURGE_BATCH }
+    }
+}
+
 /// The settings of openraft.
-pub fn raft_config() -> Arc<openraft::Config> {
+pub fn raft_config(log: LogLength) -> Arc<openraft::Config> {
     let config = openraft::Config {
         cluster_name: "temps".into(),
         heartbeat_interval: HEARTBEAT_ANSWER_MS,
         election_timeout_min: ELECTION_MIN_MS,
         election_timeout_max: ELECTION_MAX_MS,
         install_snapshot_timeout: SNAPSHOT_TRANSFER_MS,
-        snapshot_policy: SnapshotPolicy::LogsSinceLast(SNAPSHOT_EVERY),
-        max_in_snapshot_log_to_keep: LOG_KEPT,
-        purge_batch_size: PURGE_BATCH,
+        snapshot_policy: SnapshotPolicy::LogsSinceLast(log.snapshot_every),
+        max_in_snapshot_log_to_keep: log.kept,
+        purge_batch_size: log.purge_batch,
         max_payload_entries: MESSAGE_ENTRIES_MAX,
         api_channel_size: Some(QUEUE),
         notification_channel_size: Some(QUEUE),

@@ -5,6 +5,7 @@ use openraft::EntryPayload;
 use serde::{Deserialize, Serialize};
 use temps_state::{Reply, Row, RowError, State};
 
+use crate::planted::{self, Bug};
 use crate::types::{Answer, LogEntry, LogId, Payload, SnapshotMeta, StoredMembership};
 
 /// How far the log was applied, with what belongs to the machine but not to the state.
@@ -76,6 +77,12 @@ impl Content {
     /// still rather than go back.
     fn apply_command(&mut self, index: u64, payload: &Payload) -> Result<Answer, Unreadable> {
         let mut entry = payload.entry().map_err(|source| Unreadable { index, source })?;
+        if planted::is(Bug::LocalTimeApplied) {
+            entry.at = Timestamp::now();
+        }
+        if planted::is(Bug::RequestRepeated) {
+            entry.request = None;
+        }
         entry.at = entry.at.max(self.position.at);
         self.position.at = entry.at;
         Ok(self.state.apply(index, entry))

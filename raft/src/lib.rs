@@ -22,8 +22,11 @@ mod membership;
 mod network;
 mod parts;
 mod peer;
+mod planted;
 mod proposal;
 mod room;
+#[cfg(test)]
+mod simulation;
 mod snapshot;
 mod snapshots;
 mod status;

@@ -18,6 +18,7 @@ use raft_log::api::raft_log_writer::RaftLogWriter;
 use tokio::sync::oneshot;
 
 use crate::folder::FolderLock;
+use crate::planted::{self, Bug};
 use crate::types::{LogEntry, LogId, TypeConfig, Vote};
 use crate::wal::{OnFlush, Wal, from_entry, to_entry};
 
@@ -44,6 +45,8 @@ pub struct Log {
 struct Open {
     log: RaftLog<Wal>,
     _folder: FolderLock,
+    #[cfg(test)]
+    disk: Option<Arc<crate::simulation::Disk>>,
 }
 
 impl Log {
@@ -52,7 +55,13 @@ impl Log {
         let mut log = RaftLog::open(Arc::new(config(dir)))?;
         log.flush(true, None)?;
         log.wait_worker_idle()?;
-        Ok(Self { open: Arc::new(Mutex::new(Some(Open { log, _folder: folder }))) })
+        let open = Open {
+            log,
+            _folder: folder,
+            #[cfg(test)]
+            disk: crate::simulation::disk_of(dir),
+        };
+        Ok(Self { open: Arc::new(Mutex::new(Some(open))) })
     }
 
     /// The id of the last entry that was purged.
@@ -108,7 +117,13 @@ impl Log {
     fn with<T>(&self, work: impl FnOnce(&mut RaftLog<Wal>) -> io::Result<T>) -> io::Result<T> {
         let mut open = self.open.lock().map_err(|_| stopped())?;
         let open = open.as_mut().ok_or_else(closed)?;
-        work(&mut open.log)
+        let done = work(&mut open.log);
+        #[cfg(test)]
+        if let Some(disk) = &open.disk {
+            open.log.wait_worker_idle()?;
+            disk.settle();
+        }
+        done
     }
 }
 
@@ -121,6 +136,8 @@ fn config(dir: &Path) -> raft_log::Config {
     config.wal.flush_queue_max_bytes = Some(QUEUE_BYTES);
     config.log_cache_max_items = Some(CACHE_RECORDS);
     config.log_cache_capacity = Some(CACHE_BYTES);
+    #[cfg(test)]
+    crate::simulation::shorten(&mut config);
     config
 }
 
@@ -165,7 +182,8 @@ impl RaftLogStorage<TypeConfig> for Log {
     type LogReader = Self;
 
     async fn get_log_state(&mut self) -> io::Result<LogState<TypeConfig>> {
-        Ok(LogState { last_purged_log_id: self.purged()?, last_log_id: self.last()? })
+        let purged = self.purged()?.filter(|_| !planted::is(Bug::PurgedForgotten));
+        Ok(LogState { last_purged_log_id: purged, last_log_id: self.last()? })
     }
 
     async fn get_log_reader(&mut self) -> Self {
@@ -174,6 +192,12 @@ impl RaftLogStorage<TypeConfig> for Log {
 
     async fn save_vote(&mut self, vote: &Vote) -> io::Result<()> {
         let vote = (*vote).into();
+        if planted::is(Bug::VoteNotWritten) {
+            return Ok(());
+        }
+        if planted::is(Bug::VoteNotSynced) {
+            return self.change(|log| log.save_vote(vote).and_then(|_| log.flush(false, None)));
+        }
         self.write(|log| log.save_vote(vote).map(drop)).await
     }
 
@@ -201,7 +225,7 @@ impl RaftLogStorage<TypeConfig> for Log {
     {
         self.change(|log| {
             log.append(entries.into_iter().map(from_entry))?;
-            log.flush(true, Some(OnFlush::Appended(callback)))
+            log.flush(!planted::is(Bug::AppendNotSynced), Some(OnFlush::Appended(callback)))
         })
     }
 

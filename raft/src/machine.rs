@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use futures::{Stream, TryStreamExt};
 use openraft::storage::{EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
-use openraft::{OptionalSend, Snapshot};
+use openraft::{EntryPayload, OptionalSend, Snapshot};
 use tokio::sync::watch;
 
 use crate::Applied;
 use crate::content::Content;
+use crate::planted::{self, Bug};
 use crate::snapshots::{Image, Saved, Snapshots};
 use crate::store::{Opened, Store};
-use crate::types::{LogId, SnapshotMeta, StoredMembership, TypeConfig};
+use crate::types::{LogEntry, LogId, SnapshotMeta, StoredMembership, TypeConfig};
 
 /// How long a snapshot that finds no room waits before it looks again.
 const ROOM_POLL: Duration = Duration::from_secs(2);
@@ -26,6 +27,8 @@ pub struct Machine {
     store: Store,
     snapshots: Snapshots,
     applied: Arc<watch::Sender<Arc<Applied>>>,
+    /// Whether nothing was applied yet of what comes after an earlier run.
+    restarted: bool,
     _running: Running,
 }
 
@@ -46,7 +49,29 @@ impl Machine {
         let applied = Arc::new(watch::Sender::new(Arc::new(published(&content))));
         let (running, watching) = watch::channel(());
         let shown = Shown { applied: applied.clone(), running: watching };
-        (Self { content, store, snapshots, applied, _running: running }, shown)
+        let restarted = content.position.applied.is_some();
+        let machine = Self { content, store, snapshots, applied, restarted, _running: running };
+        (machine, shown)
+    }
+
+    /// The entry to apply: the one that comes, unless a bug is planted.
+    fn passed_over(&mut self, mut entry: LogEntry) -> LogEntry {
+        let first = std::mem::replace(&mut self.restarted, false);
+        if first && planted::is(Bug::EntryLostAtRestart) {
+            entry.payload = EntryPayload::Blank;
+        }
+        entry
+    }
+
+    /// What is installed of a snapshot: all of it, unless a bug is planted.
+    fn spoilt(&self, mut content: Content) -> Content {
+        if planted::is(Bug::SnapshotHalfInstalled) {
+            content.state.users = self.content.state.users.clone();
+        }
+        if planted::is(Bug::SnapshotWithoutMembers) {
+            content.position.membership = self.content.position.membership.clone();
+        }
+        content
     }
 
     fn publish(&mut self, content: Content) {
@@ -75,6 +100,7 @@ impl RaftStateMachine<TypeConfig> for Machine {
     {
         let (mut next, mut answers) = (self.content.clone(), Vec::new());
         while let Some((entry, responder)) = entries.try_next().await? {
+            let entry = self.passed_over(entry);
             let answer = next.apply(entry).map_err(io::Error::other)?;
             answers.extend(responder.map(|responder| (responder, answer)));
         }
@@ -103,7 +129,9 @@ impl RaftStateMachine<TypeConfig> for Machine {
     /// none.
     async fn install_snapshot(&mut self, _meta: &SnapshotMeta, image: Image) -> io::Result<()> {
         let content = blocking(move || image.into_content().map_err(io::Error::other)).await?;
-        while save(&content, &self.snapshots).await?.is_none() {
+        let content = self.spoilt(content);
+        while !planted::is(Bug::SnapshotNotKept) && save(&content, &self.snapshots).await?.is_none()
+        {
             if self.applied.is_closed() {
                 return Err(io::Error::other("the node stopped before there was room"));
             }
@@ -159,5 +187,9 @@ async fn save(content: &Content, snapshots: &Snapshots) -> io::Result<Option<Sav
 pub async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
+    #[cfg(test)]
+    if crate::simulation::is_on() {
+        return crate::simulation::work(work).await;
+    }
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }

@@ -21,11 +21,10 @@ use temps_proto::peer::Message;
 use temps_proto::peer::peer_client::PeerClient;
 use temps_state::NodeId;
 use tokio::time::Instant;
-use tonic::transport::Channel;
 use tonic::{Response, Status};
 
 use crate::machine::blocking;
-use crate::peer::{Lane, PeerError, Peers, Target, pack, snapshot_parts, unpack};
+use crate::peer::{Lane, PeerError, Peers, Target, Wire, pack, snapshot_parts, unpack};
 use crate::snapshots::Image;
 use crate::types::{LogEntry, TypeConfig, Vote};
 
@@ -81,7 +80,7 @@ impl Way {
         &self,
         question: &Q,
         within: Duration,
-        ask: impl FnOnce(PeerClient<Channel>, Message) -> F,
+        ask: impl FnOnce(PeerClient<Wire>, Message) -> F,
     ) -> Result<A, PeerError>
     where
         Q: Serialize,

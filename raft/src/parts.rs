@@ -13,6 +13,7 @@ use crate::folder::{Folder, FolderLock, make_dir};
 use crate::identity::{self, Identity};
 use crate::log::Log;
 use crate::machine::{Machine, Shown};
+use crate::planted::{self, Bug};
 use crate::snapshots::Snapshots;
 use crate::store::{Opened, Store};
 
@@ -64,7 +65,8 @@ fn refuse_missing_log(folder: &Folder, identity: &Identity) -> Result<(), RaftEr
         Err(e) if e.kind() == io::ErrorKind::NotFound => true,
         Err(e) => return Err(RaftError::file("read", &path)(e)),
     };
-    if is_missing && identity.has_log() { Err(RaftError::LogLost { path }) } else { Ok(()) }
+    let is_refused = identity.has_log() && !planted::is(Bug::NodeIdReused);
+    if is_missing && is_refused { Err(RaftError::LogLost { path }) } else { Ok(()) }
 }
 
 /// The same for a log that was made anew beside a state that knows more.

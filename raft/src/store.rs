@@ -4,7 +4,7 @@
 //! a folder that does not read back exactly what was written is set aside. For the same reason a disk without room
 //! does not stop the node: the store stays behind, and is written anew when there is room.
 
-mod rows;
+pub mod rows;
 #[cfg(test)]
 mod tests;
 
@@ -21,7 +21,12 @@ use crate::RaftError;
 use crate::content::{Content, Position};
 use crate::folder::{FolderLock, sync_dir};
 use crate::room::{ROOM_FOR_CHANGES_BYTES, has_room, lacks_room};
-use rows::{LoadError, Rows};
+use rows::LoadError;
+#[cfg(not(test))]
+use rows::{Rows, await_release, empty};
+
+#[cfg(test)]
+use crate::simulation::{Rows, await_release, empty};
 
 /// How many folders that were set aside are kept.
 const SET_ASIDE_MAX: usize = 3;
@@ -119,7 +124,7 @@ impl Store {
         if let Standing::Current(rows) = standing {
             rows.close();
         }
-        let freed = rows::await_release(&self.shared.dir);
+        let freed = await_release(&self.shared.dir);
         drop(folder);
         freed
     }
@@ -221,7 +226,7 @@ fn create(dir: &Path, content: &Content) -> io::Result<Rows> {
     }
     let created = Rows::create(dir, content);
     if created.as_ref().is_err_and(lacks_room) {
-        rows::empty(dir)?;
+        empty(dir)?;
     }
     created
 }

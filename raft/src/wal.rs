@@ -50,6 +50,17 @@ pub enum OnFlush {
 
 impl raft_log::Callback for OnFlush {
     fn send(self, result: io::Result<()>) {
+        #[cfg(test)]
+        let Some((this, result)) = crate::simulation::hold(self, result) else { return };
+        #[cfg(not(test))]
+        let this = self;
+        this.tell(result);
+    }
+}
+
+impl OnFlush {
+    /// Tells whoever waits.
+    pub fn tell(self, result: io::Result<()>) {
         match self {
             Self::Appended(callback) => callback.io_completed(result),
             Self::Waiting(sender) => {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use openraft::errors::{ClientWriteError, RaftError as OpenraftError};
 use temps_proto::peer::ProposeRequest;
-use temps_state::{NodeId, Rejected, admits};
+use temps_state::{NodeId, Rejected, Reply, admits};
 use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -11,6 +11,7 @@ use super::forward::from_reply;
 use super::group::{Group, STOPPED, leads, may_retry};
 use crate::config::{ENTRY_BYTES_MAX, LEADER_WAIT, PROPOSE_TIMEOUT, RETRY_PAUSE};
 use crate::peer::{PeerError, Target};
+use crate::planted::{self, Bug};
 use crate::room::ensure_room;
 use crate::types::Payload;
 use crate::{Committed, Proposal, ProposeError};
@@ -90,6 +91,11 @@ impl Group {
     async fn write(&self, payload: Payload, end: Instant) -> Result<Committed, ProposeError> {
         self.check_leads()?;
         admits(self.applied().nodes.values(), payload.format())?;
+        if planted::is(Bug::WriteWithoutQuorum) {
+            // Whoever gives up waiting takes nothing back.
+            let _ = timeout_at(Instant::now(), self.raft.client_write(payload)).await;
+            return Ok(Committed { index: self.applied().index, reply: Reply::Done });
+        }
         let written = tokio::select! {
             written = timeout_at(end, self.raft.client_write(payload)) => written,
             () = self.quorum_lost() => return Err(ProposeError::Timeout),

@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use super::group::{Group, STOPPED, may_retry};
 use crate::config::{READ_TIMEOUT, RETRY_PAUSE};
 use crate::peer::{Peers, Target};
+use crate::planted::{self, Bug};
 use crate::types::Raft;
 use crate::{Applied, ReadError};
 
@@ -44,6 +45,9 @@ impl Group {
     }
 
     async fn try_read_latest(&self) -> Result<Arc<Applied>, ReadError> {
+        if planted::is(Bug::ReadWithoutIndex) {
+            return Ok(self.applied());
+        }
         let deadline = Instant::now() + READ_TIMEOUT;
         let asked = timeout_at(deadline, self.reads.ask()).await;
         let index = asked.map_err(|_| ReadError::NoQuorum)??;
@@ -125,6 +129,10 @@ impl Asker {
 async fn lead_index(raft: &Raft) -> Result<u64, ReadError> {
     use LinearizableReadError::{ForwardToLeader, QuorumNotEnough};
     use OpenraftError::{APIError, Fatal};
+    if planted::is(Bug::ReadOfAFormerLeader) {
+        let metrics = raft.metrics().borrow_watched().clone();
+        return Ok(metrics.last_applied.map_or(0, |id| id.index));
+    }
     let confirmed_anew = LinearizerOption::new(Some(Duration::ZERO), true);
     let option = confirmed_anew.with_wait_timeout(ASK_TIMEOUT);
     let asked = timeout(ASK_TIMEOUT, raft.get_read_linearizer(option)).await;

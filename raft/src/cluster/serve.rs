@@ -49,10 +49,7 @@ impl Serving {
         let (end, ended) = oneshot::channel();
         let server = serve(group, trust, port, peer, ended, &mut tasks);
         tasks.spawn(trust.clone().keep_certificate());
-        tasks.spawn(group.clone().beat());
-        tasks.spawn(group.clone().watch_quorum());
-        tasks.spawn(group.clone().watch_nodes());
-        tasks.spawn(group.clone().keep_members());
+        take_up_duties(group, &mut tasks);
         tasks.spawn(group.clone().keep_authority(key.clone(), trust.cluster().into()));
         Ok(Self { tasks, server, end })
     }
@@ -66,6 +63,14 @@ impl Serving {
             self.server.abort();
         }
     }
+}
+
+/// What a node does all the time for those that it meets, mostly while it leads.
+pub fn take_up_duties(group: &Group, tasks: &mut JoinSet<()>) {
+    tasks.spawn(group.clone().beat());
+    tasks.spawn(group.clone().watch_quorum());
+    tasks.spawn(group.clone().watch_nodes());
+    tasks.spawn(group.clone().keep_members());
 }
 
 fn serve(

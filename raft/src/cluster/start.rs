@@ -14,7 +14,7 @@ use super::duties::member;
 use super::group::{Group, leads};
 use super::serve::Serving;
 use super::{Cluster, Inner, Meeting};
-use crate::config::{LEAD_ALONE_TIMEOUT, raft_config};
+use crate::config::{LEAD_ALONE_TIMEOUT, LogLength, raft_config};
 use crate::folder::Folder;
 use crate::identity::Identity;
 use crate::network::Network;
@@ -43,7 +43,9 @@ impl Cluster {
 
         let node = identity.node;
         let network = Network { node, peers: peers.clone() };
-        let raft = Raft::new(node.0, raft_config(), network, log.clone(), machine).await;
+        let raft =
+            Raft::new(node.0, raft_config(LogLength::default()), network, log.clone(), machine)
+                .await;
         let raft = raft.map_err(RaftError::failed)?;
         let group = Group::new(node, data_dir, snapshots, raft.clone(), applied, peers.clone());
         let founded = identity.founded() && found(&raft, node, known_address(&peer)).await?;
@@ -100,7 +102,11 @@ fn known_address(peer: &Option<PeerConfig>) -> Option<SocketAddr> {
 }
 
 /// Makes a new group with this node alone in it, unless there is one already.
-async fn found(raft: &Raft, node: NodeId, address: Option<SocketAddr>) -> Result<bool, RaftError> {
+pub async fn found(
+    raft: &Raft,
+    node: NodeId,
+    address: Option<SocketAddr>,
+) -> Result<bool, RaftError> {
     if raft.is_initialized().await.map_err(RaftError::failed)? {
         return Ok(false);
     }
@@ -110,7 +116,7 @@ async fn found(raft: &Raft, node: NodeId, address: Option<SocketAddr>) -> Result
 }
 
 /// A node that is the only voter need not wait for anybody's heartbeat before it votes.
-async fn lead_if_alone(raft: &Raft, node: NodeId) -> Result<bool, RaftError> {
+pub async fn lead_if_alone(raft: &Raft, node: NodeId) -> Result<bool, RaftError> {
     let voters = raft.with_raft_state(|state| {
         state.membership_state.effective().voter_ids().collect::<Vec<_>>()
     });

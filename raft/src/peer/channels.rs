@@ -63,16 +63,30 @@ impl Target {
     }
 }
 
+/// What calls go out by.
+#[cfg(not(test))]
+pub type Wire = Channel;
+#[cfg(test)]
+pub use crate::simulation::Wire;
+
+/// How a channel is made.
+enum Carrier {
+    /// Over TLS, to a node with the right certificate.
+    Tls(Arc<Trust>),
+    #[cfg(test)]
+    Simulated(crate::simulation::Station),
+}
+
 /// The other nodes, as this one reaches them.
 pub struct Peers {
-    trust: Arc<Trust>,
+    carrier: Carrier,
     applied: watch::Receiver<Arc<Applied>>,
     lines: Mutex<HashMap<(NodeId, Lane), Line>>,
     heard: Heard,
 }
 
 struct Line {
-    client: PeerClient<Channel>,
+    client: PeerClient<Wire>,
     failures: u32,
     succeeded: Instant,
 }
@@ -80,7 +94,20 @@ struct Line {
 impl Peers {
     /// Nobody is called yet.
     pub fn new(trust: Arc<Trust>, applied: watch::Receiver<Arc<Applied>>) -> Arc<Self> {
-        Arc::new(Self { trust, applied, lines: Mutex::default(), heard: Heard::default() })
+        Self::over(Carrier::Tls(trust), applied)
+    }
+
+    /// The same in a simulated network.
+    #[cfg(test)]
+    pub fn simulated(
+        station: crate::simulation::Station,
+        applied: watch::Receiver<Arc<Applied>>,
+    ) -> Arc<Self> {
+        Self::over(Carrier::Simulated(station), applied)
+    }
+
+    fn over(carrier: Carrier, applied: watch::Receiver<Arc<Applied>>) -> Arc<Self> {
+        Arc::new(Self { carrier, applied, lines: Mutex::default(), heard: Heard::default() })
     }
 
     /// Where a node is, if that is known.
@@ -103,7 +130,7 @@ impl Peers {
         self: &Arc<Self>,
         to: &Target,
         within: Duration,
-        ask: impl FnOnce(PeerClient<Channel>) -> F,
+        ask: impl FnOnce(PeerClient<Wire>) -> F,
     ) -> Result<T, PeerError>
     where
         F: Future<Output = Result<Response<T>, Status>>,
@@ -121,7 +148,7 @@ impl Peers {
         result
     }
 
-    fn client(self: &Arc<Self>, to: &Target) -> PeerClient<Channel> {
+    fn client(self: &Arc<Self>, to: &Target) -> PeerClient<Wire> {
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         let line = lines.entry((to.node, to.lane));
         let make = || Line { client: self.make(to), failures: 0, succeeded: Instant::now() };
@@ -142,7 +169,18 @@ impl Peers {
         }
     }
 
-    fn make(self: &Arc<Self>, to: &Target) -> PeerClient<Channel> {
+    fn make(self: &Arc<Self>, to: &Target) -> PeerClient<Wire> {
+        let wire = match &self.carrier {
+            Carrier::Tls(trust) => wire(self.channel(trust.clone(), to)),
+            #[cfg(test)]
+            Carrier::Simulated(station) => Wire::Simulated(station.to(to.node)),
+        };
+        PeerClient::new(wire)
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(MESSAGE_BYTES_MAX)
+    }
+
+    fn channel(self: &Arc<Self>, trust: Arc<Trust>, to: &Target) -> Channel {
         let endpoint = Endpoint::from_static("http://peer.temps")
             .connect_timeout(CONNECT_TIMEOUT)
             .http2_keep_alive_interval(KEEP_ALIVE)
@@ -152,27 +190,35 @@ impl Peers {
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
         let (peers, to) = (Arc::downgrade(self), to.clone());
         let connector = tower::service_fn(move |_| {
-            let (peers, to) = (peers.clone(), to.clone());
+            let (peers, trust, to) = (peers.clone(), trust.clone(), to.clone());
             async move {
                 let peers = peers.upgrade().ok_or_else(gone)?;
-                let connecting = timeout(CONNECT_TIMEOUT, peers.connect(&to));
+                let connecting = timeout(CONNECT_TIMEOUT, peers.connect(&trust, &to));
                 let stream = connecting.await.unwrap_or_else(|_| Err(too_slow()))?;
                 Ok::<_, NotConnected>(TokioIo::new(stream))
             }
         });
-        PeerClient::new(endpoint.connect_with_connector_lazy(connector))
-            .max_decoding_message_size(MESSAGE_BYTES_MAX)
-            .max_encoding_message_size(MESSAGE_BYTES_MAX)
+        endpoint.connect_with_connector_lazy(connector)
     }
 
-    async fn connect(&self, to: &Target) -> io::Result<TlsStream<TcpStream>> {
+    async fn connect(&self, trust: &Trust, to: &Target) -> io::Result<TlsStream<TcpStream>> {
         let address = self.address(to.node).or(to.fallback).ok_or(io::ErrorKind::NotFound)?;
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         let name = ServerName::try_from(SERVER_NAME).expect("a fixed, well-formed name");
-        let connector = TlsConnector::from(self.trust.client(to.node, ALPN));
+        let connector = TlsConnector::from(trust.client(to.node, ALPN));
         connector.connect(name, stream).await
     }
+}
+
+#[cfg(not(test))]
+fn wire(channel: Channel) -> Wire {
+    channel
+}
+
+#[cfg(test)]
+fn wire(channel: Channel) -> Wire {
+    Wire::Real(channel)
 }
 
 impl fmt::Debug for Peers {

@@ -9,7 +9,9 @@ mod server;
 pub mod snapshot_parts;
 mod wire;
 
-pub use channels::{Lane, Peers, Target};
+pub use channels::{Lane, Peers, Target, Wire};
+#[cfg(test)]
+pub use error::NotConnected;
 pub use error::PeerError;
 pub use port::{BACKLOG, Port};
 pub use server::PeerService;

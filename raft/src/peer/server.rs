@@ -42,10 +42,7 @@ impl PeerService {
         group: Group,
         trust: Arc<Trust>,
     ) -> InterceptedService<PeerServer<Self>, impl Interceptor + Clone> {
-        let server = PeerServer::new(Self { group, snapshots: Semaphore::new(1) })
-            .max_decoding_message_size(MESSAGE_BYTES_MAX)
-            .max_encoding_message_size(MESSAGE_BYTES_MAX);
-        InterceptedService::new(server, move |request: Request<()>| {
+        InterceptedService::new(Self::for_all(group), move |request: Request<()>| {
             match request.extensions().get::<Caller>() {
                 Some(Caller { identity: PeerIdentity::Node(node), .. }) if trust.belongs(*node) => {
                     Ok(request)
@@ -53,6 +50,15 @@ impl PeerService {
                 _ => Err(Status::permission_denied("only for nodes of this cluster")),
             }
         })
+    }
+}
+
+impl PeerService {
+    /// The service, whoever calls.
+    pub fn for_all(group: Group) -> PeerServer<Self> {
+        PeerServer::new(Self { group, snapshots: Semaphore::new(1) })
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(MESSAGE_BYTES_MAX)
     }
 }
 
