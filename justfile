@@ -52,3 +52,17 @@ bench-lookups:
 bench-handshakes *ARGS:
     cargo build --release --locked -p temps -p temps-chaos-tests --bin temps --example handshakes
     bench/handshakes.py {{ARGS}}
+
+# A cluster in one thread from each of so many seeds: what it does when machines, disks and links fail.
+simulate SEEDS='2000' FROM='1':
+    TEMPS_SIMULATION_SEEDS={{SEEDS}} TEMPS_SIMULATION_FROM={{FROM}} \
+        cargo test --profile simulation --locked -p temps-raft --lib -- --exact --nocapture simulation::batch::every_seed_holds
+
+# One seed again, with every event; all that it did, it does again.
+simulate-seed SEED:
+    TEMPS_SIMULATION_SEED={{SEED}} TEMPS_SIMULATION_PRINTS=1 \
+        cargo test --profile simulation --locked -p temps-raft --lib -- --exact --ignored --nocapture simulation::batch::one_seed
+
+# Whether the simulation finds bugs that are planted; prints caught/planted.
+simulate-planted:
+    cargo test --profile simulation --locked -p temps-raft --lib -- --exact --nocapture simulation::batch::planted_bugs_are_caught

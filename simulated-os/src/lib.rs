@@ -1,18 +1,20 @@
 //! What a simulated process takes from its system: the clock, random numbers, and syncs to the disk.
 //!
-//! A program that is linked with this crate calls it instead of libc's `clock_gettime`, `getrandom`, `fsync` and
-//! `fdatasync`, whoever calls them. They do as ever until [`begin`]. From then on the thread that began sees a clock that
-//! stands still until it is told to go on, and random numbers of a seed; and a sync of any thread is noted, not done.
+//! A program that is linked with this crate calls it instead of libc's `clock_gettime`, `getrandom`, `fsync`,
+//! `fdatasync` and `unlink`, whoever calls them. They do as ever until [`begin`]. From then on the thread that began sees a clock that
+//! stands still until it is told to go on, and random numbers of a seed; a sync of any thread is noted, not done, and
+//! what it removes can be had back.
 //! For tests only: no product is linked with it.
 
 mod libc_calls;
 mod syncs;
 
 use std::cell::Cell;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-pub use syncs::{Synced, take_syncs};
+pub use syncs::{Listing, Synced, take_syncs};
 
 /// When simulated time begins, in seconds since 1970: 2026-01-01.
 const BEGINNING: u64 = 1_767_225_600;
@@ -26,8 +28,9 @@ thread_local! {
 }
 
 /// From now on this process is simulated, and so is this thread. Threads see random numbers that were drawn before they
-/// are, so it should be new.
-pub fn begin(seed: u64) {
+/// are, so it should be new. Files that are removed go to a folder, each named by its number.
+pub fn begin(seed: u64, removed: PathBuf) {
+    syncs::keep_removed(removed);
     RANDOM.set(Some(seed));
     ON.store(true, Ordering::SeqCst);
 }

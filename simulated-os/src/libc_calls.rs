@@ -4,9 +4,11 @@
 //! contract of libc's, and hands over to the kernel where the caller is not simulated.
 #![expect(unsafe_code, reason = "symbols of libc, with pointers from whoever calls them")]
 
-use std::ffi::c_void;
+use std::ffi::{CStr, OsStr, c_void};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
-use libc::{c_int, c_long, c_uint, clockid_t, size_t, ssize_t, syscall, time_t, timespec};
+use libc::{c_char, c_int, c_long, c_uint, clockid_t, size_t, ssize_t, syscall, time_t, timespec};
 
 use crate::{fill, is_on, now, syncs};
 
@@ -49,6 +51,22 @@ pub unsafe extern "C" fn clock_gettime(clock: clockid_t, at: *mut timespec) -> c
     // SAFETY: the caller has a `timespec` there.
     unsafe { at.write(told) };
     0
+}
+
+/// Stands in for `unlink(2)`.
+///
+/// # Safety
+///
+/// As libc's: `path` ends with a zero.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn unlink(path: *const c_char) -> c_int {
+    // SAFETY: the caller's path ends with a zero.
+    let name = unsafe { CStr::from_ptr(path) };
+    if is_on() && syncs::remove(Path::new(OsStr::from_bytes(name.to_bytes()))) {
+        return 0;
+    }
+    // SAFETY: the kernel gets what the caller gave.
+    unsafe { syscall(libc::SYS_unlink, path) as c_int }
 }
 
 /// Stands in for `fsync(2)`.

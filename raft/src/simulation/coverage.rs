@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// What must have happened at least once in a batch, besides acknowledged writes.
-pub const REQUIRED: [&str; 22] = [
+pub const REQUIRED: [&str; 23] = [
     "write.ok",
     "write.unknown",
     "write.refused",
@@ -11,6 +11,7 @@ pub const REQUIRED: [&str; 22] = [
     "crash",
     "crash.leader",
     "crash.all",
+    "crash.ambush",
     "crash.while-writing",
     "lost.octets",
     "lost.rows",

@@ -173,6 +173,12 @@ impl Disk {
         let syncs: Vec<Sync> = jobs.into_iter().flat_map(|job| job.syncs).collect();
         let done = state.chance.below(syncs.len() as u64 + 1) as usize;
         syncs[..done].iter().for_each(|sync| state.promote(sync));
+        // Whoever waits for a sync has written nothing since.
+        for sync in syncs[done..].iter().rev() {
+            if let Sync::Os(synced) = sync {
+                state.durable.limit(synced);
+            }
+        }
         drop(state);
         self.news.notify_one();
     }

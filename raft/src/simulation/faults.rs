@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use temps_state::{Command, NodeId};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::cluster::{Cluster, Slot};
 use super::node::Running;
@@ -16,6 +16,8 @@ use crate::RaftError;
 
 /// How long a removed node may take to have no vote any more, before no other one may be changed in this run.
 const SETTLED_WITHIN: Duration = Duration::from_secs(20);
+/// How long an ambush waits.
+const AMBUSH_WITHIN: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Does something bad, and ends it when its time is over.
@@ -23,6 +25,7 @@ pub async fn befall(cluster: Arc<Cluster>, fault: Fault) {
     world().note(&format!("fault {fault:?}"));
     match fault {
         Fault::Crash { who, down } => crash(&cluster, who, down).await,
+        Fault::Ambush { event, after, down } => ambush(&cluster, event, after, down).await,
         Fault::Replace { who, keeps_identity } => replace(&cluster, who, keeps_identity).await,
         Fault::Partition { cut, lasts } => partition(&cluster, cut, lasts).await,
         Fault::Weather { loss, twice, late_ms, lasts } => {
@@ -55,12 +58,6 @@ pub async fn befall(cluster: Arc<Cluster>, fault: Fault) {
                 let _ = node.unless_dead(node.group.raft.trigger().snapshot()).await;
             }
         }
-        Fault::Purge(who) => {
-            for node in those(&cluster, who) {
-                let upto = node.group.metrics().snapshot.map_or(0, |id| id.index);
-                let _ = node.unless_dead(node.group.raft.trigger().purge_log(upto)).await;
-            }
-        }
         Fault::Transfer(who) => transfer(&cluster, who).await,
         Fault::Join => cluster.join().await,
         Fault::Remove(who) => remove(&cluster, who).await,
@@ -83,6 +80,16 @@ async fn crash(cluster: &Cluster, who: Who, down: Duration) {
     }
 }
 
+async fn ambush(cluster: &Cluster, event: &str, after: Duration, down: Duration) {
+    let Ok(number) = timeout(AMBUSH_WITHIN, world().await_event(event)).await else { return };
+    sleep(after).await;
+    if cluster.lose_power(number) {
+        world().count("crash.ambush", event);
+        sleep(down).await;
+        cluster.start(number).await;
+    }
+}
+
 async fn partition(cluster: &Cluster, cut: Cut, lasts: Duration) {
     let leader = cluster.leader().map(|node| node.station.node);
     let pairs = links(cut, &nodes(cluster), leader);
@@ -95,6 +102,10 @@ async fn partition(cluster: &Cluster, cut: Cut, lasts: Duration) {
 async fn transfer(cluster: &Cluster, to: Who) {
     let (Some(leader), Some(to)) = (cluster.leader(), those(cluster, to).pop()) else { return };
     let to = to.station.node;
+    // Nobody gives the lead to itself; openraft would lead no longer and never end it.
+    if to == leader.station.node {
+        return;
+    }
     let _ = leader.unless_dead(leader.group.raft.trigger().transfer_leader(to)).await;
 }
 

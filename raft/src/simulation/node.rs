@@ -34,7 +34,7 @@ use crate::types::{LogId, Raft};
 use crate::{Proposal, ProposeError, RaftError};
 
 /// A log so short that snapshots, purges and installs come often.
-const LOG: LogLength = LogLength { snapshot_every: 40, kept: 60, purge_batch: 8 };
+const LOG: LogLength = LogLength { snapshot_every: 24, kept: 30, purge_batch: 4 };
 /// How often a node tells what it is until it is taken.
 const RECORD_EVERY: Duration = Duration::from_millis(500);
 
@@ -91,7 +91,7 @@ impl Running {
         world().network.listen(Listening { station, server });
         let mut tasks = JoinSet::new();
         take_up_duties(&group, &mut tasks);
-        tasks.spawn(watch_raft(station, raft));
+        tasks.spawn(watch_raft(slot, station, raft));
         tasks.spawn(record(slot, group.clone()));
         world().note(&format!("started {station:?} at {}", group.applied().index));
         let (tasks, died) = (Mutex::new(tasks), watch::Sender::new(false));
@@ -126,7 +126,7 @@ impl Running {
 }
 
 /// Tells the oracle who leads, and notices nodes that stop by themselves.
-async fn watch_raft(station: Station, raft: Raft) {
+async fn watch_raft(slot: u64, station: Station, raft: Raft) {
     let mut metrics = raft.metrics();
     let mut seen = [None; 3];
     loop {
@@ -140,6 +140,7 @@ async fn watch_raft(station: Station, raft: Raft) {
             let news = world().tell(|oracle| oracle.leads(now.current_term, station.node));
             if news == Some(true) {
                 world().count("leader.changed", &format!("{station:?} term {}", now.current_term));
+                world().happened("leader.changed", slot);
             }
         }
         let index = |id: Option<LogId>| id.map_or(0, |id| id.index);
@@ -151,6 +152,7 @@ async fn watch_raft(station: Station, raft: Raft) {
         for ((what, is), was) in is.iter().zip(seen) {
             if was.is_some_and(|was| was != *is) {
                 world().count(what, &format!("{station:?} {is}"));
+                world().happened(what, slot);
             }
         }
         seen = is.map(|(_, index)| Some(index));

@@ -7,9 +7,10 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use temps_simulated_os::Synced;
+use temps_simulated_os::{Listing, Synced};
 
 use super::chance::Chance;
+use super::world::{is_on, world};
 
 /// How often a name that was not synced is gone.
 const NAME_GONE_PERCENT: u64 = 50;
@@ -20,7 +21,9 @@ const ZEROS_PERCENT: u64 = 15;
 #[derive(Debug, Default)]
 pub struct Durable {
     files: BTreeMap<u64, u64>,
-    folders: BTreeMap<PathBuf, BTreeMap<OsString, u64>>,
+    folders: BTreeMap<PathBuf, Listing>,
+    /// How folders were when power was lost, where more has been done to them here than in the story.
+    limits: BTreeMap<PathBuf, Listing>,
 }
 
 /// What becomes of a file.
@@ -43,13 +46,23 @@ impl Durable {
         }
     }
 
+    /// A sync had begun and not ended: what was done to its folder since, was not done.
+    pub fn limit(&mut self, synced: &Synced) {
+        let (folder, listing) = synced.listing();
+        self.limits.insert(folder.into(), listing.clone());
+    }
+
     /// Cuts everything below a folder to what is left, and says how many octets are lost. What is left lasts.
     pub fn cut(&mut self, root: &Path, chance: &mut Chance) -> io::Result<u64> {
         let mut lost = 0;
         let mut rest = vec![root.to_path_buf()];
         let (mut files, mut folders) = (BTreeMap::new(), BTreeMap::new());
         while let Some(folder) = rest.pop() {
-            let mut names = BTreeMap::new();
+            if let Some(limit) = self.limits.get(&folder) {
+                bring_back(&folder, limit)?;
+                go_back(&folder, limit)?;
+            }
+            let mut names = Listing::new();
             for path in sorted(&folder)? {
                 let known = fs::symlink_metadata(&path)?;
                 if known.is_dir() {
@@ -64,13 +77,14 @@ impl Durable {
                 };
                 lost += carry_out(fate, &path, known.len())?;
                 if let Fate::Left { octets, zeros_to } = fate {
-                    files.insert(known.ino(), octets.max(zeros_to));
-                    names.insert(name, known.ino());
+                    let octets = octets.max(zeros_to);
+                    files.insert(known.ino(), octets);
+                    names.insert(name, (known.ino(), octets));
                 }
             }
             folders.insert(folder, names);
         }
-        *self = Self { files, folders };
+        *self = Self { files, folders, limits: BTreeMap::new() };
         Ok(lost)
     }
 
@@ -78,6 +92,45 @@ impl Durable {
     fn is_named(&self, folder: &Path, name: &OsString) -> bool {
         self.folders.get(folder).is_some_and(|names| names.contains_key(name))
     }
+}
+
+/// Brings back what was removed from a folder.
+fn bring_back(folder: &Path, to: &Listing) -> io::Result<()> {
+    if !is_on() {
+        return Ok(());
+    }
+    for (name, (inode, _)) in to {
+        let removed = world().root.join("removed").join(inode.to_string());
+        if removed.exists() {
+            fs::rename(removed, folder.join(name))?;
+        }
+    }
+    Ok(())
+}
+
+/// Brings the files of a folder back to how they were: the names, and the lengths.
+fn go_back(folder: &Path, to: &Listing) -> io::Result<()> {
+    let before: BTreeMap<u64, (&OsString, u64)> =
+        to.iter().map(|(name, (inode, octets))| (*inode, (name, *octets))).collect();
+    for path in sorted(folder)? {
+        let known = fs::symlink_metadata(&path)?;
+        let name = path.file_name().unwrap_or_default().to_owned();
+        if known.is_dir() || has_no_content(&name) {
+            continue;
+        }
+        match before.get(&known.ino()) {
+            None => fs::remove_file(&path)?,
+            Some((before, octets)) => {
+                if *octets < known.len() {
+                    OpenOptions::new().write(true).open(&path)?.set_len(*octets)?;
+                }
+                if **before != name {
+                    fs::rename(&path, folder.join(before))?;
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Files that are only there: locks, and where simulated rows are.
@@ -144,8 +197,9 @@ mod tests {
         fs::write(&lost, b"0123456789").unwrap();
         let inode = fs::metadata(&kept).unwrap().ino();
         let mut durable = Durable::default();
-        durable.promote(&Synced::File { path: kept.clone(), inode, octets: 4 });
-        let names = BTreeMap::from([(OsString::from("kept"), inode)]);
+        let (path, beside) = (kept.clone(), Listing::new());
+        durable.promote(&Synced::File { path, inode, octets: 4, beside });
+        let names = Listing::from([(OsString::from("kept"), (inode, 4))]);
         durable.promote(&Synced::Folder { path: dir.path().into(), names });
         let mut chance = Chance::of(1, "cut");
         let octets = durable.cut(dir.path(), &mut chance).unwrap();
@@ -153,5 +207,27 @@ mod tests {
         assert!(left.starts_with(b"0123") && left.len() <= 10);
         assert!(octets <= 16);
         assert_eq!(durable.cut(dir.path(), &mut chance).unwrap(), 0, "what is left lasts");
+    }
+
+    #[test]
+    fn what_would_have_come_after_a_sync_has_not_come_if_that_did_not_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let (half, whole, next) =
+            (dir.path().join("a.tmp"), dir.path().join("a"), dir.path().join("b"));
+        fs::write(&half, b"0123").unwrap();
+        let inode = fs::metadata(&half).unwrap().ino();
+        let beside = Listing::from([(OsString::from("a.tmp"), (inode, 4))]);
+        let (path, octets) = (half.clone(), 4);
+        let synced = Synced::File { path, inode, octets, beside };
+        fs::rename(&half, &whole).unwrap();
+        fs::write(&next, b"45").unwrap();
+        let mut durable = Durable::default();
+        durable.promote(&Synced::Folder {
+            path: dir.path().into(),
+            names: synced.listing().1.clone(),
+        });
+        durable.limit(&synced);
+        durable.cut(dir.path(), &mut Chance::of(1, "back")).unwrap();
+        assert!(half.exists() && !whole.exists() && !next.exists());
     }
 }

@@ -81,8 +81,10 @@ impl Rows {
             Self::Simulated { dir } => {
                 let change = Batch::Replaced(content.state.rows(), content.position.clone());
                 world().tables.write(dir, change);
-                let life = world().disk_of(dir).map(|disk| disk.life());
-                world().count("snapshot.installed", &format!("{life:?}"));
+                if let Some((slot, life)) = world().disk_of(dir).map(|disk| disk.life()) {
+                    world().count("snapshot.installed", &format!("machine {slot}, life {life}"));
+                    world().happened("snapshot.installed", slot);
+                }
                 Ok(())
             }
         }
@@ -184,7 +186,7 @@ impl Tables {
             let restored = content.state.restore(key, value);
             restored.map_err(|error| LoadError::Damaged(error.to_string()))?;
         }
-        world().applied(dir, &content.position, table.newest.tally);
+        world().applied(dir, &content.position, table.newest.tally, true);
         Ok(content)
     }
 
@@ -196,7 +198,7 @@ impl Tables {
         table.written += 1;
         let (position, tally) = (table.newest.position.clone(), table.newest.tally);
         drop(all);
-        world().applied(dir, &position, tally);
+        world().applied(dir, &position, tally, false);
     }
 
     fn sync(&self, dir: &Path) {

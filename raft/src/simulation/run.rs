@@ -29,6 +29,8 @@ const LED_WITHIN: Duration = Duration::from_secs(15);
 const EQUAL_WITHIN: Duration = Duration::from_secs(90);
 /// How long faults and clients may take to end.
 const ENDED_WITHIN: Duration = Duration::from_secs(120);
+/// How often every machine loses power once more in the end.
+const BLACKOUT_PERCENT: u64 = 30;
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// The stack of the thread; unoptimised futures are large.
 const STACK_BYTES: usize = 64 << 20;
@@ -52,9 +54,11 @@ pub struct Report {
 pub fn run(seed: u64, prints: bool) -> Report {
     let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
     let running = thread.spawn(move || {
-        temps_simulated_os::begin(seed);
         let parent = if PathBuf::from("/dev/shm").is_dir() { "/dev/shm" } else { "/tmp" };
         let root = PathBuf::from(parent).join(format!("temps-simulation-{}", std::process::id()));
+        let removed = root.join("removed");
+        fs::create_dir_all(&removed).expect("a folder in memory");
+        temps_simulated_os::begin(seed, removed);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .start_paused(true)
@@ -161,6 +165,9 @@ async fn judge(seed: u64, cluster: &Arc<Cluster>) -> Result<(), String> {
         }
         client::read(&node).await;
     }
+    if chance.percent(BLACKOUT_PERCENT) {
+        black_out(cluster).await;
+    }
     within(EQUAL_WITHIN, "the nodes never became equal again", || are_equal(cluster)).await?;
     let nodes = cluster.running();
     for node in &nodes {
@@ -172,6 +179,16 @@ async fn judge(seed: u64, cluster: &Arc<Cluster>) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Every machine loses power at once, and has it again.
+async fn black_out(cluster: &Cluster) {
+    let mut off: Vec<u64> = cluster.slots().iter().map(|slot| slot.number).collect();
+    off.retain(|number| cluster.lose_power(*number));
+    world().count("crash.all", "at the end");
+    for number in off {
+        cluster.start(number).await;
+    }
 }
 
 /// Whether a leader is known to all that belong.

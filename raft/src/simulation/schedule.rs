@@ -35,6 +35,8 @@ pub enum Cut {
 pub enum Fault {
     /// Machines lose power, and have it again.
     Crash { who: Who, down: Duration },
+    /// The machine at which something happens next loses power a moment later.
+    Ambush { event: &'static str, after: Duration, down: Duration },
     /// A machine loses its disk; another one takes its place.
     Replace { who: Who, keeps_identity: bool },
     /// The network falls apart.
@@ -47,8 +49,6 @@ pub enum Fault {
     Elect(Who),
     /// A node writes a snapshot.
     Snapshot(Who),
-    /// A node purges its log.
-    Purge(Who),
     /// The leader gives its lead away.
     Transfer(Who),
     /// A machine joins.
@@ -71,11 +71,14 @@ pub struct Schedule {
 }
 
 /// The kinds of faults; each run has some of them.
-const KINDS: u64 = 8;
-const SHORTEST_MS: u64 = 9_000;
-const LONGEST_MS: u64 = 22_000;
+const KINDS: u64 = 9;
+/// What an ambush waits for.
+const EVENTS: [&str; 5] =
+    ["snapshot.installed", "snapshot.built", "purged", "leader.changed", "members.changed"];
+const SHORTEST_MS: u64 = 6_000;
+const LONGEST_MS: u64 = 15_000;
 /// The pause between two faults, in milliseconds.
-const PAUSE_MS: (u64, u64) = (80, 2_200);
+const PAUSE_MS: (u64, u64) = (60, 1_600);
 
 /// What a seed means.
 pub fn schedule(seed: u64) -> Schedule {
@@ -119,10 +122,12 @@ fn fault(chance: &mut Chance, kind: u64) -> Fault {
             0 => Fault::Elect(one(chance)),
             _ => Fault::Transfer(one(chance)),
         },
-        _ => match chance.below(2) {
-            0 => Fault::Snapshot(one(chance)),
-            _ => Fault::Purge(one(chance)),
+        7 => Fault::Ambush {
+            event: EVENTS[chance.below(EVENTS.len() as u64) as usize],
+            after: chance.millis(0, 40),
+            down: chance.millis(20, 1_500),
         },
+        _ => Fault::Snapshot(one(chance)),
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use temps_simulated_os::take_syncs;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::coverage::Coverage;
@@ -35,6 +36,8 @@ pub struct World {
     disks: Mutex<BTreeMap<PathBuf, Arc<Disk>>>,
     held: Mutex<Vec<(OnFlush, io::Result<()>)>>,
     violation: Mutex<Option<String>>,
+    /// What happened last at which machine.
+    happened: watch::Sender<(&'static str, u64)>,
 }
 
 /// Whether this process is a simulation.
@@ -66,6 +69,7 @@ impl World {
             disks: Mutex::default(),
             held: Mutex::default(),
             violation: Mutex::default(),
+            happened: watch::Sender::new(("", 0)),
         };
         WORLD.get_or_init(|| Arc::new(world))
     }
@@ -86,6 +90,24 @@ impl World {
         self.note(&format!("{what} {details}"));
     }
 
+    /// Something happened at a machine that somebody may wait for.
+    pub fn happened(&self, what: &'static str, machine: u64) {
+        self.happened.send_replace((what, machine));
+    }
+
+    /// Waits until something happens, and says at which machine.
+    pub async fn await_event(&self, what: &str) -> u64 {
+        let mut happened = self.happened.subscribe();
+        happened.mark_unchanged();
+        while happened.changed().await.is_ok() {
+            let (is, machine) = *happened.borrow_and_update();
+            if is == what {
+                return machine;
+            }
+        }
+        std::future::pending().await
+    }
+
     /// What happened.
     pub fn trace(&self) -> MutexGuard<'_, Trace> {
         lock(&self.trace)
@@ -102,15 +124,18 @@ impl World {
         told.map_err(|why| self.violated(why)).ok()
     }
 
-    /// The store in a folder is at a position.
-    pub fn applied(&self, dir: &Path, position: &Position, tally: Tally) {
+    /// The store in a folder is at a position: a node has applied that, or found it there.
+    pub fn applied(&self, dir: &Path, position: &Position, tally: Tally, found: bool) {
         let Some(disk) = self.disk_of(dir) else { return };
         let Some(at) = position.applied else { return };
         let entry = (at.leader_id.term, at.leader_id.node_id, at.index);
         let members = format!("{:?} {}", position.membership.log_id(), position.at);
         let (life, mark) = (disk.life(), Mark { entry, members, tally });
-        self.note(&format!("applied {life:?} {mark:?}"));
-        self.tell(|oracle| oracle.applied(life, mark));
+        self.note(&format!("{} {life:?} {mark:?}", if found { "found" } else { "applied" }));
+        self.tell(|oracle| match found {
+            true => oracle.loaded(life, mark),
+            false => oracle.applied(life, mark),
+        });
     }
 
     /// Something happened that may not. The first such thing counts.
