@@ -19,7 +19,7 @@ const SEEDS: &str = "TEMPS_SIMULATION_SEEDS";
 const FROM: &str = "TEMPS_SIMULATION_FROM";
 const PRINTS: &str = "TEMPS_SIMULATION_PRINTS";
 /// The seeds of a batch unless told.
-const SEEDS_DEFAULT: u64 = 200;
+const SEEDS_DEFAULT: u64 = 100;
 /// The test that runs one seed.
 const ONE: &str = "simulation::batch::one_seed";
 /// Begins the line that a process tells its outcome in.
@@ -31,7 +31,7 @@ const AT_ONCE: usize = 2;
 /// How many acknowledged writes a run has on average, at least.
 const WRITES_MIN: u64 = 20;
 /// How many seeds a planted bug may take.
-const PLANTED_SEEDS: u64 = 60;
+const PLANTED_SEEDS: u64 = 40;
 
 /// What a process told.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
