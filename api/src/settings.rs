@@ -1,10 +1,12 @@
 //! `/api/settings`: settings of the whole cluster.
 
+use std::fmt;
+
 use axum::extract::State;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use temps_state::{
     AcmeSettings, BuildSettings, Command, DnsSettings, DomainName, EdgeSettings, Network, Settings,
-    State as Agreed,
+    State as Agreed, eab_key_octets,
 };
 use utoipa::ToSchema;
 
@@ -13,7 +15,7 @@ use crate::auth::{MayAdmin, MayRead};
 use crate::body::Json;
 use crate::conditions::{IfMatch, Tagged};
 use crate::consistency::Seen;
-use crate::context::Shared;
+use crate::context::{Context, Shared};
 
 /// The longest preview domain, so that a 63 octet label fits before it in a host name of 253 octets.
 pub const PREVIEW_DOMAIN_BYTES_MAX: usize = 189;
@@ -122,17 +124,75 @@ group! {
     }
 }
 
-group! {
-    /// Who gives certificates for domains, by ACME (RFC 8555).
-    AcmeBody as AcmeSettings = AcmeSettings {
-        /// Whether certificates are asked for.
-        enabled: bool,
-        /// The authority's directory.
-        directory: String,
-        /// Where the authority may reach a person; nowhere when empty.
-        email: String,
-        /// The certificates in PEM that the directory's own TLS is trusted by; the usual ones when empty.
-        root: String,
+/// Who gives certificates for domains, by ACME (RFC 8555).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schema(as = AcmeSettings)]
+pub struct AcmeBody {
+    /// Whether certificates are asked for.
+    pub enabled: bool,
+    /// The authority's directory.
+    pub directory: String,
+    /// Where the authority may reach a person; nowhere when empty.
+    pub email: String,
+    /// The certificates in PEM that the directory's own TLS is trusted by; the usual ones when empty.
+    pub root: String,
+    /// For authorities that want an account there (external account binding): the id of the key that they show there; empty
+    /// for none.
+    pub eab_key_id: String,
+    /// That key, in Base64 for URLs. Nobody is shown it again, so that it is empty in answers; where it is empty, the one that
+    /// was given for the same id stays.
+    pub eab_key: EabKey,
+}
+
+/// A key that comes in and never goes out.
+#[derive(Clone, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(transparent)]
+#[schema(value_type = String)]
+pub struct EabKey(String);
+
+impl fmt::Debug for EabKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EabKey(…)")
+    }
+}
+
+impl Serialize for EabKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str("")
+    }
+}
+
+impl From<AcmeSettings> for AcmeBody {
+    fn from(settings: AcmeSettings) -> Self {
+        let AcmeSettings { enabled, directory, email, root, eab_key_id, eab_key: _ } = settings;
+        Self { enabled, directory, email, root, eab_key_id, eab_key: EabKey::default() }
+    }
+}
+
+impl Default for AcmeBody {
+    fn default() -> Self {
+        AcmeSettings::default().into()
+    }
+}
+
+impl AcmeBody {
+    /// The settings; the key is sealed, or the one that was kept for its id.
+    fn sealed(self, context: &Context, before: AcmeSettings) -> Result<AcmeSettings, ApiError> {
+        let Self { enabled, directory, email, root, eab_key_id, eab_key: EabKey(key) } = self;
+        let key = key.trim();
+        let wrong = |why: &str| ApiError::invalid("acme.eab_key", why);
+        let eab_key = match (eab_key_id.is_empty(), key.is_empty()) {
+            (true, true) => None,
+            (true, false) => return Err(wrong("name it: set acme.eab_key_id, too")),
+            (false, true) if eab_key_id == before.eab_key_id => before.eab_key,
+            (false, true) => return Err(wrong("give the key that goes with acme.eab_key_id")),
+            (false, false) if eab_key_octets(key).is_none() => {
+                return Err(wrong("it is no Base64: give it as the authority shows it"));
+            }
+            (false, false) => Some(context.cluster.seal(AcmeSettings::EAB_KEY_PLACE, key)?),
+        };
+        Ok(AcmeSettings { enabled, directory, email, root, eab_key_id, eab_key })
     }
 }
 
@@ -152,10 +212,12 @@ impl From<Settings> for SettingsBody {
     }
 }
 
-impl From<SettingsBody> for Settings {
-    fn from(SettingsBody { preview_domain, build, edge, acme, dns }: SettingsBody) -> Self {
+impl SettingsBody {
+    fn sealed(self, context: &Context, before: AcmeSettings) -> Result<Settings, ApiError> {
+        let Self { preview_domain, build, edge, acme, dns } = self;
         let (build, edge) = (build.into(), edge.into());
-        Self { preview_domain, build, edge, acme: acme.into(), dns: dns.into() }
+        let acme = acme.sealed(context, before)?;
+        Ok(Settings { preview_domain, build, edge, acme, dns: dns.into() })
     }
 }
 
@@ -183,8 +245,9 @@ pub(crate) async fn replace(
     Json(body): Json<SettingsBody>,
 ) -> Result<Tagged<SettingsBody>, ApiError> {
     check(&body)?;
-    let settings = Settings::from(body);
-    refuse_hiding(&*context.cluster.read_latest().await?, &settings)?;
+    let before = context.cluster.read_latest().await?;
+    let settings = body.sealed(&context, before.settings().acme)?;
+    refuse_hiding(&before, &settings)?;
     let mut proposal = caller.asks(Command::ChangeSettings { settings });
     proposal.condition = if_match.on(ROW.into());
     let (_, state) = context.change(proposal).await?;

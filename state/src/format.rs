@@ -23,7 +23,8 @@ pub(crate) const SECOND: u8 = 2;
 pub(crate) const THIRD: u8 = 3;
 /// Removals that are judged by the nodes there are.
 pub(crate) const FOURTH: u8 = 4;
-/// Changes of accounts with DNS providers, and certificates that outlive where their wildcard was kept.
+/// Changes of accounts with DNS providers, certificates that outlive where their wildcard was kept, and accounts with
+/// authorities that are bound to others.
 pub(crate) const FIFTH: u8 = 5;
 /// The format that [`Command::RemoveNode`] needs to name the nodes that must still be there.
 pub const JUDGED_REMOVALS_SINCE: u32 = FOURTH as u32;

@@ -98,7 +98,7 @@ pub use run_config::{CronJob, HealthCheck, Resources, RunConfig};
 pub use secret::{CLUSTER_KEY_LEN, ClusterKey, NONCE_LEN, SealError, Sealed};
 pub use settings::{
     AcmeSettings, BuildSettings, EdgeSettings, PREVIEW_DOMAIN_DEFAULT, Settings,
-    TRUSTED_PROXIES_MAX,
+    TRUSTED_PROXIES_MAX, eab_key_octets,
 };
 pub use static_site::{Encoding, MANIFEST, Manifest, StaticFile};
 pub use table::State;

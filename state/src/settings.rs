@@ -1,10 +1,12 @@
 //! Settings of the whole cluster.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
-use crate::format::{FIRST, SECOND, THIRD};
+use crate::format::{FIFTH, FIRST, SECOND, THIRD};
 use crate::row::Value;
-use crate::{DnsSettings, INTERNAL_DOMAIN, Network, Rejected, Reply, State};
+use crate::{DnsSettings, INTERNAL_DOMAIN, Network, Rejected, Reply, Sealed, State};
 
 /// The domain under which every environment has a host name when nobody set another: all its names resolve to loopback.
 pub const PREVIEW_DOMAIN_DEFAULT: &str = "localho.st";
@@ -186,6 +188,13 @@ pub struct AcmeSettings {
     pub email: String,
     /// The certificates in PEM that the directory's own TLS is trusted by; the usual ones when empty.
     pub root: String,
+    /// The name of the key by which accounts are bound to one that somebody has with the authority (RFC 8555 §7.3.4); none
+    /// when empty. Not written while there is none, as the key, since formats before the fifth know neither.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub eab_key_id: String,
+    /// That key in Base64; sealed at [`AcmeSettings::EAB_KEY_PLACE`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eab_key: Option<Sealed>,
 }
 
 /// The directory of the authority that most of the web uses.
@@ -198,22 +207,50 @@ impl Default for AcmeSettings {
             directory: DIRECTORY_DEFAULT.into(),
             email: String::new(),
             root: String::new(),
+            eab_key_id: String::new(),
+            eab_key: None,
         }
     }
 }
 
 impl AcmeSettings {
+    /// Where the key is sealed by which accounts are bound.
+    pub const EAB_KEY_PLACE: &str = "acme/eab-key";
+
     /// Whether nobody has set anything.
     pub fn is_default(&self) -> bool {
         *self == Self::default()
     }
+
+    fn since(&self) -> u8 {
+        match self {
+            bound if !bound.eab_key_id.is_empty() || bound.eab_key.is_some() => FIFTH,
+            usual if usual.is_default() => FIRST,
+            _ => SECOND,
+        }
+    }
+
+    fn check(&self) -> Result<(), Rejected> {
+        match self.eab_key_id.is_empty() == self.eab_key.is_none() {
+            true => Ok(()),
+            false => Err(Rejected::Invalid {
+                what: "acme.eab_key".into(),
+                why: "it goes with acme.eab_key_id: set both, or none".into(),
+            }),
+        }
+    }
+}
+
+/// The octets of the key of an account with an authority, from the Base64 in which that shows it; nothing where it is none.
+pub fn eab_key_octets(text: &str) -> Option<Vec<u8>> {
+    let text = text.trim().trim_end_matches('=').replace('+', "-").replace('/', "_");
+    URL_SAFE_NO_PAD.decode(text).ok().filter(|octets| !octets.is_empty())
 }
 
 impl Value for Settings {
     fn since(&self) -> u8 {
-        let acme = if self.acme.is_default() { FIRST } else { SECOND };
         let dns = if self.dns.is_default() { FIRST } else { THIRD };
-        acme.max(dns).max(self.edge.since())
+        self.acme.since().max(dns).max(self.edge.since())
     }
 }
 
@@ -244,6 +281,7 @@ impl Settings {
     pub fn check(&self) -> Result<(), Rejected> {
         self.dns.check()?;
         self.edge.check()?;
+        self.acme.check()?;
         let domain = &self.preview_domain;
         if !is_under(domain, INTERNAL_DOMAIN) {
             return Ok(());
@@ -267,6 +305,20 @@ pub(crate) fn is_under(name: &str, domain: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_key_of_an_account_is_read_as_authorities_show_it() {
+        let octets = vec![0xfb, 0xff, 0xbf, 0x01];
+        for (text, read) in [
+            ("-_-_AQ", Some(&octets)),
+            ("-_-_AQ==", Some(&octets)),
+            ("+/+/AQ==\n", Some(&octets)),
+            ("", None),
+            ("a key", None),
+        ] {
+            assert_eq!(eab_key_octets(text).as_ref(), read, "{text}");
+        }
+    }
 
     #[test]
     fn the_domain_by_which_apps_call_each_other_is_not_for_previews() {

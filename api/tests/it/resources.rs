@@ -249,6 +249,39 @@ async fn every_change_leaves_an_audit_record() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_key_of_an_account_with_an_authority_is_never_shown() {
+    const KEY: &str = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W";
+    let node = TestNode::start().await;
+    let mut settings = node.get("/api/settings").await.ok();
+    let kept = || node.cluster.state().settings().acme.eab_key;
+    assert_eq!(settings["acme"]["eab_key"], "");
+    for (id, key, fits) in [
+        ("kid-1", "", false),
+        ("", KEY, false),
+        ("kid-1", "no Base64!", false),
+        ("kid-1", KEY, true),
+        ("kid-1", "", true),
+        ("kid-2", "", false),
+    ] {
+        settings["acme"]["eab_key_id"] = json!(id);
+        settings["acme"]["eab_key"] = json!(key);
+        let answer = node.put("/api/settings", settings.clone()).await;
+        assert!(!answer.text.contains(KEY), "{id} {key}");
+        match fits {
+            true => assert_eq!(answer.ok()["acme"]["eab_key"], ""),
+            false => assert_eq!(answer.problem(422, "invalid")["field"], "acme.eab_key"),
+        }
+    }
+    let sealed = kept().expect("it is kept");
+    let place = temps_state::AcmeSettings::EAB_KEY_PLACE;
+    assert_eq!(node.cluster.open(place, &sealed).unwrap(), KEY);
+    assert!(!node.get("/api/settings").await.text.contains(KEY));
+    settings["acme"]["eab_key_id"] = json!("");
+    node.put("/api/settings", settings).await.ok();
+    assert_eq!(kept(), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn settings_are_replaced_whole_and_checked() {
     let node = TestNode::start().await;
     let before = node.get("/api/settings").await.ok();

@@ -10,6 +10,10 @@ use super::context::Context;
 use crate::client::path;
 use crate::error::CliError;
 use crate::table::pairs;
+use crate::terminal;
+
+/// The settings that nobody is shown.
+const SECRETS: [&str; 1] = ["acme.eab_key"];
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -27,8 +31,8 @@ enum Act {
     },
     /// Change settings.
     Set {
-        /// NAME=value, such as preview_domain=apps.example.com; NAME=@FILE takes the value from a file, and lists are
-        /// written with commas.
+        /// NAME=value, such as preview_domain=apps.example.com; NAME=@FILE takes the value from a file, NAME=@- from
+        /// standard input, and lists are written with commas.
         #[arg(required = true, value_name = "NAME=VALUE")]
         settings: Vec<String>,
     },
@@ -67,15 +71,28 @@ async fn set(context: &Context, settings: &[String]) -> Result<(), CliError> {
         let Some((name, text)) = setting.split_once('=') else {
             return Err(wrong(setting, "there is no `=` in it", "temps settings set NAME=value"));
         };
-        change(&mut now.value, name, &value_of(text)?)?;
+        change(&mut now.value, name, &value_of(name, text)?)?;
     }
     let value = client.put(&path, &now.value, now.etag.as_deref()).await?.value;
     context.output.answer(&value, || shown(&value))
 }
 
-/// The text itself, or what the file has that it names.
-fn value_of(text: &str) -> Result<Cow<'_, str>, CliError> {
-    let Some(file) = text.strip_prefix('@') else { return Ok(text.into()) };
+/// The text itself, or what the file has that it names, or standard input. What nobody may read stands on no command line,
+/// where others would.
+fn value_of<'a>(name: &str, text: &'a str) -> Result<Cow<'a, str>, CliError> {
+    let Some(file) = text.strip_prefix('@') else {
+        return match SECRETS.contains(&name) && !text.is_empty() {
+            true => Err(wrong(
+                name,
+                "others on this machine can read what is on the command line",
+                &format!("temps settings set {name}=@FILE, or {name}=@- for standard input"),
+            )),
+            false => Ok(text.into()),
+        };
+    };
+    if file == "-" {
+        return terminal::read_stdin().map(Cow::from);
+    }
     let read = std::fs::read_to_string(file).map(Cow::from);
     read.map_err(CliError::file("read", Path::new(file)))
 }
@@ -186,9 +203,13 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "two\nlines\n").unwrap();
         let named = format!("@{}", file.path().display());
-        assert_eq!(value_of(&named).unwrap(), "two\nlines\n");
-        assert_eq!(value_of("a@b.example").unwrap(), "a@b.example");
-        assert!(value_of("@/no/such/file").is_err());
+        assert_eq!(value_of("build.ca_certificates", &named).unwrap(), "two\nlines\n");
+        assert_eq!(value_of("acme.email", "a@b.example").unwrap(), "a@b.example");
+        assert!(value_of("acme.root", "@/no/such/file").is_err());
+        assert_eq!(value_of("acme.eab_key", &named).unwrap(), "two\nlines\n");
+        let told = value_of("acme.eab_key", "s3cret").unwrap_err();
+        assert!(!format!("{told:?}").contains("s3cret"), "{told:?}");
+        assert_eq!(value_of("acme.eab_key", "").unwrap(), "");
     }
 
     #[test]

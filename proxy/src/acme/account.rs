@@ -8,10 +8,11 @@ use jiff::Timestamp;
 use rustls::pki_types::PrivateKeyDer;
 use serde::{Deserialize, Serialize};
 use temps_raft::Cluster;
-use temps_state::{AcmeAccount, AcmeSettings};
+use temps_state::{AcmeAccount, AcmeSettings, eab_key_octets};
 use tracing::warn;
 
 use super::authority::Authority;
+use super::binding::Binding;
 use super::error::{AcmeError, of_authority};
 
 /// The accounts of a cluster with the authority of its settings.
@@ -72,21 +73,33 @@ impl Accounts<'_> {
     /// Opens the account of a key, or finds the one that was opened for it.
     async fn open(&self, kept: Kept) -> Result<Account, AcmeError> {
         let der = kept.credentials()?.private_key().clone_key();
+        if let Some(binding) = self.binding()? {
+            let directory = &self.settings.directory;
+            let opened = binding.open(self.authority, directory, der.secret_pkcs8_der()).await;
+            let kept = Kept { id: self.asked(opened)?, ..kept };
+            return self.begin(self.restore(&kept).await?, kept).await;
+        }
         let key = self.asked(Key::from_pkcs8_der(der.clone_key()))?;
         let key = (key, PrivateKeyDer::Pkcs8(der));
         let opened = self.builder().create_from_key(key, kept.directory.clone()).await;
         let (account, credentials) = self.asked(opened)?;
-        self.begin(account, &credentials).await
+        let opened = serde_json::to_value(credentials).and_then(serde_json::from_value);
+        self.begin(account, opened.map_err(unreadable)?).await
+    }
+
+    /// What binds an account to one that somebody has with the authority, where the settings have that.
+    fn binding(&self) -> Result<Option<Binding>, AcmeError> {
+        let AcmeSettings { eab_key_id: id, eab_key: Some(key), .. } = self.settings else {
+            return Ok(None);
+        };
+        let text = self.cluster.open(AcmeSettings::EAB_KEY_PLACE, key)?;
+        let key = eab_key_octets(&text);
+        let key = key.ok_or_else(|| AcmeError::Kept("acme.eab_key is no Base64".into()))?;
+        Ok(Some(Binding { id: id.clone(), key }))
     }
 
     /// Keeps an account that was opened.
-    async fn begin(
-        &self,
-        account: Account,
-        credentials: &AccountCredentials,
-    ) -> Result<Account, AcmeError> {
-        let kept = serde_json::to_value(credentials).and_then(serde_json::from_value);
-        let kept: Kept = kept.map_err(unreadable)?;
+    async fn begin(&self, account: Account, kept: Kept) -> Result<Account, AcmeError> {
         self.keep(&kept).await?;
         self.tell_email(&account, kept).await?;
         Ok(account)

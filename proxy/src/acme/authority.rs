@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::RETRY_AFTER;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Method, Request, Response};
 use http_body_util::{BodyExt, Full};
 use instant_acme::{BodyWrapper, BytesResponse, Error as CaError, HttpClient};
-use reqwest::Certificate;
 use reqwest::redirect::Policy;
+use reqwest::{Body, Certificate};
 use temps_state::AcmeSettings;
 
 use super::error::AcmeError;
@@ -57,12 +57,20 @@ impl Authority {
             Ok(body) => body.to_bytes(),
             Err(never) => match never {},
         };
-        let sent = self
-            .client
-            .request(parts.method, parts.uri.to_string())
-            .headers(parts.headers)
-            .body(body)
-            .send();
+        let url = parts.uri.to_string();
+        let answer = self.exchange(parts.method, &url, parts.headers, body).await?;
+        Ok(BytesResponse::from(answer.map(Full::new)))
+    }
+
+    /// Asks something; whatever status comes back is an answer.
+    pub(super) async fn exchange(
+        &self,
+        method: Method,
+        url: &str,
+        headers: HeaderMap,
+        body: impl Into<Body>,
+    ) -> Result<Response<Bytes>, CaError> {
+        let sent = self.client.request(method, url).headers(headers).body(body).send();
         let mut answer = sent.await.map_err(other)?;
         self.note(answer.headers());
         let (status, headers) = (answer.status(), answer.headers().clone());
@@ -73,10 +81,10 @@ impl Authority {
             }
             octets.extend_from_slice(&chunk);
         }
-        let mut response = Response::new(Full::new(octets.freeze()));
+        let mut response = Response::new(octets.freeze());
         *response.status_mut() = status;
         *response.headers_mut() = headers;
-        Ok(BytesResponse::from(response))
+        Ok(response)
     }
 
     fn note(&self, headers: &HeaderMap) {

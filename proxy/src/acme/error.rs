@@ -45,6 +45,12 @@ pub(crate) enum AcmeError {
     /// It refused.
     #[error("the certificate authority refused: {0}")]
     Refused(Problem),
+    /// It wants an account that is bound to one that somebody has with it.
+    #[error(
+        "the certificate authority wants an account there, and to be shown its key (external account \
+         binding): `temps settings set acme.eab_key_id=ID acme.eab_key=@FILE` takes what it gives you"
+    )]
+    Unbound,
     /// It does not know the account any more.
     #[error("the certificate authority does not know the cluster's account any more")]
     AccountGone,
@@ -114,6 +120,7 @@ fn of_problem(problem: Problem, wait: Option<Duration>) -> AcmeError {
     match kind.strip_prefix("urn:ietf:params:acme:error:").unwrap_or(kind) {
         "badNonce" => AcmeError::Nonces,
         "rateLimited" | "serverInternal" => AcmeError::Later { problem, wait },
+        "externalAccountRequired" => AcmeError::Unbound,
         "accountDoesNotExist" => AcmeError::AccountGone,
         _ if problem.status.is_some_and(|status| status >= 500) => {
             AcmeError::Later { problem, wait }
@@ -136,6 +143,7 @@ impl AcmeError {
         matches!(
             self,
             Self::Refused(_)
+                | Self::Unbound
                 | Self::AccountGone
                 | Self::NotFound { .. }
                 | Self::GivenUp { .. }

@@ -3,6 +3,7 @@
 
 mod account;
 mod authority;
+mod binding;
 mod due;
 mod error;
 mod ledger;

@@ -37,6 +37,12 @@ struct Names {
 impl Pebble {
     /// An authority that looks for challenges on loopback, at these ports. `habits` are its environment: see its README.
     pub async fn start(http: u16, https: u16, habits: &[(&str, &str)]) -> Self {
+        let (names, dns) = Self::names();
+        Self::run((http, https), dns, Some(names), habits, unbound()).await
+    }
+
+    /// A DNS for it.
+    fn names() -> (Names, SocketAddr) {
         let ports = [HeldPort::take(), HeldPort::take()];
         let [dns, dns_management] = ports.each_ref().map(|port| port.number);
         let mut names = Command::new("pebble-challtestsrv");
@@ -46,13 +52,22 @@ impl Pebble {
         names.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let server = names.spawn().expect("deploy/test.sh installs pebble");
         let names = Names { server, _ports: ports };
-        let dns = SocketAddr::from((Ipv4Addr::LOCALHOST, dns));
-        Self::run((http, https), dns, Some(names), habits).await
+        (names, SocketAddr::from((Ipv4Addr::LOCALHOST, dns)))
+    }
+
+    /// One that wants accounts to be bound by a key of this id, in Base64.
+    pub async fn start_bound(http: u16, https: u16, id: &str, key: &str) -> Self {
+        let names = Self::names();
+        let dns = names.1;
+        let bound = serde_json::json!({"externalAccountBindingRequired": true,
+            "externalAccountMACKeys": {id: key}});
+        let habits = [("PEBBLE_VA_NOSLEEP", "1")];
+        Self::run((http, https), dns, Some(names.0), &habits, bound).await
     }
 
     /// One that looks in this DNS alone.
     pub async fn start_asking(dns: SocketAddr, habits: &[(&str, &str)]) -> Self {
-        Self::run((1, 1), dns, None, habits).await
+        Self::run((1, 1), dns, None, habits, unbound()).await
     }
 
     async fn run(
@@ -60,6 +75,7 @@ impl Pebble {
         dns: SocketAddr,
         names: Option<Names>,
         habits: &[(&str, &str)],
+        bound: serde_json::Value,
     ) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let ports = [HeldPort::take(), HeldPort::take()];
@@ -73,7 +89,7 @@ impl Pebble {
         };
         let certificate = file("cert.pem", cert.pem());
         let key = file("key.pem", signing_key.serialize_pem());
-        let config = serde_json::json!({"pebble": {
+        let mut config = serde_json::json!({"pebble": {
             "listenAddress": format!("127.0.0.1:{acme}"),
             "managementListenAddress": format!("127.0.0.1:{management}"),
             "certificate": certificate,
@@ -81,8 +97,9 @@ impl Pebble {
             "httpPort": http,
             "tlsPort": https,
             "ocspResponderURL": "",
-            "externalAccountBindingRequired": false,
         }});
+        let more = bound.as_object().expect("an object").clone();
+        config["pebble"].as_object_mut().expect("an object").extend(more);
         let config = file("pebble.json", config.to_string());
         let mut authority = Command::new("pebble");
         authority.arg("-config").arg(&config);
@@ -164,6 +181,11 @@ impl Pebble {
     pub fn certificates(&self) -> usize {
         self.logged("Issued certificate")
     }
+}
+
+/// Accounts need not be bound.
+fn unbound() -> serde_json::Value {
+    serde_json::json!({"externalAccountBindingRequired": false})
 }
 
 impl Drop for Pebble {

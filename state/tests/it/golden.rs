@@ -8,10 +8,11 @@ use std::path::Path;
 use crate::domains;
 use crate::draws::{
     Draw, KINDS, TAGS, at, command, dns_provider, entry, failure, fresh, guard, node, project, run,
+    sealed,
 };
 use temps_state::{
-    CertificateSource, Command, DnsSettings, EdgeSettings, FORMAT, ManagedRecord, Node, NodeId,
-    RecordKind, RenewalAdvice, RowError, Scope, Settings, State, decode,
+    AcmeSettings, CertificateSource, Command, DnsSettings, EdgeSettings, FORMAT, ManagedRecord,
+    Node, NodeId, RecordKind, RenewalAdvice, RowError, Scope, Settings, State, decode,
 };
 
 fn check(name: &str, found: &str) {
@@ -114,6 +115,29 @@ fn rows_of_the_third_format_say_so() {
         format!("{} {}\n", row.key, String::from_utf8_lossy(&value[1..]))
     });
     check("rows-3.txt", &lines.collect::<String>());
+}
+
+#[test]
+fn rows_of_the_fifth_format_say_so() {
+    let mut state = run(&[(0, 0, 0)]);
+    let older = state.clone();
+    let acme = AcmeSettings {
+        eab_key_id: "kid-1".into(),
+        eab_key: Some(sealed()),
+        ..AcmeSettings::default()
+    };
+    let half = AcmeSettings { eab_key: None, ..acme.clone() };
+    let set = |acme| Command::ChangeSettings { settings: Settings { acme, ..Settings::default() } };
+    assert!(state.apply(2, entry(2, set(half))).is_err(), "one without the other");
+    assert_eq!(set(acme.clone()).format(), 5);
+    state.apply(3, entry(3, set(acme))).expect("it takes effect");
+    let rows = state.changes_since(&older).into_iter();
+    let lines = rows.filter(|row| !row.key.starts_with("audit/")).map(|row| {
+        let value = row.value.expect("nothing is gone");
+        assert_eq!(value[0], 5, "{}", row.key);
+        format!("{} {}\n", row.key, String::from_utf8_lossy(&value[1..]))
+    });
+    check("rows-5.txt", &lines.collect::<String>());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use temps_state::*;
 
-use super::front::{Front, WAIT_SECONDS};
+use super::front::{Front, Halt, WAIT_SECONDS};
 use super::ground::{Ground, has};
 use crate::support::pebble::Pebble;
 
@@ -139,6 +139,44 @@ async fn a_name_of_the_preview_domain_gets_one_when_a_client_comes() {
     ground.until("it gets one", |state| has(state, &name)).await;
     assert!(ground.is_served(&pebble, name.as_str()).await);
     assert_eq!((pebble.orders(), pebble.certificates()), (1, 1));
+    cancel.cancel();
+    ground.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_authority_that_wants_an_account_there_is_shown_its_key() {
+    const KEY: &str = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W";
+    let ground = Ground::start().await;
+    let (http, https) = (ground.http.port(), ground.https.port());
+    let pebble = Pebble::start_bound(http, https, "kid-1", KEY).await;
+    let front = Front::start(&pebble, 0).await;
+    let (_, cancel) = ground.keep();
+    ground.ask_as(front.settings()).await;
+    let name = ground.domain(NAME).await;
+    let failed = |what: &'static str| {
+        let name = name.clone();
+        move |state: &State| {
+            let error = state.orders.get(&name).and_then(|order| order.error.as_ref());
+            error.is_some_and(|error| error.contains(what))
+        }
+    };
+    ground.until("it says what to set", failed("temps settings set acme.eab_key_id=ID")).await;
+    let bound = |id: &str, key: &str| {
+        let eab_key = Some(ground.cluster.seal(AcmeSettings::EAB_KEY_PLACE, key).unwrap());
+        AcmeSettings { eab_key_id: id.into(), eab_key, ..front.settings() }
+    };
+    ground.ask_as(bound("kid-2", KEY)).await;
+    ground.until("nobody knows that key", failed("the certificate authority refused")).await;
+    assert!(!has(&ground.cluster.state(), &name));
+    front.halt(Halt::After("/sign-me-up"));
+    ground.ask_as(bound("kid-1", KEY)).await;
+    front.halted().await;
+    cancel.cancel();
+    // Whoever goes on after a death gets the same account.
+    let (_, cancel) = ground.keep();
+    ground.until("it gets one", |state| has(state, &name)).await;
+    assert_eq!(pebble.logged("There are now 1 accounts in memory"), 1);
+    assert_eq!(pebble.logged("There are now 2 accounts in memory"), 0);
     cancel.cancel();
     ground.stop().await;
 }
