@@ -172,6 +172,18 @@ password_is_asked() {
     temps guards off -p app
 }
 
+# account_is_bound COMMAND: to an id, with a key that nobody is shown again; taken back, for that authority is an example.
+account_is_bound() {
+    local key before
+    key=$(openssl rand 32 | base64 | tr '+/' '-_' | tr -d '=')
+    before=$(temps settings show --json | field .acme.directory)
+    printf '%s\n' "$key" >"$STORY_FOLDER/eab"
+    as_written "${1/FILE/$STORY_FOLDER/eab}" | tee "$STORY_FOLDER/bound"
+    grep -E 'acme.eab_key_id +ID' "$STORY_FOLDER/bound"
+    if grep -F -- "$key" "$STORY_FOLDER/bound"; then return 1; fi
+    temps settings set "acme.directory=$before" acme.eab_key_id= acme.eab_key=
+}
+
 asks_for_a_password() { status_of "$(app_url "$NODE" app)" | grep -qx 403; }
 
 # other_project_calls COMMAND: the project shop, by then the image that was pushed; listed, and no more once it is denied.
@@ -232,6 +244,7 @@ works() {
     'temps guards set -p app --attack-mode auto') as_written "$1" | has auto ;;
     'temps guards set -p app --password-file FILE') password_is_asked "$1" ;;
     'temps guards show -p app') as_written "$1" | grep -E '^attack mode +off' ;;
+    'temps settings set acme.directory='*) account_is_bound "$1" ;;
     'temps settings set edge.trusted_proxies=10.0.0.0/8') as_written "$1" | has 10.0.0.0/8 ;;
     'temps settings set edge.http3=true') as_written "$1" | grep -E 'edge.http3 +true'; wait_for 10 offers_http3 ;;
     'temps settings set dns.zones=apps.example.com') as_written "$1" | grep -E 'dns.zones +.*apps.example.com' ;;
