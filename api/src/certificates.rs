@@ -203,15 +203,14 @@ pub(crate) async fn create(
     }
     let now = Timestamp::now();
     let facts = temps_certificates::read(&chain, &key, now).map_err(refused)?;
-    let warnings = warnings(&facts, &*context.cluster.read_latest().await?);
     let id = fresh_id();
     let certificate = Certificate {
         id,
-        names: facts.names,
+        names: facts.names.clone(),
         key: context.cluster.seal(&Certificate::place(id), &key)?,
         not_before: facts.not_before,
         not_after: facts.not_after,
-        issuer: facts.issuer,
+        issuer: facts.issuer.clone(),
         source: CertificateSource::Uploaded,
         created_at: now,
         renewal: None,
@@ -224,16 +223,18 @@ pub(crate) async fn create(
     let before = || state.certificates.values().rev().find(|one| one.chain == chain);
     let found = state.certificates.get(&id).or_else(before);
     let found = found.ok_or_else(|| ApiError::not_found("certificate", id))?;
+    let warnings = warnings(&facts, &state);
     let added = AddedCertificate { certificate: CertificateOut::of(found, now), warnings };
     Ok((StatusCode::CREATED, Tagged::new(&state, &row(found.id), added)))
 }
 
 /// What is taken and yet may not be what was meant.
 fn warnings(facts: &Facts, state: &Agreed) -> Vec<String> {
+    let preview_domain = state.settings().preview_domain;
     let serves = |name: &DomainName| {
         let meets =
             |domain: &DomainName| name.covers(domain.as_str()) || domain.covers(name.base());
-        state.domains.keys().any(meets) || is_below(name.base(), &state.settings().preview_domain)
+        name.is_preview(&preview_domain) || state.domains.keys().any(meets)
     };
     let missing = facts.alone.then(|| lacks(&facts.issuer));
     let believed =
@@ -244,10 +245,6 @@ fn warnings(facts: &Facts, state: &Agreed) -> Vec<String> {
         format!("no domain of the cluster has a name that it is for ({})", names.join(", "))
     });
     [missing, believed, idle].into_iter().flatten().collect()
-}
-
-fn is_below(name: &str, domain: &str) -> bool {
-    name.strip_suffix(domain).is_some_and(|above| above.is_empty() || above.ends_with('.'))
 }
 
 /// Which part of a body cannot be used, and why.

@@ -1,10 +1,13 @@
 //! Two checkers, one question.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use porcupine_rs::{CheckResult, Model, Operation as Timed, check_operations_timeout};
 
 use super::wgl::{self, Answer, Object, Span};
+use super::{EVIDENCE_MAX, Verdict};
+use crate::history::Operation;
 
 /// How long porcupine may look at one object.
 const LOOK_MAX: Duration = Duration::from_secs(20);
@@ -46,6 +49,34 @@ impl<O: Object> Model for Porcupine<O> {
 /// Whether a call may be left out beside these others without making up anything: whatever is impossible without it was
 /// impossible with it.
 pub(crate) type MayGo<C> = fn(&C, &[&C]) -> bool;
+
+/// Judges the first object whose operations have no order, or none that anybody can tell. What counts of an object's
+/// operations comes with its place among them; `contradiction` says what the order would have to explain.
+pub(crate) fn first_wrong<'a, O: Object>(
+    objects: &BTreeMap<&str, Vec<&'a Operation>>,
+    spans: impl Fn(&[&'a Operation]) -> Vec<(usize, Span<O::Call>)>,
+    may_go: MayGo<O::Call>,
+    contradiction: impl Fn(&str) -> String,
+) -> Verdict {
+    let judge = |(key, operations): (&&str, &Vec<&'a Operation>)| {
+        let (places, spans): (Vec<usize>, Vec<Span<O::Call>>) =
+            spans(operations).into_iter().unzip();
+        match check::<O>(&spans, may_go) {
+            Agreed::Linearizable => Verdict::Valid,
+            Agreed::Not { shown } => {
+                // The last ones are those that contradict each other.
+                let skipped = shown.len().saturating_sub(EVIDENCE_MAX);
+                let shown = shown.iter().skip(skipped).map(|&place| operations[places[place]]);
+                Verdict::violated(contradiction(key), shown)
+            }
+            Agreed::Unknown(why) => Verdict::Unknown { why: format!("{key}: {why}") },
+            Agreed::Disagree(why) => {
+                Verdict::Unknown { why: format!("the two checkers disagree on {key}: {why}") }
+            }
+        }
+    };
+    objects.iter().map(judge).find(|verdict| *verdict != Verdict::Valid).unwrap_or(Verdict::Valid)
+}
 
 /// Asks both.
 pub(crate) fn check<O: Object>(spans: &[Span<O::Call>], may_go: MayGo<O::Call>) -> Agreed {

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::linearizable::{self, Agreed};
+use super::linearizable;
 use super::wgl::{Object, Span};
-use super::{Finding, Verdict, counted};
+use super::{Finding, counted};
 use crate::history::{CHANGED, History, Moment, Op, Operation, Outcome};
 
 /// A register, which holds 0 at first.
@@ -62,30 +62,10 @@ pub(super) fn check(history: &History) -> Option<Finding> {
         promise: "Every register behaves as if it were in one place: each read sees the last change that was \
                   acknowledged before it, and a compare-and-set never loses one.",
         looked_at,
-        verdict: registers
-            .iter()
-            .map(|(key, operations)| of_one(key, operations))
-            .find(|verdict| *verdict != Verdict::Valid)
-            .unwrap_or(Verdict::Valid),
+        verdict: linearizable::first_wrong::<Register>(&registers, spans, may_go, |key| {
+            format!("no order of what was done to {key} explains what was answered")
+        }),
     })
-}
-
-fn of_one(key: &str, operations: &[&Operation]) -> Verdict {
-    let (places, spans): (Vec<usize>, Vec<Span<Call>>) = spans(operations).into_iter().unzip();
-    match linearizable::check::<Register>(&spans, may_go) {
-        Agreed::Linearizable => Verdict::Valid,
-        Agreed::Not { shown } => {
-            let why = format!("no order of what was done to {key} explains what was answered");
-            // The last ones are those that contradict each other.
-            let skipped = shown.len().saturating_sub(super::EVIDENCE_MAX);
-            let shown = shown.iter().skip(skipped).map(|&place| operations[places[place]]);
-            Verdict::violated(why, shown)
-        }
-        Agreed::Unknown(why) => Verdict::Unknown { why: format!("{key}: {why}") },
-        Agreed::Disagree(why) => {
-            Verdict::Unknown { why: format!("the two checkers disagree on {key}: {why}") }
-        }
-    }
 }
 
 /// A change that nobody saw, and that no refusal may be due to, can be left out.
@@ -150,6 +130,7 @@ fn spans(operations: &[&Operation]) -> Vec<(usize, Span<Call>)> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Verdict;
     use super::super::made::{Made, verdict};
     use super::*;
 

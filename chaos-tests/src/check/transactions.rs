@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::linearizable::{self, Agreed};
+use super::linearizable;
 use super::wgl::{Object, Span};
-use super::{EVIDENCE_MAX, Finding, Verdict, counted};
+use super::{Finding, counted};
 use crate::history::{History, Op, Operation, Outcome, Values};
 
 /// Keys that are changed together.
@@ -57,29 +57,10 @@ pub(super) fn check(history: &History) -> Option<Finding> {
         promise: "What changes several keys at once changes all of them at one moment or none, in one order that all \
                   readers see (strict serializability).",
         looked_at,
-        verdict: groups
-            .iter()
-            .map(|(key, operations)| of_one(key, operations))
-            .find(|verdict| *verdict != Verdict::Valid)
-            .unwrap_or(Verdict::Valid),
+        verdict: linearizable::first_wrong::<Group>(&groups, spans, may_go, |key| {
+            format!("no order of the transactions on {key} explains what was read")
+        }),
     })
-}
-
-fn of_one(key: &str, operations: &[&Operation]) -> Verdict {
-    let (places, spans): (Vec<usize>, Vec<Span<Call>>) = spans(operations).into_iter().unzip();
-    match linearizable::check::<Group>(&spans, may_go) {
-        Agreed::Linearizable => Verdict::Valid,
-        Agreed::Not { shown } => {
-            let why = format!("no order of the transactions on {key} explains what was read");
-            let skipped = shown.len().saturating_sub(EVIDENCE_MAX);
-            let shown = shown.iter().skip(skipped).map(|&place| operations[places[place]]);
-            Verdict::violated(why, shown)
-        }
-        Agreed::Unknown(why) => Verdict::Unknown { why: format!("{key}: {why}") },
-        Agreed::Disagree(why) => {
-            Verdict::Unknown { why: format!("the two checkers disagree on {key}: {why}") }
-        }
-    }
 }
 
 /// A write that nobody saw can be left out.
@@ -124,6 +105,7 @@ fn spans(operations: &[&Operation]) -> Vec<(usize, Span<Call>)> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Verdict;
     use super::super::made::{Made, verdict};
     use super::*;
 
