@@ -29,6 +29,8 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "temps"
 HOST = "bench-production.localho.st"
 UPSTREAM = 18999
 LOAD_CPU, PEER_CPU = "0", "1"
+# What a peer is started by, such as a profiler.
+PREFIX = []
 STARTS_WITHIN = 20
 CLOCK = os.sysconf("SC_CLK_TCK")
 
@@ -48,7 +50,7 @@ class Peer:
     def __init__(self, name, command, http, https, env=None, says=False):
         self.name, self.http, self.https = name, http, https
         self.process = subprocess.Popen(
-            ["taskset", "-c", PEER_CPU, *map(str, command)],
+            ["taskset", "-c", PEER_CPU, *PREFIX, *map(str, command)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE if says else subprocess.DEVNULL,
             stderr=subprocess.DEVNULL, env={**os.environ, **(env or {})}, start_new_session=True)
         if says:

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use http::Method;
 use jiff::Timestamp;
 use prometheus_client::metrics::counter::Counter;
 use tokio::sync::{mpsc, oneshot};
 use tracing::info;
 
-use crate::access_line::AccessLines;
+use crate::access_line::{AccessLines, LineWriter};
 use crate::connector::Place;
 use crate::route::Route;
 
@@ -31,7 +32,7 @@ const PATH_BYTES_MAX: usize = 512;
 pub(crate) struct Entry {
     pub(crate) at: Timestamp,
     pub(crate) request_id: String,
-    pub(crate) method: String,
+    pub(crate) method: Method,
     pub(crate) host: String,
     pub(crate) path: String,
     pub(crate) version: http::Version,
@@ -73,9 +74,10 @@ impl AccessLog {
         mut out: Box<dyn Write + Send>,
     ) -> io::Result<Self> {
         let mut lines = String::new();
+        let mut writer = LineWriter::new(form);
         Self::start(dropped, move |entries| {
             for entry in entries {
-                form.append(&mut lines, &entry);
+                writer.append(&mut lines, &entry);
                 if lines.len() >= BATCH_BYTES {
                     flush(&mut lines, &mut *out);
                 }
@@ -145,7 +147,7 @@ impl Entry {
         info!(
             target: TARGET,
             request_id = self.request_id,
-            method = self.method,
+            method = self.method.as_str(),
             scheme = self.scheme(),
             host = self.host,
             path = self.path,

@@ -13,7 +13,7 @@ use http::header::{
     ACCEPT_ENCODING, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE,
     CONTENT_TYPE, ETAG, TRANSFER_ENCODING, VARY,
 };
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use pingora_core::modules::http::{HttpModule, HttpModuleBuilder, Module};
 use pingora_core::{ErrorType, OrErr, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
@@ -93,8 +93,8 @@ impl HttpModule for Compression {
         if self.disabled || interim || !pays(response.status, &response.headers) {
             return Ok(());
         }
-        if !text(&response.headers, VARY).to_ascii_lowercase().contains("accept-encoding") {
-            response.append_header(VARY, "Accept-Encoding")?;
+        if !varies(&response.headers) {
+            response.append_header(VARY, HeaderValue::from_static("Accept-Encoding"))?;
         }
         let Some(encoding) = self.liked.filter(|_| !end_of_stream) else {
             return Ok(());
@@ -145,34 +145,55 @@ fn mark(response: &mut ResponseHeader, encoding: Encoding) -> Result<()> {
 /// Whether an answer is worth compressing, and may be.
 fn pays(status: StatusCode, headers: &HeaderMap) -> bool {
     let bodiless = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED, StatusCode::PARTIAL_CONTENT];
-    let length = text(headers, CONTENT_LENGTH).parse::<u64>();
     !bodiless.contains(&status)
+        && headers.get(CONTENT_LENGTH).is_none_or(is_long)
+        && is_text(text(headers, CONTENT_TYPE))
         && !headers.contains_key(CONTENT_ENCODING)
         && !headers.contains_key(CONTENT_RANGE)
         && !text(headers, CACHE_CONTROL).contains("no-transform")
-        && (length.is_ok_and(|n| n >= COMPRESSED_BYTES_MIN)
-            || !headers.contains_key(CONTENT_LENGTH))
-        && is_text(text(headers, CONTENT_TYPE))
+}
+
+fn is_long(length: &HeaderValue) -> bool {
+    let octets = length.to_str().ok().and_then(|octets| octets.parse::<u64>().ok());
+    octets.is_some_and(|octets| octets >= COMPRESSED_BYTES_MIN)
+}
+
+/// Whether caches are told already that the answer depends on what codings a client accepts.
+fn varies(headers: &HeaderMap) -> bool {
+    let names = text(headers, VARY).split(',').map(str::trim);
+    names.into_iter().any(|name| name.eq_ignore_ascii_case("accept-encoding"))
 }
 
 /// Whether a media type is text at heart. Not event streams: their pieces are too small to gain.
 fn is_text(content_type: &str) -> bool {
-    let media = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let media = content_type.split(';').next().unwrap_or_default().trim();
     let (kind, subtype) = media.split_once('/').unwrap_or_default();
-    match kind {
-        "text" => subtype != "event-stream",
-        // Its trailers and message framing must pass as they are.
-        "application" if subtype.starts_with("grpc") => false,
-        "application" => {
-            ["javascript", "x-javascript", "json", "xml", "wasm", "x-ndjson", "manifest+json"]
-                .contains(&subtype)
-                || subtype.ends_with("+json")
-                || subtype.ends_with("+xml")
-        }
-        "image" => subtype == "svg+xml",
-        "font" => ["ttf", "otf"].contains(&subtype),
-        _ => false,
+    let is_kind = |name: &str| kind.eq_ignore_ascii_case(name);
+    let is_one_of = |names: &[&str]| names.iter().any(|name| subtype.eq_ignore_ascii_case(name));
+    if is_kind("text") {
+        !is_one_of(&["event-stream"])
+    } else if is_kind("application") {
+        // gRPC's trailers and message framing must pass as they are, whatever its messages are.
+        !is_prefixed(subtype, "grpc")
+            && (is_one_of(&APPLICATION_TEXTS) || is_suffixed(subtype, &["+json", "+xml"]))
+    } else {
+        is_kind("image") && is_one_of(&["svg+xml"]) || is_kind("font") && is_one_of(&["ttf", "otf"])
     }
+}
+
+/// Subtypes of `application` that are text.
+const APPLICATION_TEXTS: [&str; 7] =
+    ["javascript", "x-javascript", "json", "xml", "wasm", "x-ndjson", "manifest+json"];
+
+fn is_prefixed(text: &str, prefix: &str) -> bool {
+    text.get(..prefix.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(prefix))
+}
+
+fn is_suffixed(text: &str, suffixes: &[&str]) -> bool {
+    suffixes.iter().any(|suffix| {
+        let from = text.len().checked_sub(suffix.len());
+        from.and_then(|from| text.get(from..)).is_some_and(|end| end.eq_ignore_ascii_case(suffix))
+    })
 }
 
 /// One of the encoders, writing into memory.

@@ -1,9 +1,12 @@
 //! A client's connection: reads one head at a time, and hands exactly one request on to Pingora.
 
+mod alarm;
 mod end;
+mod octets;
 mod pingora;
 
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
@@ -24,6 +27,7 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::io::poll_read_buf;
 use tokio_util::sync::CancellationToken;
 
+use self::alarm::Alarm;
 use crate::chunks::Chunks;
 use crate::connection_count::Admission;
 use crate::error_page::Fault;
@@ -57,6 +61,8 @@ pub(crate) struct Connection {
     /// What is told to the client when it does.
     farewell: Option<Farewell>,
     began: Instant,
+    /// Goes off when the client has asked for nothing for too long.
+    idle: Alarm,
     requests: u32,
     socket: Arc<SocketDigest>,
     tls: Option<Arc<SslDigest>>,
@@ -146,6 +152,7 @@ impl Connection {
             stop,
             farewell: None,
             began: Instant::now(),
+            idle: Alarm::default(),
             requests: 0,
             socket: Arc::new(socket),
             tls: None,
@@ -162,9 +169,9 @@ impl Connection {
         self.share = Share::Octets(0);
         if self.ahead.is_empty() {
             self.ahead = BytesMut::new();
-            match timeout(self.patience(limits), self.read_ahead()).await {
-                Ok(Ok(read)) if read > 0 => {}
-                _ => return Next::Nothing,
+            let deadline = Instant::now() + self.patience(limits);
+            if !poll_fn(|cx| self.poll_begin(cx, deadline)).await {
+                return Next::Nothing;
             }
         }
         let deadline = Instant::now() + limits.header_time_max;
@@ -217,6 +224,7 @@ impl Connection {
     /// HTTP/2, as the handshake of TLS or the client's preface said.
     fn admit_h2(&mut self) -> Next {
         self.share = Share::All;
+        self.idle = Alarm::default();
         let flooded = self.h2.get_or_insert_with(H2::new).flooded.clone();
         Next::H2(flooded)
     }
@@ -225,6 +233,16 @@ impl Connection {
     pub(crate) fn is_spent(&self, limits: &Limits) -> bool {
         self.requests >= limits.connection_requests_max
             || self.began.elapsed() >= limits.connection_time_max
+    }
+
+    /// Whether the begin of a head arrives in time.
+    fn poll_begin(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<bool> {
+        self.ahead.reserve(HEAD_PIECE);
+        let Some(transport) = &mut self.transport else { return Poll::Ready(false) };
+        match poll_read_buf(Pin::new(transport), cx, &mut self.ahead) {
+            Poll::Ready(read) => Poll::Ready(read.is_ok_and(|read| read > 0)),
+            Poll::Pending => self.idle.poll_at(cx, deadline).map(|()| false),
+        }
     }
 
     async fn read_ahead(&mut self) -> io::Result<usize> {
@@ -402,91 +420,6 @@ fn socket_digest(stream: &TcpStream, client: SocketAddr) -> SocketDigest {
     let _ = digest.peer_addr.set(Some(known(client)));
     let _ = digest.local_addr.set(stream.local_addr().ok().map(known));
     digest
-}
-
-impl AsyncRead for Connection {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        self.poll_farewell(cx)?;
-        self.poll_release(cx)?;
-        let before = buf.filled().len();
-        let head = match &self.share {
-            Share::Octets(0) => return self.poll_end(cx),
-            Share::Chunks(0, _) => return self.poll_chunks(cx, buf),
-            Share::All if self.h2.is_some() => return self.poll_frames(cx, buf),
-            Share::All => return self.poll_some(cx, buf, usize::MAX),
-            Share::Octets(left) | Share::Chunks(left, _) => *left,
-        };
-        ready!(self.poll_some(cx, buf, usize::try_from(head).unwrap_or(usize::MAX)))?;
-        let read = (buf.filled().len() - before) as u64;
-        if let Share::Octets(left) | Share::Chunks(left, _) = &mut self.share {
-            *left -= read;
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Connection {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        if self.is_closed() {
-            return Poll::Ready(Ok(buf.len()));
-        }
-        let may_wait = self.may_wait();
-        let Some(transport) = &mut self.transport else {
-            return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
-        };
-        if may_wait && transport.hold(buf) {
-            return Poll::Ready(Ok(buf.len()));
-        }
-        let written = ready!(Pin::new(transport).poll_write(cx, buf))?;
-        self.note_sent(&buf[..written]);
-        Poll::Ready(Ok(written))
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        if self.farewell.is_some() {
-            let first = bufs.iter().find(|buf| !buf.is_empty()).map_or(&[][..], |buf| buf);
-            return self.poll_write(cx, first);
-        }
-        let Some(transport) = &mut self.transport else {
-            return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
-        };
-        let written = ready!(Pin::new(transport).poll_write_vectored(cx, bufs))?;
-        if let Some(h2) = &mut self.h2 {
-            h2.budget.sent(written);
-        }
-        Poll::Ready(Ok(written))
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.transport {
-            Some(transport) => Pin::new(transport).poll_flush(cx),
-            None => Poll::Ready(Ok(())),
-        }
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_last_words(cx)?;
-        match &mut self.transport {
-            Some(transport) => Pin::new(transport).poll_shutdown(cx),
-            None => Poll::Ready(Ok(())),
-        }
-    }
 }
 
 impl fmt::Debug for Connection {

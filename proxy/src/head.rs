@@ -4,6 +4,8 @@
 //! passes only where RFC 9112 leaves no room: lines end in CRLF, nothing is folded, one length at most, and the only
 //! transfer coding is `chunked`.
 
+use memchr::{memchr, memchr_iter};
+
 use crate::error_page::Fault;
 use crate::host::is_authority;
 use crate::limits::Limits;
@@ -59,11 +61,8 @@ pub(crate) fn extent(arrived: &[u8], seen: usize, limits: &Limits) -> Result<Ext
 
 fn end_of_head(arrived: &[u8], seen: usize) -> Result<Option<usize>, Fault> {
     // Three octets of an end may have arrived before.
-    let from = seen.saturating_sub(3);
-    for (at, octet) in arrived.iter().enumerate().skip(from) {
-        if *octet != b'\n' {
-            continue;
-        }
+    let from = seen.saturating_sub(3).min(arrived.len());
+    for at in memchr_iter(b'\n', &arrived[from..]).map(|at| from + at) {
         if at == 0 || arrived[at - 1] != b'\r' {
             return Err(Fault::BadRequest("a line does not end in CRLF"));
         }
@@ -78,7 +77,7 @@ fn end_of_head(arrived: &[u8], seen: usize) -> Result<Option<usize>, Fault> {
 pub(crate) fn judge(head: &[u8], limits: &Limits) -> Result<Body, Fault> {
     // The last line keeps its CR, as the others do.
     let text = head.strip_suffix(b"\n\r\n").unwrap_or(head);
-    let mut lines = text.split(|octet| *octet == b'\n').map(|l| l.strip_suffix(b"\r").unwrap_or(l));
+    let mut lines = lines_of(text);
     let (version, authority) = judge_request_line(lines.next().unwrap_or_default())?;
     let mut fields = Fields { authority, ..Fields::default() };
     for (count, line) in lines.enumerate() {
@@ -88,6 +87,16 @@ pub(crate) fn judge(head: &[u8], limits: &Limits) -> Result<Body, Fault> {
         fields.judge(line)?;
     }
     fields.framing(version)
+}
+
+/// The lines of a text, without what ends them.
+fn lines_of(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut begin = 0;
+    memchr_iter(b'\n', text).chain([text.len()]).map(move |end| {
+        let line = &text[begin..end];
+        begin = end + 1;
+        line.strip_suffix(b"\r").unwrap_or(line)
+    })
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,7 +118,7 @@ fn judge_request_line(line: &[u8]) -> Result<(Version, Option<&[u8]>), Fault> {
     if words.next().is_some() || target.is_empty() {
         return Err(bad());
     }
-    if method.is_empty() || !method.iter().all(|octet| is_token_octet(*octet)) {
+    if !is_token(method) {
         return Err(bad());
     }
     match (method, target) {
@@ -143,9 +152,9 @@ enum Upgrade {
 
 impl Fields<'_> {
     fn judge(&mut self, line: &[u8]) -> Result<(), Fault> {
-        let colon = line.iter().position(|octet| *octet == b':');
+        let colon = memchr(b':', line);
         let (name, value) = line.split_at(colon.ok_or(Fault::BadRequest("a header has no colon"))?);
-        if name.is_empty() || !name.iter().all(|octet| is_token_octet(*octet)) {
+        if !is_token(name) {
             return Err(Fault::BadRequest("a header's name is not a token, or a header is folded"));
         }
         let value = trim(&value[1..]);
@@ -217,10 +226,32 @@ fn length(value: &[u8]) -> Option<u64> {
     digits.then(|| std::str::from_utf8(value).ok()?.parse().ok()).flatten()
 }
 
+/// Whether this is a `token` of RFC 9110 §5.6.2.
+pub(crate) fn is_token(octets: &[u8]) -> bool {
+    !octets.is_empty() && octets.iter().all(|octet| is_token_octet(*octet))
+}
+
 /// `tchar` of RFC 9110 §5.6.2.
 pub(crate) fn is_token_octet(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&octet)
+    TOKEN_OCTETS[octet as usize]
 }
+
+/// Which octets a token may have: each octet of each head is looked up here.
+static TOKEN_OCTETS: [bool; 256] = {
+    let mut octets = [false; 256];
+    let mut octet = 0;
+    while octet < octets.len() {
+        octets[octet] = (octet as u8).is_ascii_alphanumeric();
+        octet += 1;
+    }
+    let others = b"!#$%&'*+-.^_`|~";
+    let mut at = 0;
+    while at < others.len() {
+        octets[others[at] as usize] = true;
+        at += 1;
+    }
+    octets
+};
 
 /// What a header's value may have, RFC 9110 §5.5.
 pub(crate) fn is_value_octet(octet: u8) -> bool {

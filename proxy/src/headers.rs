@@ -9,6 +9,7 @@ use pingora_core::Result;
 use pingora_http::{RequestHeader, ResponseHeader};
 use temps_state::{EnvironmentId, ProjectId};
 
+use crate::digits::ip_text;
 use crate::guard::strip_passes;
 use crate::stamp::Stamp;
 
@@ -80,11 +81,11 @@ const ADDED_MAX: usize = 8;
 /// grows by the address that the edge saw itself.
 pub(crate) fn mark_request(request: &mut RequestHeader, origin: &Origin<'_>) -> Result<()> {
     edit_request(request, |headers| {
-        let client = value(&origin.client.to_string());
+        let client = value(&ip_text(origin.client));
         let peer = if origin.peer == origin.client {
             client.clone()
         } else {
-            value(&origin.peer.to_string())
+            value(&ip_text(origin.peer))
         };
         for claimed in [FORWARDED, PROXY] {
             headers.remove(claimed);
@@ -119,7 +120,7 @@ fn strip_look_alikes(headers: &mut HeaderMap) {
 
 /// Whether a name is not one of the edge's own, and would be with dashes for its underscores.
 fn is_look_alike(name: &str) -> bool {
-    if !name.contains('_') {
+    if !name.as_bytes().contains(&b'_') {
         return false;
     }
     let dashed = name.replace('_', "-");
@@ -169,15 +170,16 @@ fn edit_response(response: &mut ResponseHeader, edit: impl FnOnce(&mut HeaderMap
     reason.map_or(Ok(()), |reason| response.set_reason_phrase(Some(&reason)))
 }
 
+/// What concerns only the connection to the app.
+const HOP_BY_HOP: [HeaderName; 4] = [KEEP_ALIVE, PROXY_CONNECTION, UPGRADE, CONNECTION];
+
 /// Takes what concerns only the connection to the app out of its answer, and stamps it.
 pub(crate) fn mark_response(response: &mut ResponseHeader, stamp: Stamp<'_>) -> Result<()> {
     // What comes after a switch of protocols is none of the edge's business, and its clients are the most peculiar.
     if response.status != StatusCode::SWITCHING_PROTOCOLS {
-        let nominated = nominated(response);
+        let nominated = nominated(&response.headers);
         edit_response(response, |headers| {
-            for name in
-                nominated.into_iter().chain([KEEP_ALIVE, PROXY_CONNECTION, UPGRADE, CONNECTION])
-            {
+            for name in nominated.iter().chain(&HOP_BY_HOP) {
                 headers.remove(name);
             }
         })?;
@@ -186,8 +188,8 @@ pub(crate) fn mark_response(response: &mut ResponseHeader, stamp: Stamp<'_>) -> 
 }
 
 /// The headers that `Connection` names, but for those that frame the answer.
-fn nominated(response: &ResponseHeader) -> Vec<HeaderName> {
-    let values = response.headers.get_all(CONNECTION).iter().filter_map(|v| v.to_str().ok());
+fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
+    let values = headers.get_all(CONNECTION).iter().filter_map(|v| v.to_str().ok());
     values
         .flat_map(|value| value.split(','))
         .filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok())

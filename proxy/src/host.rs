@@ -2,6 +2,8 @@
 
 use std::net::Ipv6Addr;
 
+use memchr::memchr;
+
 /// Octets of a name (RFC 1035 §2.3.4), without the dot at its end.
 const NAME_MAX: usize = 253;
 
@@ -9,32 +11,35 @@ const NAME_MAX: usize = 253;
 /// underscores, or an address. What RFC 3986 §3.2.2 allows beyond that, no client sends and every server reads in its own
 /// way.
 pub(crate) fn is_authority(octets: &[u8]) -> bool {
-    let Ok(text) = std::str::from_utf8(octets) else { return false };
-    if let Some(inside) = text.strip_prefix('[') {
-        let literal = inside.split_once(']');
-        return literal.is_some_and(|(address, rest)| {
-            address.parse::<Ipv6Addr>().is_ok() && ends_in_port(rest)
-        });
+    if let Some(inside) = octets.strip_prefix(b"[") {
+        let Some(end) = inside.iter().position(|octet| *octet == b']') else { return false };
+        let address = std::str::from_utf8(&inside[..end]).ok().map(str::parse::<Ipv6Addr>);
+        return matches!(address, Some(Ok(_))) && ends_in_port(&inside[end + 1..]);
     }
-    let (name, rest) = text.split_at(text.find(':').unwrap_or(text.len()));
+    let (name, rest) = octets.split_at(memchr(b':', octets).unwrap_or(octets.len()));
     is_name(name) && ends_in_port(rest)
 }
 
 /// Whether this is nothing, or a colon and perhaps a port.
-fn ends_in_port(text: &str) -> bool {
-    text.is_empty() || text.strip_prefix(':').is_some_and(is_port)
+fn ends_in_port(octets: &[u8]) -> bool {
+    octets.is_empty() || octets.strip_prefix(b":").is_some_and(is_port)
 }
 
-fn is_port(text: &str) -> bool {
-    text.is_empty() || (text.bytes().all(|b| b.is_ascii_digit()) && text.parse::<u16>().is_ok())
+fn is_port(octets: &[u8]) -> bool {
+    let number = || std::str::from_utf8(octets).is_ok_and(|text| text.parse::<u16>().is_ok());
+    octets.is_empty() || (octets.iter().all(u8::is_ascii_digit) && number())
 }
 
-fn is_name(text: &str) -> bool {
-    let name = text.strip_suffix('.').unwrap_or(text);
-    let is_label = |label: &str| {
-        !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+/// Whether this is one label or more, with dots between them and perhaps one behind.
+fn is_name(octets: &[u8]) -> bool {
+    let name = octets.strip_suffix(b".").unwrap_or(octets);
+    let mut before = b'.';
+    let is_next = |octet: &u8| {
+        let follows = *octet != b'.' || before != b'.';
+        before = *octet;
+        follows && (octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_' | b'.'))
     };
-    name.len() <= NAME_MAX && name.split('.').all(is_label)
+    name.len() <= NAME_MAX && name.iter().all(is_next) && before != b'.'
 }
 
 /// The host in an authority such as `Shop.Example.com.:8080`: lower-case, without port and trailing dot.

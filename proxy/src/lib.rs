@@ -23,6 +23,7 @@ mod conditions;
 mod connection;
 mod connection_count;
 mod connector;
+mod digits;
 mod domain_probe;
 mod domains;
 mod edge;

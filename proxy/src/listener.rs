@@ -1,9 +1,12 @@
 //! Accepts connections and serves them until the edge stops.
 
 use std::net::SocketAddr;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
+use futures::future::FusedFuture;
 use pingora_core::apps::HttpServerApp;
 use pingora_core::protocols::Stream;
 use pingora_core::protocols::http::ServerSession;
@@ -129,13 +132,13 @@ impl Listener {
     /// Serves one request after the other, while the connection has its seat.
     async fn serve(&self, connection: Connection, seat: &Seat) {
         let mut connection = Box::new(connection);
-        let mut stop = self.stop.clone();
+        let mut stops = pin!(stops(self.stop.clone()).fuse());
         loop {
             let limits = self.table.limits();
             let next = tokio::select! {
                 biased;
                 next = connection.next_head(&limits) => next,
-                () = linger(&mut stop) => return,
+                () = linger(stops.as_mut()) => return,
                 () = seat.lost() => return,
             };
             // Until a request is whole, nothing is under way.
@@ -146,7 +149,7 @@ impl Listener {
                 Next::Nothing => return,
                 Next::Refuse(fault) => return self.refuse(*connection, &fault).await,
                 Next::H2(flooded) => {
-                    let http2 = Http2 { proxy: self.proxy.clone(), stop };
+                    let http2 = Http2 { proxy: self.proxy.clone(), stop: self.stop.clone() };
                     return http2.serve(*connection, flooded, seat, &limits).await;
                 }
                 Next::Request => {
@@ -218,9 +221,16 @@ async fn handshake(
     }
 }
 
-/// Resolves a while after the edge has begun to stop.
-async fn linger(stop: &mut watch::Receiver<bool>) {
+/// Resolves when the edge begins to stop.
+async fn stops(mut stop: watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// Resolves a while after the edge has begun to stop, or after now if it has.
+async fn linger(mut stops: Pin<&mut impl FusedFuture<Output = ()>>) {
+    if !stops.is_terminated() {
+        stops.as_mut().await;
+    }
     tokio::time::sleep(LINGER).await;
 }
 

@@ -1,12 +1,13 @@
 //! What happens to a request, in Pingora's phases. Each asks a noun and does what it says.
 
+use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use http::StatusCode;
 use http::header::TE;
-use http::{StatusCode, Version};
 use jiff::Timestamp;
 use pingora_core::modules::http::HttpModules;
 use pingora_core::upstreams::peer::HttpPeer;
@@ -22,7 +23,7 @@ use crate::connector::NODE_UNREACHABLE;
 use crate::error_page::{Fault, Page};
 use crate::form::read_form;
 use crate::guard::{Caller, Checks, Door, Gate, Verdict};
-use crate::headers::{Origin, mark_request, mark_response, text};
+use crate::headers::{Origin, mark_request, mark_response};
 use crate::inner::label_of;
 use crate::limits::{
     ANSWER_STALL_MAX, BODY_STALL_MAX, CALLER_WAIT_MAX, LINGER_MAX, UPGRADED_IDLE_MAX,
@@ -57,28 +58,33 @@ pub(crate) struct Phases {
 
 #[async_trait]
 impl ProxyHttp for Phases {
-    type CTX = Request;
+    /// Boxed: Pingora moves it from one future to the next.
+    type CTX = Box<Request>;
 
-    fn new_ctx(&self) -> Request {
+    fn new_ctx(&self) -> Box<Request> {
         self.metrics.in_flight.inc();
-        Request::new(self.table.limits())
+        Box::new(Request::new(self.table.limits()))
     }
 
     fn init_downstream_modules(&self, modules: &mut HttpModules) {
         modules.add_module(Box::new(CompressionBuilder));
     }
 
-    async fn early_request_filter(&self, session: &mut Session, ctx: &mut Request) -> Result<()> {
-        let calls = speech(session) == Speech::Http2;
+    async fn early_request_filter(
+        &self,
+        session: &mut Session,
+        ctx: &mut Box<Request>,
+    ) -> Result<()> {
+        ctx.read(session);
+        let calls = ctx.speech == Speech::Http2;
         session.set_read_timeout(Some(if calls { UPGRADED_IDLE_MAX } else { BODY_STALL_MAX }));
         session.set_write_timeout(Some(ANSWER_STALL_MAX));
         session.set_total_drain_timeout(Some(LINGER_MAX));
-        ctx.read(session);
         ctx.http3_port = ctx.http3_port.filter(|_| self.http3.load(Ordering::Relaxed));
         Ok(())
     }
 
-    async fn request_filter(&self, session: &mut Session, ctx: &mut Request) -> Result<bool> {
+    async fn request_filter(&self, session: &mut Session, ctx: &mut Box<Request>) -> Result<bool> {
         if let Some(fault) = malformed(session.req_header()) {
             respond(session, ctx, &fault).await?;
             return Ok(true);
@@ -119,8 +125,8 @@ impl ProxyHttp for Phases {
 
     async fn upstream_peer(
         &self,
-        session: &mut Session,
-        ctx: &mut Request,
+        _session: &mut Session,
+        ctx: &mut Box<Request>,
     ) -> Result<Box<HttpPeer>> {
         ctx.attempts.lease = None;
         let Some(environment) = ctx.route.as_ref().map(|route| route.environment) else {
@@ -131,7 +137,7 @@ impl ProxyHttp for Phases {
             Ok(mut lease) => {
                 // The first try may have met a connection that the app was closing; the second must not.
                 let fresh = ctx.attempts.resent;
-                let peer = lease.peer(&ctx.limits, speech(session), fresh);
+                let peer = lease.peer(&ctx.limits, ctx.speech, fresh);
                 ctx.attempts.lease = Some(lease);
                 Ok(Box::new(peer))
             }
@@ -141,11 +147,11 @@ impl ProxyHttp for Phases {
 
     async fn upstream_request_filter(
         &self,
-        session: &mut Session,
+        _session: &mut Session,
         request: &mut RequestHeader,
-        ctx: &mut Request,
+        ctx: &mut Box<Request>,
     ) -> Result<()> {
-        if speech(session) == Speech::Http2 {
+        if ctx.speech == Speech::Http2 {
             // Pingora takes it away unless the client speaks HTTP/2, and gRPC does not go without.
             request.insert_header(TE, "trailers")?;
         }
@@ -170,7 +176,7 @@ impl ProxyHttp for Phases {
         session: &mut Session,
         body: &mut Option<Bytes>,
         end_of_stream: bool,
-        ctx: &mut Request,
+        ctx: &mut Box<Request>,
     ) -> Result<()> {
         ctx.body_bytes += body.as_ref().map_or(0, |piece| piece.len() as u64);
         let max = ctx.limits.body_bytes_max;
@@ -181,7 +187,7 @@ impl ProxyHttp for Phases {
             return Err(failure(ctx, Fault::BodyTooLarge(max)));
         }
         let slow = !end_of_stream && ctx.limits.is_too_slow(ctx.body_bytes, ctx.sent_at.elapsed());
-        if slow && speech(session) != Speech::Http2 {
+        if slow && ctx.speech != Speech::Http2 {
             return Err(failure(ctx, Fault::RequestTimeout));
         }
         Ok(())
@@ -191,7 +197,7 @@ impl ProxyHttp for Phases {
         &self,
         session: &mut Session,
         response: &mut ResponseHeader,
-        ctx: &mut Request,
+        ctx: &mut Box<Request>,
     ) -> Result<()> {
         if response.status == StatusCode::SWITCHING_PROTOCOLS {
             session.set_read_timeout(Some(UPGRADED_IDLE_MAX));
@@ -206,7 +212,7 @@ impl ProxyHttp for Phases {
         &self,
         session: &mut Session,
         _peer: &HttpPeer,
-        ctx: &mut Request,
+        ctx: &mut Box<Request>,
         mut error: Box<Error>,
     ) -> Box<Error> {
         self.metrics.upstream_errors.inc();
@@ -222,7 +228,7 @@ impl ProxyHttp for Phases {
         _peer: &HttpPeer,
         session: &mut Session,
         mut error: Box<Error>,
-        ctx: &mut Request,
+        ctx: &mut Box<Request>,
         client_reused: bool,
     ) -> Box<Error> {
         let upstream = *error.esource() == ErrorSource::Upstream;
@@ -243,7 +249,7 @@ impl ProxyHttp for Phases {
         &self,
         session: &mut Session,
         error: &Error,
-        ctx: &mut Request,
+        ctx: &mut Box<Request>,
     ) -> FailToProxy {
         let begun = session.response_written().filter(|header| !is_interim(header.status));
         let error_code = match (begun, ctx.fault.take().or_else(|| fault_of(error))) {
@@ -259,7 +265,7 @@ impl ProxyHttp for Phases {
         FailToProxy { error_code, can_reuse_downstream: false }
     }
 
-    async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Request) {
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Box<Request>) {
         let status = session.response_written().map_or(0, |header| header.status.as_u16());
         let sent = session.body_bytes_sent();
         self.metrics.in_flight.dec();
@@ -269,9 +275,10 @@ impl ProxyHttp for Phases {
         let head = session.req_header();
         self.log.log(Entry {
             at: Timestamp::now(),
-            request_id: ctx.id.clone(),
-            method: head.method.to_string(),
-            host: ctx.host.clone(),
+            // Nothing asks for them after this.
+            request_id: mem::take(&mut ctx.id),
+            method: head.method.clone(),
+            host: mem::take(&mut ctx.host),
             path: logged_path(head.uri.path()),
             version: head.version,
             status,
@@ -288,7 +295,7 @@ impl ProxyHttp for Phases {
     }
 
     /// The access log has it.
-    fn suppress_error_log(&self, _session: &Session, _ctx: &Request, _error: &Error) -> bool {
+    fn suppress_error_log(&self, _session: &Session, _ctx: &Box<Request>, _error: &Error) -> bool {
         true
     }
 
@@ -296,7 +303,7 @@ impl ProxyHttp for Phases {
     fn suppress_proxy_warn_log(
         &self,
         _session: &Session,
-        _ctx: &Request,
+        _ctx: &Box<Request>,
         _error: &Error,
         context: ProxyWarnLogContext,
     ) -> bool {
@@ -420,17 +427,6 @@ fn checks_of(ctx: &Request) -> Option<Arc<Checks>> {
 fn caller<'a>(head: &'a RequestHeader, ctx: &'a Request) -> Caller<'a> {
     let Request { client, https, .. } = *ctx;
     Caller { head, host: &ctx.host, client, https, request_id: &ctx.id }
-}
-
-/// How a request goes on to the app. gRPC needs HTTP/2 on the whole way.
-fn speech(session: &Session) -> Speech {
-    let head = session.req_header();
-    let grpc = text(&head.headers, http::header::CONTENT_TYPE).starts_with("application/grpc");
-    match head.version {
-        Version::HTTP_2 | Version::HTTP_3 if grpc => Speech::Http2,
-        _ if session.is_upgrade_req() => Speech::Upgrade,
-        _ => Speech::Http1,
-    }
 }
 
 /// Whether a request that may have reached a replica may go to another: only once, only before any answer, and only

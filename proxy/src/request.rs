@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::Version;
+use http::header::{CONTENT_TYPE, HOST};
 use pingora_core::protocols::http::ServerSession;
 use tokio::time::Instant;
 use ulid::Ulid;
@@ -19,7 +20,7 @@ use crate::limits::Limits;
 use crate::ports::HTTPS_PORT;
 use crate::route::Route;
 use crate::stamp::Stamp;
-use crate::upstream::Lease;
+use crate::upstream::{Lease, Speech};
 
 /// What the edge knows of a request.
 pub(crate) struct Request {
@@ -43,6 +44,8 @@ pub(crate) struct Request {
     pub(crate) asked_port: Option<u16>,
     /// The port at which the client may speak HTTP/3 instead, should the edge do.
     pub(crate) http3_port: Option<u16>,
+    /// How it goes on to the app.
+    pub(crate) speech: Speech,
     /// The environment that answers, once found.
     pub(crate) route: Option<Arc<Route>>,
     /// How it fares with replicas.
@@ -94,9 +97,10 @@ impl Attempts {
 impl Request {
     /// A request that nothing is known of yet.
     pub(crate) fn new(limits: Arc<Limits>) -> Self {
+        let now = Instant::now();
         Self {
             id: fresh_id(),
-            started: Instant::now(),
+            started: now,
             limits,
             host: String::new(),
             client: Ipv4Addr::UNSPECIFIED.into(),
@@ -105,9 +109,10 @@ impl Request {
             https: false,
             asked_port: None,
             http3_port: None,
+            speech: Speech::Http1,
             route: None,
             attempts: Attempts::default(),
-            sent_at: Instant::now(),
+            sent_at: now,
             body_bytes: 0,
             fault: None,
         }
@@ -130,9 +135,9 @@ impl Request {
     pub(crate) fn read(&mut self, session: &ServerSession) {
         let head = session.req_header();
         let authority = head.uri.authority().map(|authority| authority.as_str());
-        let authority =
-            authority.unwrap_or_else(|| headers::text(&head.headers, http::header::HOST));
+        let authority = authority.unwrap_or_else(|| headers::text(&head.headers, HOST));
         self.host = host_of(authority);
+        self.speech = speech(session);
         self.https = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
         if let Some(address) = session.client_addr().and_then(|address| address.as_inet()) {
             self.peer = address.ip().to_canonical();
@@ -150,6 +155,17 @@ impl Request {
             self.https |= was_https(self.peer, &head.headers, trusted);
         }
         self.server = session.server_addr().and_then(|address| address.as_inet()).copied();
+    }
+}
+
+/// How a request goes on to the app. gRPC needs HTTP/2 on the whole way.
+fn speech(session: &ServerSession) -> Speech {
+    let head = session.req_header();
+    let grpc = headers::text(&head.headers, CONTENT_TYPE).starts_with("application/grpc");
+    match head.version {
+        Version::HTTP_2 | Version::HTTP_3 if grpc => Speech::Http2,
+        _ if session.is_upgrade_req() => Speech::Upgrade,
+        _ => Speech::Http1,
     }
 }
 

@@ -22,6 +22,7 @@ const COLUMNS: usize = 8_192;
 
 /// The requests of this node that apps have.
 pub(crate) struct RequestCount {
+    all: AtomicU32,
     counts: Box<[AtomicU32]>,
     seed: RandomState,
     /// How many there may be whatever the settings say.
@@ -31,7 +32,6 @@ pub(crate) struct RequestCount {
 /// What is counted.
 #[derive(Debug, Hash)]
 enum Key {
-    All,
     Client(IpAddr),
     Site(IpAddr),
     /// What goes to other nodes.
@@ -40,7 +40,7 @@ enum Key {
 }
 
 /// Keys that one request is counted by.
-const KEYS_MAX: usize = 5;
+const KEYS_MAX: usize = 4;
 
 /// Where a key is counted.
 type Places = [usize; ROWS];
@@ -56,7 +56,7 @@ impl RequestCount {
     /// Nothing yet, and never more than `most`.
     pub(crate) fn new(most: Option<usize>) -> Self {
         let counts = (0..ROWS * COLUMNS).map(|_| AtomicU32::new(0)).collect();
-        Self { counts, seed: RandomState::new(), most }
+        Self { all: 0.into(), counts, seed: RandomState::new(), most }
     }
 
     /// Counts a request that goes to an app of this node, or to one of another; refuses one too many. A proxy that says
@@ -68,8 +68,9 @@ impl RequestCount {
         limits: &Limits,
     ) -> Result<RequestShare, Fault> {
         let bounds = Bounds::of(limits, self.most);
+        let before = self.all.fetch_add(1, Ordering::Relaxed);
         let mut share = RequestShare { count: self.clone(), places: [None; KEYS_MAX] };
-        if !share.add(&Key::All, bounds.all) {
+        if !is_below(before, bounds.all) {
             return Err(Fault::Overloaded);
         }
         if limits.trusted.contains(client) {
@@ -120,14 +121,18 @@ impl RequestShare {
         let places = self.count.places(key);
         *free = Some(places);
         let counts = self.count.at(places).map(|count| count.fetch_add(1, Ordering::Relaxed));
-        let before = counts.min().unwrap_or(0);
-        usize::try_from(before).is_ok_and(|before| before < most)
+        is_below(counts.min().unwrap_or(0), most)
     }
+}
+
+fn is_below(count: u32, most: usize) -> bool {
+    usize::try_from(count).is_ok_and(|count| count < most)
 }
 
 impl Drop for RequestShare {
     fn drop(&mut self) {
         let Self { count, places } = self;
+        count.all.fetch_sub(1, Ordering::Relaxed);
         for count in places.iter().flatten().flat_map(|places| count.at(*places)) {
             count.fetch_sub(1, Ordering::Relaxed);
         }
@@ -171,7 +176,8 @@ mod tests {
         let (third, fault) = taken(&count, "192.0.2.2", false, &limits);
         assert_eq!((third.len(), fault), (1, Fault::TooManyAtOnce));
         drop((second, third));
-        assert!(count.counts.iter().all(|count| count.load(Ordering::Relaxed) == 0));
+        let mut counts = count.counts.iter().chain([&count.all]);
+        assert!(counts.all(|count| count.load(Ordering::Relaxed) == 0));
     }
 
     #[test]
