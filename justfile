@@ -44,6 +44,10 @@ bench-newcomer *ARGS:
 bench-edge-cost WHAT *ARGS:
     bench/edge_cost.py {{WHAT}} {{ARGS}}
 
+# Instructions for a request, counted by callgrind; after `just bench-edge`.
+bench-instructions *ARGS:
+    bench/instructions.py {{ARGS}}
+
 # What a lookup takes among 10, 1,000 and 100,000 names, without an edge around it.
 bench-lookups:
     cargo test --release --locked -p temps-proxy --lib -- --ignored --nocapture a_lookup_takes_so_long
