@@ -1,6 +1,7 @@
-//! Stands before a real authority and does what that one does not: it asks to wait (RFC 8555 §6.6), and advises on
-//! renewals (RFC 9773).
+//! Stands before a real authority and does what that one does not: it asks to wait (RFC 8555 §6.6), advises on renewals
+//! (RFC 9773), and refuses nonces by a rule and not by chance.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -10,7 +11,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST, RETRY_AFTER};
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -50,6 +51,10 @@ struct Desk {
     advised: Mutex<Vec<String>>,
     halt: Mutex<Option<Halt>>,
     halted: Notify,
+    strict: AtomicBool,
+    /// The nonces that came with a refusal, and will do.
+    granted: Mutex<BTreeSet<String>>,
+    refused: AtomicUsize,
 }
 
 /// Where an answer stays away.
@@ -87,6 +92,9 @@ impl Front {
             advised: Mutex::default(),
             halt: Mutex::default(),
             halted: Notify::new(),
+            strict: false.into(),
+            granted: Mutex::default(),
+            refused: 0.into(),
         });
         let serving =
             tokio::spawn(serve(socket, TlsAcceptor::from(Arc::new(config)), desk.clone()));
@@ -108,6 +116,16 @@ impl Front {
     pub async fn halted(&self) {
         let halted = tokio::time::timeout(PATIENCE, self.desk.halted.notified());
         halted.await.expect("it comes so far");
+    }
+
+    /// Takes no nonce but those that it gives with a refusal: every request has to be sent twice.
+    pub fn refuse_nonces(&self) {
+        self.desk.strict.store(true, Ordering::SeqCst);
+    }
+
+    /// How many requests were refused for their nonce.
+    pub fn refused(&self) -> usize {
+        self.desk.refused.load(Ordering::SeqCst)
     }
 
     /// Forgets to say in its answers what an order replaces.
@@ -160,6 +178,11 @@ impl Desk {
         if let Some(id) = path.strip_prefix("/renewal-info/") {
             return self.advise(id);
         }
+        if parts.method == Method::POST
+            && let Some(refusal) = self.refuse_nonce(&body).await
+        {
+            return refusal;
+        }
         if path == "/order-plz" {
             let left = |refusals: usize| refusals.checked_sub(1);
             if self.refusals.fetch_update(Ordering::SeqCst, Ordering::SeqCst, left).is_ok() {
@@ -205,6 +228,23 @@ impl Desk {
         response
     }
 
+    /// The answer to a request whose nonce will not do, with one that will.
+    async fn refuse_nonce(&self, body: &[u8]) -> Option<Response<Full<Bytes>>> {
+        let nonce = part(body, "protected")["nonce"].as_str().unwrap_or_default().to_owned();
+        if !self.strict.load(Ordering::SeqCst) || self.granted.lock().unwrap().remove(&nonce) {
+            return None;
+        }
+        let fresh = self.client.head(format!("{}/nonce-plz", self.behind)).send().await.unwrap();
+        let fresh = fresh.headers()["replay-nonce"].to_str().unwrap().to_owned();
+        self.granted.lock().unwrap().insert(fresh.clone());
+        self.refused.fetch_add(1, Ordering::SeqCst);
+        let problem = json!({"type": "urn:ietf:params:acme:error:badNonce", "status": 400,
+            "detail": "another one, please"});
+        let answer = Response::builder().status(400).header("replay-nonce", fresh);
+        let answer = answer.header(CONTENT_TYPE, "application/problem+json");
+        Some(answer.body(Full::new(problem.to_string().into())).unwrap())
+    }
+
     /// Goes no further where it is to halt, but only once.
     async fn halt(&self, here: impl Fn(&Halt) -> bool) {
         if self.halt.lock().unwrap().take_if(|halt| here(halt)).is_some() {
@@ -240,7 +280,11 @@ fn wait() -> Response<Full<Bytes>> {
 
 /// What a signed request says (RFC 7515 §7.2.2).
 fn payload(body: &[u8]) -> Value {
+    part(body, "payload")
+}
+
+fn part(body: &[u8], name: &str) -> Value {
     let signed: Value = serde_json::from_slice(body).unwrap();
-    let payload = URL_SAFE_NO_PAD.decode(signed["payload"].as_str().unwrap()).unwrap();
-    serde_json::from_slice(&payload).unwrap()
+    let part = URL_SAFE_NO_PAD.decode(signed[name].as_str().unwrap()).unwrap();
+    serde_json::from_slice(&part).unwrap()
 }

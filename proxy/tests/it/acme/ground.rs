@@ -203,6 +203,11 @@ impl Ground {
 
     /// Whether a client that trusts the authority and nobody else gets an answer over HTTPS.
     pub async fn is_served(&self, pebble: &Pebble, name: &str) -> bool {
+        self.is_served_within(PATIENCE, pebble, name).await
+    }
+
+    /// The same of a client that gives up sooner.
+    pub async fn is_served_within(&self, most: Duration, pebble: &Pebble, name: &str) -> bool {
         let client = reqwest::Client::builder()
             .tls_certs_only([pebble.root_of_certificates().await])
             .resolve(name, self.https)
@@ -210,7 +215,7 @@ impl Ground {
             .unwrap();
         let url = format!("https://{name}:{}/", self.https.port());
         let begun = Instant::now();
-        while begun.elapsed() < Duration::from_secs(2) {
+        while begun.elapsed() < most {
             if client.get(&url).send().await.is_ok() {
                 return true;
             }

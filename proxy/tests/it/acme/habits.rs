@@ -1,5 +1,7 @@
 //! What some authorities do besides: they ask to wait, and advise on renewals. And names that only clients ask for.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
 use temps_state::*;
 
@@ -8,6 +10,8 @@ use super::ground::{Ground, has};
 use crate::support::pebble::Pebble;
 
 const NAME: &str = "shop.example.test";
+/// For how long a client comes again that should get nothing.
+const BRIEFLY: Duration = Duration::from_secs(2);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_authority_that_asks_to_wait_is_waited_for() {
@@ -131,11 +135,12 @@ async fn a_name_of_the_preview_domain_gets_one_when_a_client_comes() {
     ground.heed_wishes(pebble.dns.port(), &cancel);
     assert!(ground.cluster.state().orders.is_empty(), "nobody has come yet");
     for stranger in ["blog-production.apps.example.test", "apps.example.test"] {
-        assert!(!ground.is_served(&pebble, stranger).await, "{stranger}");
+        assert!(!ground.is_served_within(BRIEFLY, &pebble, stranger).await, "{stranger}");
     }
     let name: DomainName = "shop-production.apps.example.test".parse().unwrap();
     // The first clients are shown the self-signed one.
-    assert!(!ground.is_served(&pebble, name.as_str()).await || has(&ground.cluster.state(), &name));
+    let served = ground.is_served_within(BRIEFLY, &pebble, name.as_str()).await;
+    assert!(!served || has(&ground.cluster.state(), &name));
     ground.until("it gets one", |state| has(state, &name)).await;
     assert!(ground.is_served(&pebble, name.as_str()).await);
     assert_eq!((pebble.orders(), pebble.certificates()), (1, 1));

@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use temps_state::*;
 
+use super::front::Front;
 use super::ground::{Ground, has};
 use crate::support::pebble::Pebble;
 
@@ -11,15 +12,19 @@ const NAME: &str = "shop.example.test";
 #[tokio::test(flavor = "multi_thread")]
 async fn a_domain_gets_its_certificate_by_one_order() {
     let ground = Ground::start().await;
-    // Half of the requests are refused for their nonce, and must be sent again.
-    let habits = [("PEBBLE_VA_NOSLEEP", "1"), ("PEBBLE_WFE_NONCEREJECT", "50")];
+    let habits = [("PEBBLE_VA_NOSLEEP", "1"), ("PEBBLE_WFE_NONCEREJECT", "0")];
     let pebble = Pebble::start(ground.http.port(), ground.https.port(), &habits).await;
-    ground.ask(&pebble).await;
+    // Every request is refused for its nonce at first, and must be sent again.
+    let front = Front::start(&pebble, 0).await;
+    front.refuse_nonces();
+    ground.ask_as(front.settings()).await;
     let (_, cancel) = ground.keep();
     let name = ground.domain(NAME).await;
     ground.until("it gets one", |state| has(state, &name)).await;
     assert!(ground.is_served(&pebble, NAME).await);
     assert_eq!((pebble.orders(), pebble.certificates()), (1, 1));
+    // Account, order, authorization, challenge, finalization and certificate at least.
+    assert!(front.refused() >= 6, "{}", front.refused());
     let state = ground.cluster.state();
     assert!(state.orders.is_empty());
     let spent: Vec<Spending> = state.spending.values().map(|spent| spent.what).collect();
