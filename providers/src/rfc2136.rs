@@ -22,8 +22,10 @@ use crate::secret::Secret;
 use crate::text::pieces;
 use crate::{Change, Listing, ProviderError, RecordSet};
 
-/// How long a whole exchange may take.
+/// How long an exchange may take, and every message of a transfer.
 const EXCHANGE_MAX: Duration = Duration::from_secs(10);
+/// How long a transfer may take, which has as many messages as the zone needs.
+const TRANSFER_MAX: Duration = Duration::from_secs(60);
 /// How long connecting may take.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 /// The most octets of a transfer.
@@ -84,7 +86,7 @@ impl Rfc2136 {
     }
 
     pub(crate) async fn list(&self, zone: &str) -> Result<Listing, ProviderError> {
-        in_time(self.transfer(zone)).await
+        in_time(TRANSFER_MAX, self.transfer(zone)).await
     }
 
     /// How many of the first changes go together, all or none.
@@ -96,7 +98,7 @@ impl Rfc2136 {
     }
 
     pub(crate) async fn send(&self, zone: &str, changes: &[Change]) -> Result<(), Failure> {
-        Ok(in_time(self.update(zone, changes)).await?)
+        Ok(in_time(EXCHANGE_MAX, self.update(zone, changes)).await?)
     }
 
     async fn transfer(&self, zone: &str) -> Result<Listing, ProviderError> {
@@ -106,7 +108,7 @@ impl Rfc2136 {
         let (mut listing, mut ends, mut octets) = (Listing::default(), 0, 0);
         // The zone's first record is its last one, too.
         while ends < 2 {
-            let (answer, length) = line.receive(zone).await?;
+            let (answer, length) = in_time(EXCHANGE_MAX, line.receive(zone)).await?;
             octets += length;
             if octets > TRANSFER_BYTES_MAX || answer.answers.is_empty() {
                 return Err(ProviderError::Garbled { why: "the transfer does not end".into() });
@@ -165,10 +167,11 @@ impl Line {
 }
 
 async fn in_time<T>(
+    most: Duration,
     exchange: impl Future<Output = Result<T, ProviderError>>,
 ) -> Result<T, ProviderError> {
     let late = || ProviderError::Failing { why: "none in time".into() };
-    timeout(EXCHANGE_MAX, exchange).await.unwrap_or_else(|_| Err(late()))
+    timeout(most, exchange).await.unwrap_or_else(|_| Err(late()))
 }
 
 fn of_code(code: ResponseCode, zone: &str) -> ProviderError {
