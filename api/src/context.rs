@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::body::BODY_TIMEOUT;
 use crate::credentials::Credentials;
+use crate::dns_zones::ZoneLook;
 use crate::domains::DomainLook;
 use crate::engine::EngineSight;
 use crate::git_push::{GitTasks, Repositories};
@@ -25,7 +26,7 @@ use crate::{Api, ApiConfig, ApiError, Sites, registry};
 
 /// How many streams that last as long as somebody reads them (logs, events, shells) a node serves at once.
 pub const FOLLOWED_MAX: usize = 512;
-/// How many bodies (uploads, pushes) a node takes in at once, and looks at domains.
+/// How many bodies (uploads, pushes) a node takes in at once, and looks at domains and zones.
 pub const BODIES_MAX: usize = 256;
 /// How many requests a node has sent on to others at once, but for the streams that are followed.
 pub const RELAYED_MAX: usize = 256;
@@ -43,6 +44,7 @@ pub(crate) struct Context {
     pub left: CancellationToken,
     pub upgrades: Option<Arc<dyn Upgrades>>,
     pub domain_look: Option<Arc<dyn DomainLook>>,
+    pub zone_look: Option<Arc<dyn ZoneLook>>,
     pub engine: EngineSight,
     pub registry: Arc<prometheus_client::registry::Registry>,
     pub http: HttpMetrics,
@@ -76,6 +78,7 @@ impl Context {
             left,
             upgrades,
             domain_look,
+            zone_look,
             config,
         } = api;
         Self {
@@ -90,6 +93,7 @@ impl Context {
             left,
             upgrades,
             domain_look,
+            zone_look,
             engine: EngineSight::default(),
             registry: metrics,
             http: HttpMetrics::default(),

@@ -21,6 +21,7 @@ mod credentials;
 mod deletion;
 mod deployments;
 mod dns_providers;
+mod dns_zones;
 mod domains;
 mod engine;
 mod environments;
@@ -79,6 +80,7 @@ use crate::context::Context;
 
 pub use admin::{check_admin, ensure_admin};
 pub use deployments::SourceIn;
+pub use dns_zones::ZoneLook;
 pub use domains::{AddressSeen, DomainLook, DomainSeen, LOOK_WITHIN, RefusedSeen};
 pub use error::{ApiError, Problem};
 pub use front::API_CONNECTIONS_MAX;
@@ -129,6 +131,8 @@ pub struct Api {
     pub upgrades: Option<Arc<dyn Upgrades>>,
     /// Looks at domains; `None` where nobody does.
     pub domain_look: Option<Arc<dyn DomainLook>>,
+    /// Looks how zones are handed over; `None` where nobody does.
+    pub zone_look: Option<Arc<dyn ZoneLook>>,
     /// Ports and folders.
     pub config: ApiConfig,
 }

@@ -18,6 +18,7 @@ use prometheus_client::registry::Registry;
 use crate::ApiError;
 use crate::context::{Context, Shared};
 use crate::dns_providers::FailingDnsProviderOut;
+use crate::dns_zones::{ZoneOut, ZoneStatus};
 use crate::failing;
 
 /// The media type of what [`encode_registry`] writes.
@@ -104,6 +105,8 @@ fn of_now(context: &Context) -> Registry {
     let live = state.environments.values().filter(|environment| environment.current.is_some());
     let wanted: u64 = live.map(|environment| u64::from(state.replicas_wanted(environment))).sum();
     let edge_applied = *context.edge_applied.borrow();
+    let zones = ZoneOut::all(context, &state);
+    let misdelegated = zones.iter().filter(|zone| zone.status == ZoneStatus::Wrong).count();
     let leads = status.leader == Some(status.node);
     for (name, help, value) in [
         ("raft_term", "the current term", status.term),
@@ -124,6 +127,11 @@ fn of_now(context: &Context) -> Registry {
             "dns_providers_failing",
             "accounts with DNS providers whose records are not as they should be",
             FailingDnsProviderOut::all(&state).count() as u64,
+        ),
+        (
+            "dns_zones_misdelegated",
+            "zones that the zone above does not hand over as it should, as this node saw them last",
+            misdelegated as u64,
         ),
         ("uptime_seconds", "seconds since this node started", context.started.elapsed().as_secs()),
     ] {

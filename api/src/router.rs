@@ -14,9 +14,9 @@ use crate::body::JSON_BYTES_MAX;
 use crate::context::Shared;
 use crate::{
     ApiError, answer, api_keys, audit, callers, certificates, consistency, deployments,
-    dns_providers, domains, environments, events, exec, git_push, guards, header_policies, health,
-    logs, metrics, nodes, openapi, projects, registry, replicas, schema, session, settings, status,
-    uploads, users, variables, webhooks,
+    dns_providers, dns_zones, domains, environments, events, exec, git_push, guards,
+    header_policies, health, logs, metrics, nodes, openapi, projects, registry, replicas, schema,
+    session, settings, status, uploads, users, variables, webhooks,
 };
 
 /// Where the OpenAPI document is.
@@ -96,6 +96,8 @@ fn names() -> OpenApiRouter<Shared> {
         .routes(routes!(certificates::show, certificates::delete))
         .routes(routes!(dns_providers::list, dns_providers::create))
         .routes(routes!(dns_providers::show, dns_providers::change, dns_providers::delete))
+        .routes(routes!(dns_zones::list))
+        .routes(routes!(dns_zones::show))
         .routes(routes!(header_policies::show, header_policies::replace))
         .routes(routes!(
             header_policies::show_of_environment,

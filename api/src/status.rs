@@ -14,6 +14,7 @@ use crate::ApiError;
 use crate::auth::MayRead;
 use crate::context::{Context, Shared};
 use crate::dns_providers::FailingDnsProviderOut;
+use crate::dns_zones::ZoneOut;
 use crate::failing::{self, FailingOut};
 use crate::nodes::{NodeOut, Sight};
 
@@ -46,6 +47,8 @@ pub struct StatusOut {
     pub failing_certificates: Vec<FailingOut>,
     /// Accounts with DNS providers whose records are not as they should be.
     pub failing_dns_providers: Vec<FailingDnsProviderOut>,
+    /// The zones that the nodes answer for, as the answering node saw them last.
+    pub dns_zones: Vec<ZoneOut>,
     /// The edge of the answering node.
     pub edge: EdgeOut,
     /// How many more nodes may fail and leave the rest able to agree.
@@ -102,6 +105,7 @@ fn shown(context: &Context, state: &Applied, sight: Sight) -> StatusOut {
         nodes,
         failing_certificates: failing::told(state, Timestamp::now()),
         failing_dns_providers: FailingDnsProviderOut::all(state).collect(),
+        dns_zones: ZoneOut::all(context, state),
         edge: EdgeOut {
             http_port: context.config.http_port,
             https_port: context.config.https_port,

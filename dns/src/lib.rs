@@ -11,12 +11,15 @@
 mod answer;
 mod authority;
 mod crowd;
+mod delegation;
+mod delegations;
 mod desk;
 mod dns;
 mod limits;
 mod lookup;
 mod question;
 mod rate;
+mod referral;
 mod resolv_conf;
 mod tcp;
 mod udp;
@@ -26,5 +29,6 @@ mod zone;
 mod zones;
 
 pub use authority::{Authority, AuthoritySockets};
+pub use delegations::Delegations;
 pub use dns::{DNS_PORT, Dns, DnsConfig, Nameservers};
 pub use lookup::Lookup;

@@ -44,8 +44,16 @@ pub(crate) const BRIEF_TTL_SECONDS: u32 = 5;
 pub(crate) const ADDRESSES_MAX: usize = 24;
 /// The most texts of an answer.
 pub(crate) const TEXTS_MAX: usize = 12;
-/// The most nodes that are named as a zone's servers.
-pub(crate) const SERVERS_MAX: usize = 8;
+/// How many servers of the zone above a zone are asked how that is handed over.
+pub(crate) const PARENT_SERVERS_MAX: usize = 4;
+/// How many servers of a zone are looked at; few have more than a dozen.
+pub(crate) const DELEGATED_MAX: usize = 32;
+/// How long it may take to find out how a zone is handed over.
+pub(crate) const DELEGATION_LOOK_MAX: Duration = Duration::from_secs(10);
+/// How often that is looked at while it is as it should be.
+pub(crate) const DELEGATION_PAUSE: Duration = Duration::from_secs(15 * 60);
+/// The same while it is not.
+pub(crate) const DELEGATION_PAUSE_WRONG: Duration = Duration::from_secs(2 * 60);
 /// How many queries a network of clients may ask the authority within a second, for long.
 pub(crate) const NETWORK_RATE: u32 = 250;
 /// How many more it may ask at once.

@@ -1,13 +1,14 @@
 //! Looks names up at the machine's own resolvers, past its hosts file: as the world sees them.
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use hickory_proto::op::{Message, Query};
+use hickory_proto::op::{Edns, Message, Query};
 use hickory_proto::rr::{Name, RecordType};
 
 use crate::answer::{Answer, is_cut};
+use crate::limits::PAYLOAD_MAX;
 use crate::question::Question;
 use crate::resolv_conf::{Upstreams, read};
 use crate::upstream::{Errand, Transport};
@@ -43,20 +44,42 @@ impl Lookup {
         Ok(self.ask(name, RecordType::TXT).await?.texts().collect())
     }
 
+    /// The port at which servers are asked.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     async fn ask(&self, name: &str, kind: RecordType) -> io::Result<Answer> {
+        Answer::read(&self.fetch(name, kind).await?)
+    }
+
+    /// The octets of what the machine's resolvers answer.
+    pub(crate) async fn fetch(&self, name: &str, kind: RecordType) -> io::Result<Vec<u8>> {
         let upstreams = upstreams(&self.resolv_conf, self.port).await?;
-        let query = query(name, kind)?;
+        self.fetch_from(&upstreams, name, kind, true).await
+    }
+
+    /// The octets of what servers answer, to whom it may be left to find out.
+    pub(crate) async fn fetch_from(
+        &self,
+        servers: &[SocketAddr],
+        name: &str,
+        kind: RecordType,
+        recursive: bool,
+    ) -> io::Result<Vec<u8>> {
+        let query = query(name, kind, recursive)?;
         let question = Question::read(&query).map_err(|_| io::ErrorKind::InvalidInput)?;
         let errand = |transport| Errand { question: &question, query: &query, transport };
-        let answer = errand(Transport::Udp).run(&upstreams).await;
+        let answer = errand(Transport::Udp).run(servers).await;
         let answer = match answer {
-            Some(answer) if is_cut(&answer) => errand(Transport::Tcp).run(&upstreams).await,
+            Some(answer) if is_cut(&answer) => errand(Transport::Tcp).run(servers).await,
             answer => answer,
         };
-        let answer = answer.ok_or_else(|| {
-            io::Error::new(io::ErrorKind::TimedOut, "the machine's resolvers do not answer")
-        })?;
-        Answer::read(&answer)
+        let silent = match recursive {
+            true => "the machine's resolvers do not answer",
+            false => "its servers do not answer",
+        };
+        answer.ok_or_else(|| io::Error::new(io::ErrorKind::TimedOut, silent))
     }
 }
 
@@ -65,18 +88,19 @@ async fn upstreams(path: &Path, port: u16) -> io::Result<Upstreams> {
     tokio::task::spawn_blocking(move || read(&path, port)).await.map_err(io::Error::other)?
 }
 
-fn query(name: &str, kind: RecordType) -> io::Result<Vec<u8>> {
+fn query(name: &str, kind: RecordType, recursive: bool) -> io::Result<Vec<u8>> {
     let name = Name::from_ascii(format!("{name}.")).map_err(io::Error::other)?;
     let mut message = Message::query();
     message.add_query(Query::query(name, kind));
-    message.metadata.recursion_desired = true;
+    message.metadata.recursion_desired = recursive;
+    let mut edns = Edns::new();
+    edns.set_max_payload(PAYLOAD_MAX);
+    message.set_edns(edns);
     message.to_vec().map_err(io::Error::other)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddr;
-
     use hickory_proto::op::ResponseCode;
     use hickory_proto::rr::rdata::{A, TXT};
     use hickory_proto::rr::{RData, Record};

@@ -11,6 +11,7 @@ use crate::limits::{
     ADDRESSES_MAX, BRIEF_TTL_SECONDS, EDGE_TTL_SECONDS, PAYLOAD_MAX, SERVER_TTL_SECONDS,
 };
 use crate::question::Question;
+use crate::referral::plain;
 use crate::zones::{Found, Server, Zones};
 
 /// How often a second server would look for a newer zone, how soon again after a failure, and for how long it would
@@ -149,13 +150,6 @@ fn begin(question: &Question) -> Message {
         message.set_edns(edns);
     }
     message
-}
-
-/// A name in lower case and without the dot at its end.
-fn plain(name: &Name) -> String {
-    let mut text = name.to_ascii().to_ascii_lowercase();
-    text.truncate(text.strip_suffix('.').map_or(text.len(), str::len));
-    text
 }
 
 fn apex(zone: &str) -> Option<Name> {

@@ -7,10 +7,11 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 use temps_state::{
-    CHALLENGE_LABEL, Challenge, ChallengeKind, DomainName, NameServer, PROOF_LABEL, Settings, State,
+    CHALLENGE_LABEL, Challenge, ChallengeKind, DomainName, NAME_SERVERS_MAX, NameServer,
+    PROOF_LABEL, Settings, State, is_server_label,
 };
 
-use crate::limits::{SERVERS_MAX, TEXTS_MAX};
+use crate::limits::TEXTS_MAX;
 
 /// What is in the zones, as far as it changes rarely; found anew when nodes, domains or settings change.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub(crate) struct Zones {
     edges: Vec<IpAddr>,
     /// Who answers for the zones.
     servers: Vec<Server>,
+    /// All of them, by the name of whoever does no longer.
+    heirs: Server,
     /// The domains in the zones, without `*.`, their labels from the right to the left: what is below a name follows it.
     backwards: BTreeSet<String>,
 }
@@ -63,7 +66,9 @@ impl Zones {
         let inside = inside.chain([settings.preview_domain.as_str()]);
         let inside = inside.filter(|name| settings.dns.zone_of(name).is_some());
         let backwards = inside.map(|name| backwards(&name.to_ascii_lowercase())).collect();
-        Self { source: state.clone(), servers: servers(state), settings, edges, backwards }
+        let servers = servers(state);
+        let heirs = heirs(&servers);
+        Self { source: state.clone(), servers, heirs, settings, edges, backwards }
     }
 
     /// Whether there may be something else in the zones of another state.
@@ -103,9 +108,10 @@ impl Zones {
             let proofs: Vec<String> = proofs.collect();
             return if proofs.is_empty() { None } else { Some(Found::Texts(proofs)) };
         }
-        let server = self.servers.iter().find(|server| above == zone && server.label == label);
-        if let Some(server) = server {
-            return Some(Found::Server(server));
+        if above == zone && is_server_label(label) {
+            // The zone above may name a node that has gone: its name leads to the others.
+            let server = self.servers.iter().find(|server| server.label == label);
+            return Some(Found::Server(server.unwrap_or(&self.heirs)));
         }
         let preview = self.settings.preview_domain.eq_ignore_ascii_case(above);
         if preview || state.domain_of(name).is_some() {
@@ -149,13 +155,19 @@ fn digest(challenge: &Challenge) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(challenge.answer.as_bytes()))
 }
 
-/// Those that are heard of; where there is none, all.
 fn servers(state: &State) -> Vec<Server> {
-    let all = state.name_servers();
-    let heard_of = all.iter().filter(|server| server.node.is_reachable()).count() > 0;
-    let chosen = all.into_iter().filter(|server| !heard_of || server.node.is_reachable());
-    let server = |NameServer { label, addresses, .. }| Server { label, addresses };
-    chosen.take(SERVERS_MAX).map(server).collect()
+    let living = state.living_name_servers().into_iter().take(NAME_SERVERS_MAX);
+    living.map(|NameServer { label, addresses, .. }| Server { label, addresses }).collect()
+}
+
+fn heirs(servers: &[Server]) -> Server {
+    let mut addresses: Vec<IpAddr> = Vec::new();
+    for address in servers.iter().flat_map(|server| &server.addresses) {
+        if !addresses.contains(address) {
+            addresses.push(*address);
+        }
+    }
+    Server { label: String::new(), addresses }
 }
 
 fn backwards(name: &str) -> String {

@@ -9,10 +9,13 @@ mod answer;
 mod limits;
 #[path = "../../dns/src/question.rs"]
 mod question;
+#[path = "../../dns/src/referral.rs"]
+mod referral;
 
 use answer::{Answer, RECORDS_MAX, is_cut};
 use libfuzzer_sys::fuzz_target;
 use question::{Question, answers};
+use referral::Referral;
 
 /// Asks for the texts at `a.example.`.
 const QUERY: &[u8] = b"\x12\x34\x01\x00\0\x01\0\0\0\0\0\0\x01a\x07example\0\0\x10\0\x01";
@@ -35,5 +38,10 @@ fuzz_target!(|octets: &[u8]| {
     if let Ok(answer) = Answer::read(octets) {
         assert!(answer.addresses().count() + answer.texts().count() <= RECORDS_MAX);
         assert!(answer.texts().all(|text| text.len() <= TEXT_BYTES_MAX));
+    }
+    // Or a server of the zone above.
+    if let Ok(referral) = Referral::read(octets, "example") {
+        let addresses: usize = referral.addresses.values().map(|all| all.len()).sum();
+        assert!(referral.names.len().max(addresses) <= RECORDS_MAX);
     }
 });

@@ -5,11 +5,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use temps_api::{AddressSeen, DomainLook, DomainSeen, RefusedSeen};
-use temps_dns::Lookup;
+use temps_api::{AddressSeen, DomainLook, DomainSeen, RefusedSeen, ZoneLook};
+use temps_dns::{Delegations, Lookup};
 use temps_proxy::{DomainProbe, EdgeView, Names, SeenAddress, Sight};
 use temps_raft::Cluster;
-use temps_state::DomainName;
+use temps_state::{DelegationSight, DomainName};
 use tokio_util::sync::CancellationToken;
 
 use crate::serve_error::ServeError;
@@ -38,6 +38,27 @@ pub fn keep(cluster: &Cluster, probe: &DomainProbe, edge: &EdgeView, stop: &Canc
     }
     tokio::spawn(temps_providers::keep_records(cluster.clone(), stop.clone()));
     tokio::spawn(temps_proxy::keep_ticket_keys(cluster.clone(), stop.clone()));
+}
+
+/// Looks how the cluster's zones are handed over, for as long as the node runs.
+pub fn look_at_zones(cluster: &Cluster, stop: &CancellationToken) -> ZoneLooker {
+    let delegations = Delegations::new(Lookup::new(RESOLV_CONF, DNS_PORT));
+    let looking = delegations.clone().keep(cluster.watch());
+    tokio::spawn(stop.clone().run_until_cancelled_owned(looking));
+    ZoneLooker(delegations)
+}
+
+/// What this node sees of how zones are handed over.
+pub struct ZoneLooker(Delegations);
+
+impl ZoneLook for ZoneLooker {
+    fn look(&self, zone: DomainName) -> BoxFuture<'_, DelegationSight> {
+        Box::pin(async move { self.0.look(&zone).await })
+    }
+
+    fn last(&self, zone: &DomainName) -> Option<DelegationSight> {
+        self.0.last(zone)
+    }
 }
 
 /// The machine's own resolvers.

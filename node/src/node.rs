@@ -204,6 +204,7 @@ async fn start(
         left: left.clone(),
         upgrades: Some(Arc::new(upgrader.clone())),
         domain_look: Some(Arc::new(Looker { cluster: cluster.clone(), probe, edge: edge.view() })),
+        zone_look: Some(Arc::new(domains::look_at_zones(&cluster, &stop))),
         config: ApiConfig {
             http_port: http.port(),
             https_port: https.map(|address| address.port()),

@@ -98,6 +98,7 @@ impl Problem {
             409 | 412 => {
                 "temps projects show, for what is there now; then the same command again".into()
             }
+            405 => "this node may run an older version: ask another one, or upgrade it with `temps upgrade`".into(),
             429 => "wait a minute, and try again".into(),
             _ if self.is_no_quorum() => "temps status".into(),
             500.. => {

@@ -6,6 +6,7 @@ mod account;
 mod avoided;
 mod deployment;
 mod dns_provider;
+mod dns_zone;
 mod domain;
 mod guard;
 mod project;
@@ -21,6 +22,7 @@ pub use self::account::{ApiKey, User};
 pub use self::avoided::Avoided;
 pub use self::deployment::{Deployment, Failure, Queue, Replica};
 pub use self::dns_provider::DnsProvider;
+pub use self::dns_zone::{DnsZone, DnsZoneRecord, DnsZoneServer};
 pub use self::domain::{
     Address, Certificate, Domain, HeaderPolicy, Look, Record, Redirect, Verification,
 };
@@ -54,6 +56,8 @@ pub struct Status {
     pub failing_certificates: Vec<FailingCertificate>,
     /// Accounts with DNS providers whose records are not as they should be.
     pub failing_dns_providers: Vec<FailingDnsProvider>,
+    /// The zones that the nodes answer for.
+    pub dns_zones: Vec<DnsZone>,
     /// The edge of the node that answered.
     pub edge: Edge,
     /// How many more nodes the cluster may lose.

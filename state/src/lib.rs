@@ -10,6 +10,7 @@ mod authority;
 mod caller;
 mod certificate;
 mod command;
+mod delegation;
 mod deployment;
 mod dns_provider;
 mod domain;
@@ -51,6 +52,10 @@ pub use certificate::{
     EXPLANATION_BYTES_MAX, RenewalAdvice,
 };
 pub use command::{Command, Condition, Entry, Rejected, Reply};
+pub use delegation::{
+    Delegation, DelegationChange, DelegationFault, DelegationRecord, DelegationSight,
+    NAME_SERVERS_MAX,
+};
 pub use deployment::{
     Artifact, Built, DEPLOYMENTS_KEPT_MAX, Deployment, Failure, FailureCode, Moment, NewDeployment,
     Phase, Returned, Revision, Source,

@@ -16,7 +16,7 @@ pub const CHALLENGE_LABEL: &str = "_acme-challenge";
 /// What the labels of name servers begin with, before the node's id.
 const SERVER_PREFIX: &str = "ns-";
 
-/// Whether a label is that of a name server below a zone, or may become one's: nodes join all the time.
+/// Whether a label is that of a name server below a zone, or was or may become one's: nodes come and go.
 pub fn is_server_label(label: &str) -> bool {
     let id = label.strip_prefix(SERVER_PREFIX);
     id.is_some_and(|id| !id.is_empty() && id.bytes().all(|b| b.is_ascii_digit()))
@@ -99,6 +99,13 @@ impl State {
             Some(server).filter(|server| !server.addresses.is_empty())
         });
         servers.collect()
+    }
+
+    /// Those of them that are heard of; where there is none, all.
+    pub fn living_name_servers(&self) -> Vec<NameServer<'_>> {
+        let all = self.name_servers();
+        let heard_of = all.iter().any(|server| server.node.is_reachable());
+        all.into_iter().filter(|server| !heard_of || server.node.is_reachable()).collect()
     }
 
     /// What stands in every place of the cluster's zones where authorities look, and what edges answer at names of the

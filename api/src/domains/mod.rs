@@ -20,6 +20,7 @@ use temps_state::{Command, Domain, DomainName, DomainTarget, EnvironmentId, Stat
 
 pub(crate) use look::{__path_look, __path_verify, PATH as LOOK_PATH, look, tell, verify};
 pub use look::{AddressSeen, DomainLook, DomainSeen, LOOK_WITHIN, RefusedSeen};
+pub(crate) use records::RecordType;
 
 use self::body::{ChangeIn, DomainIn, DomainQuery};
 use self::shown::{DomainOut, Gallery};

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 use temps_state::{
-    CHALLENGE_LABEL, DnsProvider, Domain, DomainName, EdgeAddress, PREVIEW_DOMAIN_DEFAULT, State,
+    CHALLENGE_LABEL, DnsProvider, Domain, DomainName, EdgeAddress, NAME_SERVERS_MAX,
+    PREVIEW_DOMAIN_DEFAULT, State,
 };
 use utoipa::ToSchema;
 
@@ -26,6 +27,13 @@ pub enum RecordType {
     Txt,
     /// A server of a zone.
     Ns,
+}
+
+impl RecordType {
+    /// That of an address.
+    pub(crate) fn of(address: IpAddr) -> Self {
+        if address.is_ipv4() { Self::A } else { Self::Aaaa }
+    }
 }
 
 /// A record to create where the name's DNS is kept.
@@ -71,7 +79,7 @@ fn addresses(state: &State, domain: &Domain) -> Vec<RecordOut> {
         // A cluster of a private network serves that network.
         let note = if edge.is_public { "" } else { "; only its own network reaches this address" };
         RecordOut {
-            r#type: of_family(edge.address),
+            r#type: RecordType::of(edge.address),
             name: domain.name.to_string(),
             value: edge.address.to_string(),
             required: true,
@@ -93,13 +101,10 @@ fn kept(state: &State, domain: &Domain, provider: &DnsProvider) -> Vec<RecordOut
     records.map(kept).collect()
 }
 
-fn of_family(address: IpAddr) -> RecordType {
-    if address.is_ipv4() { RecordType::A } else { RecordType::Aaaa }
-}
-
 /// What hands a zone over to the nodes that answer for it, to be created once at the zone above; nothing where none does.
 fn delegation(state: &State, zone: &DomainName) -> Vec<RecordOut> {
-    let servers = state.name_servers();
+    let mut servers = state.living_name_servers();
+    servers.truncate(NAME_SERVERS_MAX);
     let record = |r#type, name: &str, value: String, why: String| RecordOut {
         r#type,
         name: name.into(),
@@ -116,7 +121,7 @@ fn delegation(state: &State, zone: &DomainName) -> Vec<RecordOut> {
         let why = format!("where node {} answers", server.node.name);
         let name = format!("{}.{zone}", server.label);
         let found = server.addresses.iter();
-        found.map(move |at| record(of_family(*at), &name, at.to_string(), why.clone()))
+        found.map(move |at| record(RecordType::of(*at), &name, at.to_string(), why.clone()))
     });
     named.chain(found).collect()
 }

@@ -143,6 +143,7 @@ fn list_command(noun: &str) -> Option<&'static str> {
         "variable" => "temps env list",
         "domain" => "temps domains list",
         "certificate" => "temps certificates list",
+        "DNS zone" => "temps dns zones list",
         "DNS provider" | "zone" => "temps dns providers list",
         "user" => "temps users list",
         "node" => "temps nodes list",

@@ -112,6 +112,8 @@ fn endpoints() -> Vec<(Method, &'static str, Option<Permission>)> {
         (&get, "/api/dns-providers/{id}", Some(Read)),
         (&patch, "/api/dns-providers/{id}", Some(Admin)),
         (&delete, "/api/dns-providers/{id}", Some(Admin)),
+        (&get, "/api/dns-zones", Some(Read)),
+        (&get, "/api/dns-zones/{zone}", Some(Read)),
         (&get, "/api/header-policies/{scope}", Some(Read)),
         (&put, "/api/header-policies/{scope}", Some(Write)),
         (&get, "/api/header-policies/{p}/{e}", Some(Read)),

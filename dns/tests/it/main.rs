@@ -4,4 +4,9 @@
 
 mod authority;
 mod containers;
+mod delegation;
+#[path = "../../../providers/tests/it/held_port.rs"]
+mod held_port;
+#[path = "../../../providers/tests/it/knot_config.rs"]
+mod knot_config;
 mod resolver;

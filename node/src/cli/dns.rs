@@ -1,4 +1,6 @@
-//! `temps dns`: accounts with DNS providers, where the cluster keeps the records of its names.
+//! `temps dns`: accounts with DNS providers, where the cluster keeps the records of its names, and zones that the nodes answer for.
+
+mod zones;
 
 use std::path::{Path, PathBuf};
 
@@ -42,6 +44,9 @@ enum Act {
     /// List, add and remove accounts with DNS providers.
     #[command(visible_alias = "provider")]
     Providers(Providers),
+    /// Show the zones that the nodes answer for, and whether they are delegated to the nodes there are.
+    #[command(visible_alias = "zone")]
+    Zones(zones::Args),
 }
 
 #[derive(clap::Args)]
@@ -109,10 +114,14 @@ struct Change {
     take_over: Option<Switch>,
 }
 
-pub async fn run(
-    context: &Context,
-    Args { act: Act::Providers(args) }: Args,
-) -> Result<(), CliError> {
+pub async fn run(context: &Context, Args { act }: Args) -> Result<(), CliError> {
+    match act {
+        Act::Providers(args) => providers(context, args).await,
+        Act::Zones(args) => zones::run(context, args).await,
+    }
+}
+
+async fn providers(context: &Context, args: Providers) -> Result<(), CliError> {
     match args.act.unwrap_or(ProvidersAct::List) {
         ProvidersAct::List => list(context).await,
         ProvidersAct::Add { kind, zones, credentials, name, take_over } => {

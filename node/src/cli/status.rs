@@ -7,7 +7,7 @@ use super::nodes::nodes_table;
 use crate::client::path;
 use crate::error::CliError;
 use crate::table::pairs;
-use crate::view::{self, FailingCertificate, FailingDnsProvider, Node, Status};
+use crate::view::{self, DnsZone, FailingCertificate, FailingDnsProvider, Node, Status};
 use crate::when::{ago, span};
 
 pub async fn run(context: &Context) -> Result<(), CliError> {
@@ -37,7 +37,8 @@ fn about(url: &str, status: &Status) -> String {
     let troubles = engine_problems(&status.nodes)
         + &avoided(&status.nodes)
         + &failing(&status.failing_certificates, Timestamp::now())
-        + &failing_providers(&status.failing_dns_providers, Timestamp::now());
+        + &failing_providers(&status.failing_dns_providers, Timestamp::now())
+        + &zones(&status.dns_zones);
     format!("{about}\n\n{}\n\n{}{troubles}", nodes_table(&status.nodes), status.may_lose_text)
 }
 
@@ -87,6 +88,24 @@ fn failing_providers(accounts: &[FailingDnsProvider], now: Timestamp) -> String 
     accounts.iter().map(line).collect()
 }
 
+/// A line for every zone that is not delegated to the nodes there are.
+fn zones(zones: &[DnsZone]) -> String {
+    let line = |zone: &DnsZone| {
+        let DnsZone { zone: name, faults, .. } = zone;
+        let faults: Vec<&str> = faults.iter().map(|fault| fault.why.as_str()).collect();
+        match faults[..] {
+            _ if zone.is_undelegated() => {
+                format!(
+                    "\nzone {name}: not delegated to the nodes yet; see temps dns zones show {name}"
+                )
+            }
+            _ if !zone.is_wrong() => String::new(),
+            _ => format!("\nzone {name}: {}; see temps dns zones show {name}", faults.join("; ")),
+        }
+    };
+    zones.iter().map(line).collect()
+}
+
 fn leader(status: &Status) -> String {
     match status.quorum {
         true if !status.leader.is_null() => label(status, &status.leader),
@@ -101,6 +120,8 @@ fn label(status: &Status, id: &serde_json::Value) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -111,6 +132,29 @@ mod tests {
         let told = failing_providers(&[FailingDnsProvider { name, error, since }], now);
         assert_eq!(told, "\nDNS provider cf: example.com: no (since 2h ago)");
         assert_eq!(failing_providers(&[], now), "");
+    }
+
+    #[test]
+    fn a_zone_that_leads_elsewhere_is_told() {
+        let zone = |status: &str, whys: &[&str]| {
+            let faults: Vec<_> = whys.iter().map(|why| json!({"why": why})).collect();
+            let zone = json!({"zone": "a.example", "status": status, "faults": faults});
+            view::read::<DnsZone>(&zone).unwrap()
+        };
+        for (zone, told) in [
+            (zone("right", &[]), ""),
+            (zone("unknown", &[]), ""),
+            (
+                zone("undelegated", &[]),
+                "\nzone a.example: not delegated to the nodes yet; see temps dns zones show a.example",
+            ),
+            (
+                zone("wrong", &["one", "two"]),
+                "\nzone a.example: one; two; see temps dns zones show a.example",
+            ),
+        ] {
+            assert_eq!(zones(&[zone]), told);
+        }
     }
 
     #[test]

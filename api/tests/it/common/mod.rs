@@ -8,13 +8,13 @@ use futures::future::BoxFuture;
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use temps_api::{
-    Api, ApiConfig, ApiHandle, DomainLook, DomainSeen, Duplex, Nodes, OtherNodes, Sites,
+    Api, ApiConfig, ApiHandle, DomainLook, DomainSeen, Duplex, Nodes, OtherNodes, Sites, ZoneLook,
     ensure_admin,
 };
 use temps_builder::{Builder, Engine};
 use temps_raft::{Cluster, Config, PeerConfig, Proposal};
 use temps_scheduler::{Scheduler, SchedulerConfig};
-use temps_state::{Actor, Capacity, DomainName, Node, NodeId};
+use temps_state::{Actor, Capacity, DelegationSight, DomainName, Node, NodeId};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -35,6 +35,8 @@ pub struct TestNode {
     pub left: CancellationToken,
     /// What the node sees of every domain.
     pub looks: Looks,
+    /// What the node sees of how every zone is handed over.
+    pub zone_looks: ZoneLooks,
     pub folder: tempfile::TempDir,
     /// An API key of the admin's.
     pub key: String,
@@ -158,9 +160,22 @@ impl TestNode {
         let sites = watch::Sender::new(Sites::Here);
         let left = CancellationToken::new();
         let http = reqwest::Client::builder().build().unwrap();
-        let (url, key, looks) = (String::new(), String::new(), Looks::default());
-        let mut node =
-            Self { url, cluster, builder, scheduler, edge, sites, left, looks, folder, key, http };
+        let (url, key) = (String::new(), String::new());
+        let (looks, zone_looks) = (Looks::default(), ZoneLooks::default());
+        let mut node = Self {
+            url,
+            cluster,
+            builder,
+            scheduler,
+            edge,
+            sites,
+            left,
+            looks,
+            zone_looks,
+            folder,
+            key,
+            http,
+        };
         let nodes = wires.cloned().map(|wires| Arc::new(wires) as Arc<dyn Nodes>);
         let handle = node.api(nodes).handle();
         if let Some(wires) = wires {
@@ -182,6 +197,7 @@ impl TestNode {
             left: self.left.clone(),
             upgrades: None,
             domain_look: Some(Arc::new(self.looks.clone())),
+            zone_look: Some(Arc::new(self.zone_looks.clone())),
             config: ApiConfig {
                 http_port: 8080,
                 https_port: None,
@@ -296,6 +312,13 @@ async fn record_node(cluster: &Cluster) {
     record(cluster, cluster.node_id(), true).await;
 }
 
+/// Tells the cluster that its node answers for zones, at an address.
+pub async fn record_name_server(cluster: &Cluster, address: SocketAddr) {
+    let id = cluster.node_id();
+    let node = Node { address: Some(address), dns: Some(address), ..facts(id, true) };
+    cluster.propose(Proposal::new(Actor::Node { id }, node.into())).await.unwrap();
+}
+
 /// Tells the cluster of its node.
 pub async fn record(cluster: &Cluster, id: NodeId, builds: bool) {
     let proposal = Proposal::new(Actor::Node { id }, facts(id, builds).into());
@@ -377,5 +400,28 @@ impl DomainLook for Looks {
             }
             seen
         })
+    }
+}
+
+/// What a test says that the node sees of how zones are handed over, and what it saw last.
+#[derive(Clone, Default)]
+pub struct ZoneLooks(Arc<Mutex<(Option<DelegationSight>, Option<DelegationSight>)>>);
+
+impl ZoneLooks {
+    pub fn see(&self, sight: DelegationSight) {
+        self.0.lock().unwrap().0 = Some(sight);
+    }
+}
+
+impl ZoneLook for ZoneLooks {
+    fn look(&self, _: DomainName) -> BoxFuture<'_, DelegationSight> {
+        let (now, last) = &mut *self.0.lock().unwrap();
+        let sight = now.clone().expect("the test says what is seen");
+        *last = Some(sight.clone());
+        Box::pin(async { sight })
+    }
+
+    fn last(&self, _: &DomainName) -> Option<DelegationSight> {
+        self.0.lock().unwrap().1.clone()
     }
 }

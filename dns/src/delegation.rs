@@ -1,0 +1,88 @@
+//! Finds out how a zone is handed over, as the zone above says.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+use hickory_proto::rr::RecordType;
+use temps_state::{Delegation, DomainName};
+use tracing::debug;
+
+use crate::limits::{DELEGATED_MAX, PARENT_SERVERS_MAX};
+use crate::lookup::Lookup;
+use crate::referral::Referral;
+
+impl Lookup {
+    /// How a zone is handed over, and whether the servers of the zone above said so, or else the machine's resolvers.
+    pub(crate) async fn delegation(&self, zone: &DomainName) -> io::Result<(Delegation, bool)> {
+        let (referral, by_parent) = match self.ask_above(zone.as_str()).await {
+            Ok(referral) => (referral, true),
+            Err(error) => {
+                debug!(%zone, %error, "the zone above cannot be asked itself");
+                (self.servers(zone.as_str(), None).await?, false)
+            }
+        };
+        Ok((self.located(zone, referral).await?, by_parent))
+    }
+
+    /// What the servers of the zone above say.
+    async fn ask_above(&self, zone: &str) -> io::Result<Referral> {
+        let mut above = zone.split_once('.').map_or("", |(_, above)| above);
+        let parent = loop {
+            let found = self.servers(above, None).await?;
+            if !found.names.is_empty() {
+                break found;
+            }
+            if above.is_empty() {
+                return Err(io::Error::other("no zone above it is found"));
+            }
+            above = above.split_once('.').map_or("", |(_, above)| above);
+        };
+        let servers = self.located_servers(parent).await;
+        let referral = self.servers(zone, Some(&servers)).await?;
+        // Whoever neither answers for the zone above nor hands over knows nothing of it.
+        match referral.authoritative || !referral.names.is_empty() {
+            true => Ok(referral),
+            false => Err(io::Error::other("its servers do not answer for the zone above")),
+        }
+    }
+
+    /// A zone's servers, as certain servers say, or the machine's resolvers.
+    async fn servers(&self, zone: &str, asked: Option<&[SocketAddr]>) -> io::Result<Referral> {
+        let answer = match asked {
+            Some(servers) => self.fetch_from(servers, zone, RecordType::NS, false).await?,
+            None => self.fetch(zone, RecordType::NS).await?,
+        };
+        Referral::read(&answer, zone)
+    }
+
+    /// Where some of a zone's servers are asked.
+    async fn located_servers(&self, referral: Referral) -> Vec<SocketAddr> {
+        let mut found = BTreeSet::new();
+        for name in referral.names.iter().take(PARENT_SERVERS_MAX) {
+            match referral.addresses.get(name) {
+                Some(addresses) => found.extend(addresses),
+                None => found.extend(self.addresses(name).await.unwrap_or_default()),
+            }
+        }
+        // Not every machine reaches the others by IPv6, and nearly all by IPv4; those come first.
+        let addresses = found.into_iter().take(PARENT_SERVERS_MAX);
+        addresses.map(|address| SocketAddr::new(address, self.port())).collect()
+    }
+
+    /// Where the servers are that a referral names. Those in the zone itself must have been told with it.
+    async fn located(&self, zone: &DomainName, referral: Referral) -> io::Result<Delegation> {
+        let Referral { names, mut addresses, .. } = referral;
+        let mut servers = BTreeMap::new();
+        for name in names.into_iter().take(DELEGATED_MAX) {
+            let told = addresses.remove(&name).unwrap_or_default();
+            let inside = name.strip_suffix(zone.as_str()).is_some_and(|rest| rest.ends_with('.'));
+            let found: BTreeSet<IpAddr> = match inside || !told.is_empty() {
+                true => told,
+                false => self.addresses(&name).await?.into_iter().collect(),
+            };
+            servers.insert(name, found);
+        }
+        Ok(Delegation(servers))
+    }
+}
