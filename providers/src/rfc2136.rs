@@ -14,6 +14,8 @@ use serde::Deserialize;
 use temps_state::RecordKind;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::task::{JoinError, JoinSet, spawn_blocking};
 use tokio::time::timeout;
 
 use crate::change::fitting;
@@ -104,14 +106,26 @@ impl Rfc2136 {
     async fn transfer(&self, zone: &str) -> Result<Listing, ProviderError> {
         let mut message = Message::new(rand::random(), MessageType::Query, OpCode::Query);
         message.add_query(Query::query(name(zone)?, RecordType::AXFR));
-        let mut line = self.ask(message).await?;
-        let (mut listing, mut ends, mut octets) = (Listing::default(), 0, 0);
+        let Line { stream, mut verifier } = self.ask(message).await?;
+        // Servers hang up within moments on whoever does not read on: what came is looked at beside that.
+        let (tell, mut told) = mpsc::unbounded_channel();
+        let mut reading = JoinSet::new();
+        reading.spawn(read_on(stream, tell));
+        let (mut listing, mut ends) = (Listing::default(), 0);
         // The zone's first record is its last one, too.
         while ends < 2 {
-            let (answer, length) = in_time(EXCHANGE_MAX, line.receive(zone)).await?;
-            octets += length;
-            if octets > TRANSFER_BYTES_MAX || answer.answers.is_empty() {
-                return Err(ProviderError::Garbled { why: "the transfer does not end".into() });
+            let next = in_time(EXCHANGE_MAX, async { told.recv().await.unwrap_or_else(endless) });
+            let (octets, zone) = (next.await?, zone.to_owned());
+            let looking = spawn_blocking(move || {
+                let answer = read(&mut verifier, &octets, &zone);
+                (verifier, answer)
+            });
+            let broken = |error: JoinError| ProviderError::Failing { why: error.to_string() };
+            let (back, answer) = looking.await.map_err(broken)?;
+            verifier = back;
+            let answer = answer?;
+            if answer.answers.is_empty() {
+                return endless();
             }
             for record in &answer.answers {
                 ends += usize::from(record.record_type() == RecordType::SOA);
@@ -149,21 +163,53 @@ impl Rfc2136 {
 }
 
 impl Line {
-    /// The next message and its length, if the server says with its signature that all is well.
-    async fn receive(&mut self, zone: &str) -> Result<(Message, usize), ProviderError> {
-        let failing = |error| ProviderError::failing(&error);
-        let length = self.stream.read_u16().await.map_err(failing)?;
-        let mut octets = vec![0; usize::from(length)];
-        self.stream.read_exact(&mut octets).await.map_err(failing)?;
-        let message = Message::from_vec(&octets).map_err(|error| ProviderError::garbled(&error))?;
-        // A server that does not know the key cannot sign its refusal.
-        if message.response_code != ResponseCode::NoError {
-            return Err(of_code(message.response_code, zone));
-        }
-        let verified = self.verifier.verify(&octets);
-        verified.map_err(|_| ProviderError::unauthorized("the answer's signature is wrong"))?;
-        Ok((message, octets.len()))
+    /// The next message, if the server says with its signature that all is well.
+    async fn receive(&mut self, zone: &str) -> Result<Message, ProviderError> {
+        let octets = next(&mut self.stream).await?;
+        read(&mut self.verifier, &octets, zone)
     }
+}
+
+/// The octets of the next message.
+async fn next(stream: &mut TcpStream) -> Result<Vec<u8>, ProviderError> {
+    let failing = |error| ProviderError::failing(&error);
+    let length = stream.read_u16().await.map_err(failing)?;
+    let mut octets = vec![0; usize::from(length)];
+    stream.read_exact(&mut octets).await.map_err(failing)?;
+    Ok(octets)
+}
+
+/// Reads message after message, as many as a transfer may have, for as long as somebody wants them.
+async fn read_on(
+    mut stream: TcpStream,
+    tell: mpsc::UnboundedSender<Result<Vec<u8>, ProviderError>>,
+) {
+    let mut left = TRANSFER_BYTES_MAX;
+    loop {
+        let next = next(&mut stream).await;
+        let rest = next.as_ref().ok().and_then(|octets| left.checked_sub(octets.len()));
+        if tell.send(next).is_err() {
+            return;
+        }
+        let Some(rest) = rest else { return };
+        left = rest;
+    }
+}
+
+/// A message, if the server says with its signature that all is well.
+fn read(verifier: &mut TSigVerifier, octets: &[u8], zone: &str) -> Result<Message, ProviderError> {
+    let message = Message::from_vec(octets).map_err(|error| ProviderError::garbled(&error))?;
+    // A server that does not know the key cannot sign its refusal.
+    if message.response_code != ResponseCode::NoError {
+        return Err(of_code(message.response_code, zone));
+    }
+    let verified = verifier.verify(octets);
+    verified.map_err(|_| ProviderError::unauthorized("the answer's signature is wrong"))?;
+    Ok(message)
+}
+
+fn endless<T>() -> Result<T, ProviderError> {
+    Err(ProviderError::Garbled { why: "the transfer does not end".into() })
 }
 
 async fn in_time<T>(

@@ -57,7 +57,7 @@ async fn a_zone_says_what_to_change_where_the_zone_above_is_kept() {
     node.zone_looks.see(sight(&[("ns-1", "192.0.2.1")]));
     let zone = node.get(&path).await.ok();
     assert_eq!((&zone["status"], &zone["add"]), (&json!("right"), &json!([])));
-    assert_eq!(told(&node).await.2, false);
+    assert!(!told(&node).await.2);
     // The node is replaced by one elsewhere, and nobody has looked since.
     record_name_server(&node.cluster, "192.0.2.2:53".parse().unwrap()).await;
     let (zone, status, wrong) = told(&node).await;
