@@ -117,6 +117,20 @@ pub enum RaftError {
         /// The log's folder.
         path: PathBuf,
     },
+    /// The log has lost something that was synced.
+    #[error(
+        "the log is damaged: {} cannot be read from octet {at} on, and it is no torn end. This node may have promised \
+         what it does not know any more, and an older log from a backup would not know it either. Remove the node from \
+         its cluster and join again with an empty data folder; a cluster of one node can only go on from a backup of \
+         its whole data folder",
+        path.display()
+    )]
+    LogDamaged {
+        /// The segment.
+        path: PathBuf,
+        /// Where what cannot be read begins.
+        at: usize,
+    },
     /// A node that joined has lost its private key.
     #[error(
         "{} is missing, and the other nodes know this node by it: put the file back from your \
@@ -145,8 +159,8 @@ pub enum RaftError {
     Trust(#[from] TrustError),
     /// The log cannot be opened.
     #[error(
-        "the log in {} cannot be opened: if its disk is damaged, restore the data folder from your \
-         backup",
+        "the log in {} cannot be opened: if its disk is damaged, remove the node from its cluster and join again with \
+         an empty data folder",
         path.display()
     )]
     Log {

@@ -33,6 +33,7 @@ mod status;
 mod store;
 #[cfg(test)]
 mod suite;
+mod tail;
 mod trust;
 mod types;
 mod wal;

@@ -16,6 +16,7 @@ use crate::machine::{Machine, Shown};
 use crate::planted::{self, Bug};
 use crate::snapshots::Snapshots;
 use crate::store::{Opened, Store};
+use crate::tail;
 
 /// What a node is made of.
 pub struct Parts {
@@ -54,6 +55,7 @@ impl Parts {
 fn open_log(folder: &Folder, lock: FolderLock) -> Result<Log, RaftError> {
     let path = folder.log();
     make_dir(&path)?;
+    tail::cut(&path)?;
     Log::open(&path, lock).map_err(|source| RaftError::Log { path, source })
 }
 

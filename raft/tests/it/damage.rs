@@ -230,19 +230,89 @@ async fn a_founder_without_log_and_state_does_not_found_its_cluster_again() {
     assert!(matches!(refused, RaftError::LogLost { .. }), "{refused}");
 }
 
+/// What `raft-log` writes before the payload of an entry: what the record is, who led when, the index, the kind, the length.
+const HEAD_BYTES: usize = 4 + 8 + 8 + 8 + 1 + 4;
+const CHECKSUM_BYTES: usize = 8;
+
+/// The newest segment of a log, and where its entries begin.
+fn newest_segment(dir: &Path) -> (PathBuf, Vec<u8>, Vec<usize>) {
+    let segment = entries(&dir.join("raft/log"), ".wal").pop().unwrap();
+    let bytes = fs::read(&segment).unwrap();
+    // A number of the term and one of the node, both small: enough to tell an entry from what is in one.
+    let is_entry = |at: &usize| {
+        bytes[*at..].starts_with(&[0, 0, 0, 1, 0, 0, 0, 0, 0, 0])
+            && bytes[at + 12..].starts_with(&[0; 6])
+            && bytes[at + 28] == 1
+    };
+    let begins = (0..bytes.len().saturating_sub(HEAD_BYTES)).filter(is_entry).collect();
+    (segment, bytes, begins)
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_log_damaged_in_the_middle_is_refused_and_a_torn_end_is_cut() {
+async fn a_log_damaged_in_the_middle_is_refused_wherever_that_is() {
     let dir = tempfile::tempdir().unwrap();
     written(dir.path()).await;
-    let segment = entries(&dir.path().join("raft/log"), ".wal").pop().unwrap();
-    let good = fs::read(&segment).unwrap();
+    let (segment, good, begins) = newest_segment(dir.path());
+    let (entry, next) = (begins[begins.len() / 2], begins[begins.len() / 2 + 1]);
+    // In turn: what it is, the term, the index, a length that leads beyond the end of the file, what it says, its checksum.
+    for at in [entry + 3, entry + 11, entry + 27, entry + 30, entry + 40, next - 1] {
+        let mut bad = good.clone();
+        bad[at] ^= 0x10;
+        fs::write(&segment, &bad).unwrap();
+        let refused = refusal(dir.path()).await;
+        assert!(matches!(refused, RaftError::LogDamaged { .. }), "octet {}: {refused}", at - entry);
+        assert!(refused.to_string().contains("join again with an empty data folder"), "{refused}");
+        assert_eq!(fs::read(&segment).unwrap(), bad, "what is damaged is left as it is");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_last_entry_that_is_all_there_and_damaged_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    written(dir.path()).await;
+    let (segment, good, begins) = newest_segment(dir.path());
     let mut bad = good.clone();
-    bad[good.len() / 2] ^= 0xff;
+    bad[begins.last().unwrap() + HEAD_BYTES + 5] ^= 0x10;
     fs::write(&segment, &bad).unwrap();
     let refused = refusal(dir.path()).await;
-    assert!(matches!(refused, RaftError::Log { .. }), "{refused}");
-    let mut torn = good;
-    torn.extend([0, 0, 0, 1, 0, 0]);
-    fs::write(&segment, torn).unwrap();
-    assert_eq!(numbers(&start(dir.path()).await.state()).len(), 10);
+    assert!(matches!(refused, RaftError::LogDamaged { .. }), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_torn_end_of_the_log_is_cut() {
+    for part in [1, 6, HEAD_BYTES, 2 * HEAD_BYTES] {
+        survives_torn(|good, entry| [good, &entry[..part]].concat()).await;
+    }
+    survives_torn(|good, entry| [good, &entry[..entry.len() - 1]].concat()).await;
+}
+
+/// Disks write whole sectors: where something was not written, zeros begin where a sector does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_torn_end_of_the_log_before_zeros_is_cut() {
+    for sectors in 1..=3 {
+        survives_torn(|good, entry| {
+            let mut torn = [good, &entry[..entry.len() / 2]].concat();
+            torn.resize((torn.len() / 512 + sectors) * 512 + 100, 0);
+            torn
+        })
+        .await;
+    }
+    survives_torn(|good, _| [good, &[0; 700]].concat()).await;
+}
+
+/// Makes of a log, and of an entry that might have been written to it next, what a loss of power left.
+async fn survives_torn(tear: impl Fn(&[u8], &[u8]) -> Vec<u8>) {
+    let dir = tempfile::tempdir().unwrap();
+    written(dir.path()).await;
+    let (segment, good, begins) = newest_segment(dir.path());
+    let begin = begins[begins.len() / 2];
+    let length = u32::from_be_bytes(good[begin + HEAD_BYTES - 4..][..4].try_into().unwrap());
+    let entry = &good[begin..][..HEAD_BYTES + length as usize + CHECKSUM_BYTES];
+    fs::write(&segment, tear(&good, entry)).unwrap();
+    for count in 10..12 {
+        let cluster = start(dir.path()).await;
+        assert_eq!(numbers(&cluster.state()).len(), count);
+        put(&cluster, count as u64).await.unwrap();
+        stop(cluster).await;
+    }
 }

@@ -1,0 +1,80 @@
+//! The end of the log after a loss of power: what was not synced may be half there, and is cut off before anybody reads
+//! on. Anything else that cannot be read is damage to what was synced, and refused: a node must not vote on without what
+//! it has promised. `raft-log` cannot tell the two apart: it cuts wherever a record claims to be longer than the file,
+//! and refuses a half record before zeros.
+
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use raft_log::RaftLogRecord;
+use raft_log::codeq::Decode;
+use tracing::warn;
+
+use crate::RaftError;
+use crate::wal::Wal;
+
+/// What disks write whole or not at all. What was not written of a longer file are zeros, from where one begins.
+const SECTOR_BYTES: usize = 512;
+
+/// Cuts what was half written off the log in `dir`.
+pub fn cut(dir: &Path) -> Result<(), RaftError> {
+    let damaged = |path: &Path, at| RaftError::LogDamaged { path: path.into(), at };
+    // Only the newest segment is written to; before it comes to the disk, the one before it may be torn, too.
+    let mut may_be_torn = true;
+    for path in segments(dir)?.into_iter().rev() {
+        let bytes = fs::read(&path).map_err(RaftError::file("read", &path))?;
+        let (end, error) = readable(&bytes);
+        if let Some(error) = error {
+            if !may_be_torn || !is_torn(&bytes[end..], end, &error) {
+                return Err(damaged(&path, end));
+            }
+            warn!(segment = %path.display(), at = end, lost = bytes.len() - end, "a torn end of the log is cut off");
+            cut_file(&path, end).map_err(RaftError::file("cut", &path))?;
+        }
+        may_be_torn &= end == 0;
+    }
+    Ok(())
+}
+
+/// The files of the log, in order.
+fn segments(dir: &Path) -> Result<Vec<PathBuf>, RaftError> {
+    let read = || {
+        let entries = fs::read_dir(dir)?.map(|entry| entry.map(|entry| entry.path()));
+        let mut paths = entries.collect::<io::Result<Vec<_>>>()?;
+        paths.retain(|path| path.extension().is_some_and(|kind| kind == "wal"));
+        paths.sort();
+        Ok(paths)
+    };
+    read().map_err(RaftError::file("read", dir))
+}
+
+/// How far a segment can be read, and why no further.
+fn readable(bytes: &[u8]) -> (usize, Option<io::Error>) {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let begin = bytes.len() - rest.len();
+        if let Err(error) = RaftLogRecord::<Wal>::decode(&mut rest) {
+            return (begin, Some(error));
+        }
+    }
+    (bytes.len(), None)
+}
+
+/// Whether `rest`, which begins at `at` in its segment, is what a loss of power leaves of records that were written and
+/// not synced: the beginning of them and nothing more, or zeros to the end.
+fn is_torn(rest: &[u8], at: usize, error: &io::Error) -> bool {
+    let is_record = |from: usize| RaftLogRecord::<Wal>::decode(&rest[from..]).is_ok();
+    if (1..rest.len()).any(is_record) {
+        return false;
+    }
+    let last_sector = (at + rest.len() - 1) / SECTOR_BYTES * SECTOR_BYTES;
+    let ends_in_zeros = rest[last_sector.saturating_sub(at)..].iter().all(|byte| *byte == 0);
+    ends_in_zeros || error.kind() == io::ErrorKind::UnexpectedEof
+}
+
+fn cut_file(path: &Path, length: usize) -> io::Result<()> {
+    let file = OpenOptions::new().write(true).open(path)?;
+    file.set_len(length as u64)?;
+    file.sync_all()
+}
