@@ -4,6 +4,7 @@
 //! a folder that does not read back exactly what was written is set aside. For the same reason a disk without room
 //! does not stop the node: the store stays behind, and is written anew when there is room.
 
+mod contained;
 pub mod rows;
 #[cfg(test)]
 mod tests;

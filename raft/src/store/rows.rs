@@ -2,7 +2,6 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use sled::{Batch, Db, Mode};
 use temps_state::{FORMAT, Row, RowError};
 
+use super::contained::contained;
 use crate::content::{Content, Position, Tally};
 use crate::folder::{make_dir, sync_dir};
 
@@ -64,8 +64,8 @@ impl Rows {
     ///
     /// sled answers damage with an error or with a panic; both count.
     pub fn load(dir: &Path) -> Result<(Self, Content), LoadError> {
-        catch_unwind(AssertUnwindSafe(|| try_load(dir)))
-            .unwrap_or_else(|_| Err(LoadError::Damaged("reading it panicked".into())))
+        contained(|| try_load(dir))
+            .unwrap_or_else(|| Err(LoadError::Damaged("reading it panicked".into())))
     }
 
     /// A new database in `dir` with this content, durable. What was there goes, once nobody has it open any more.
@@ -130,7 +130,7 @@ impl Rows {
     /// Closes the database; what could not be written is given up.
     pub fn close(self) {
         // Closing syncs, and sled panics where that fails.
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(self)));
+        let _ = contained(|| drop(self));
     }
 }
 
@@ -194,10 +194,10 @@ fn add(db: &Db, batch: &mut Batch, tally: &mut Tally, row: &Row) -> sled::Result
 /// sled answers some errors of the disk with a panic; here they are errors like the others. The first error that a
 /// write meets in the background is kept by sled and is the cause of all later ones, whatever they look like.
 fn guarded<T>(db: &Db, work: impl FnOnce() -> sled::Result<T>) -> io::Result<T> {
-    let failed = match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(Ok(done)) => return Ok(done),
-        Ok(Err(error)) => to_io(error),
-        Err(_) => io::Error::other("the state's store panicked"),
+    let failed = match contained(work) {
+        Some(Ok(done)) => return Ok(done),
+        Some(Err(error)) => to_io(error),
+        None => io::Error::other("the state's store panicked"),
     };
     Err(db.context.global_error().map_or_else(to_io, |()| failed))
 }

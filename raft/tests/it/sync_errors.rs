@@ -108,6 +108,7 @@ fn fails(test: &str, call: &str, when: u32, environment: &[(&str, &str)]) {
     let ended = output.status.code();
     assert_eq!(ended, Some(FAILED), "{call} {when}: told\n{told}\nerrors\n{errors}");
     assert!(told.contains("Input/output error"), "{call} {when}: {told}\n{errors}");
+    assert!(!errors.contains("panicked at"), "{call} {when}: {errors}");
     keeps_all(dir.path(), &told);
 }
 
