@@ -51,6 +51,8 @@ Options of `up`: --first   node 1 founds a cluster; the other machines are bare
 Environment: TEMPS_CLUSTER_DIR     where everything lives (/var/lib/temps-cluster)
              TEMPS_BIN             a finished binary: nothing is built; every node has its own copy, n1/temps and so on
              TEMPS_CLUSTER_IMAGES  the images that every node has from the start
+             TEMPS_CLUSTER_DISKS   a temps-chaos binary: every node's data is on a disk that it serves, which fails when
+                                   it is told so at n1/disk.sock and so on
 TEXT
 }
 
@@ -107,6 +109,17 @@ prepare_machine() {
     printf 'dns %s\n' "$ip:53" >>"$folder/addresses"
     ln "$TEMPS_BIN" "$(node_binary "$folder")" 2>/dev/null || cp "$TEMPS_BIN" "$(node_binary "$folder")"
     [[ -z ${2:-} ]] || give_images "$1" "$2"
+    [[ -z ${TEMPS_CLUSTER_DISKS:-} ]] || mount_disk "$folder"
+}
+
+# mount_disk FOLDER: the node's data is on a disk that is kept in disk/. It ends once nobody has it mounted.
+mount_disk() {
+    mkdir -p "$1/disk" "$1/data"
+    setsid "$TEMPS_CLUSTER_DISKS" disk "$1/disk" "$1/data" "$1/disk.sock" >"$1/disk.log" 2>&1 </dev/null 9>&- &
+    wait_until 10 test -S "$1/disk.sock" || {
+        cat "$1/disk.log"
+        return 1
+    }
 }
 
 # boot_machines N STORE: all at once.
@@ -160,7 +173,7 @@ start_again() {
 power_on() {
     boot_machine "$1"
     # A machine that was bare has no node to start.
-    [[ ! -d $(node_folder "$1")/data ]] || start_node "$(node_folder "$1")"
+    [[ -z $(ls -A "$(node_folder "$1")/data" 2>/dev/null) ]] || start_node "$(node_folder "$1")"
 }
 
 # --- up --------------------------------------------------------------------------------------------------------------
@@ -245,6 +258,7 @@ down() {
     lock
     if [[ -f $FOLDER/run ]]; then
         for i in 0 $(machines); do power_off "$i"; done
+        for i in $(machines); do umount -l "$(node_folder "$i")/data" 2>/dev/null || true; done
         remove_network
     fi
     stop_pid "$FOLDER/dockerd.pid" dockerd 30

@@ -4,6 +4,8 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::disk::Order;
+
 /// What failed.
 #[derive(Debug, thiserror::Error)]
 pub enum GroundError {
@@ -55,6 +57,25 @@ pub enum GroundError {
         wanted: &'static str,
         /// What is there.
         found: String,
+    },
+    /// A disk did not do what it was told.
+    #[error("the disk of n{node} did not {order}: {source}")]
+    Disk {
+        /// Whose.
+        node: usize,
+        /// What it was told.
+        order: Order,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// A node does not start, and does not say what to do about it.
+    #[error("n{node} does not start, and does not say what to do; the end of its log:\n{log}")]
+    Speechless {
+        /// Which.
+        node: usize,
+        /// The end of its log.
+        log: String,
     },
     /// A program that stands beside the cluster could not be run.
     #[error("{program} could not be run: {source}; deploy/test.sh installs it")]

@@ -42,6 +42,8 @@ pub struct Options {
     pub images: Vec<String>,
     /// The binary under test; as the environment says, or the one built beside this program, when missing.
     pub binary: Option<PathBuf>,
+    /// The temps-chaos binary that every node's data has a disk by, which then fails on command.
+    pub disks: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -50,6 +52,7 @@ impl Default for Options {
             start: Start::Joined,
             images: vec!["node:22-slim".into(), "debian:bookworm-slim".into()],
             binary: None,
+            disks: None,
         }
     }
 }
@@ -58,7 +61,7 @@ impl Options {
     /// With this started, and no images.
     #[must_use]
     pub fn without_images(start: Start) -> Self {
-        Self { start, images: Vec::new(), binary: None }
+        Self { start, images: Vec::new(), ..Self::default() }
     }
 }
 
@@ -79,7 +82,7 @@ impl Ground {
     pub async fn up(nodes: usize, options: Options) -> Result<Self, GroundError> {
         // Nothing is made for what cannot be tested.
         let binary = script::chosen(options.binary.as_deref())?;
-        let script = Script::new(make_folder()?, &options.images, binary);
+        let script = Script::new(make_folder()?, &options.images, binary, options.disks);
         let guard = Guard::start(&script)?;
         let count = nodes.to_string();
         let mut arguments = vec!["up", &count];

@@ -24,6 +24,7 @@ mod authority;
 pub mod chaos;
 pub mod check;
 mod client;
+pub mod disk;
 mod error;
 mod ground;
 mod guard;

@@ -1,6 +1,7 @@
 //! One node of a ground, and what can be done to it and its machine.
 
 use std::fs;
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
@@ -178,7 +179,26 @@ impl Node<'_> {
     /// # Errors
     /// When the folder cannot be removed.
     pub fn wipe(&self) -> Result<(), GroundError> {
-        self.remove(&["data"])
+        match self.remove(&["data"]) {
+            // What is in it is gone, and a disk is mounted there.
+            Err(GroundError::Folder { source, .. })
+                if source.kind() == io::ErrorKind::ResourceBusy =>
+            {
+                Ok(())
+            }
+            done => done,
+        }
+    }
+
+    /// Where its disk is told how to fail, if it is one that does.
+    #[must_use]
+    pub fn disk(&self) -> PathBuf {
+        self.folder().join("disk.sock")
+    }
+
+    /// Whether its process runs.
+    pub async fn runs(&self) -> bool {
+        self.call("pid").await.is_ok()
     }
 
     /// Removes all images and containers of its machine, which must be off.

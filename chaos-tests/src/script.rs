@@ -22,12 +22,18 @@ pub(crate) struct Script {
     pub folder: PathBuf,
     binary: PathBuf,
     images: String,
+    disks: Option<PathBuf>,
 }
 
 impl Script {
-    /// For a ground in this folder, with this binary.
-    pub fn new(folder: PathBuf, images: &[String], binary: PathBuf) -> Self {
-        Self { folder, binary, images: images.join(" ") }
+    /// For a ground in this folder, with this binary, and disks by that one.
+    pub fn new(
+        folder: PathBuf,
+        images: &[String],
+        binary: PathBuf,
+        disks: Option<PathBuf>,
+    ) -> Self {
+        Self { folder, binary, images: images.join(" "), disks }
     }
 
     /// The script with the environment that makes it work on this ground.
@@ -38,6 +44,7 @@ impl Script {
             .env("TEMPS_CLUSTER_DIR", &self.folder)
             .env("TEMPS_BIN", &self.binary);
         command.env("TEMPS_CLUSTER_IMAGES", &self.images).env("TEMPS_IMAGE_STORE", image_store());
+        command.env("TEMPS_CLUSTER_DISKS", self.disks.as_deref().unwrap_or(Path::new("")));
         command.env("NO_COLOR", "1").env_remove("TEMPS_API_URL").env_remove("TEMPS_API_TOKEN");
         command
     }

@@ -32,6 +32,16 @@ enum Command {
         /// A run's folder
         history: PathBuf,
     },
+    /// Serves a disk that fails on command, for as long as it is mounted
+    #[command(hide = true)]
+    Disk {
+        /// Where its files are kept
+        kept: PathBuf,
+        /// Where it is mounted
+        at: PathBuf,
+        /// Where it is told how to fail
+        socket: PathBuf,
+    },
     /// Makes a run again, with the same faults and operations
     Replay {
         /// The folder of the run; or give its --seed, --nodes and --minutes
@@ -72,6 +82,7 @@ async fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(arguments) => make(plan(&arguments), arguments).await,
         Command::Check { history } => check(&history),
+        Command::Disk { kept, at, socket } => return serve_disk(&kept, &at, &socket),
         Command::Report { history } => report(&history),
         Command::Replay { history: None, arguments } => make(plan(&arguments), arguments).await,
         Command::Replay { history: Some(history), arguments } => match read_file(&history) {
@@ -132,6 +143,16 @@ fn interruption() -> watch::Receiver<bool> {
         std::future::pending::<()>().await;
     });
     stopped
+}
+
+fn serve_disk(kept: &Path, at: &Path, socket: &Path) -> ExitCode {
+    match temps_chaos_tests::disk::mount(kept, at, socket) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: no disk at {}: {error}", at.display());
+            ExitCode::from(2)
+        }
+    }
 }
 
 fn check(path: &Path) -> Result<Outcome, ChaosError> {

@@ -138,7 +138,8 @@ impl Deck {
         }
         let mut dealt: Vec<FaultKind> = Vec::new();
         while dealt.len() < count {
-            let fits = |kind: &FaultKind| dealt.iter().all(|other| other.place() != kind.place());
+            let fits =
+                |kind: &FaultKind| dealt.iter().all(|other| other.place().goes_with(kind.place()));
             let Some(place) = self.rest.iter().position(fits) else { break };
             dealt.push(self.rest.remove(place));
         }
@@ -174,9 +175,9 @@ mod tests {
             assert!(periods.windows(2).all(|pair| pair[0].to == pair[1].from));
             for Period { from, to, faults } in &periods {
                 assert!(faults.iter().all(|it| *from <= it.from && it.from < it.to && it.to < *to));
-                let mut places: Vec<_> = faults.iter().map(|fault| fault.kind.place()).collect();
-                places.dedup();
-                assert_eq!(places.len(), faults.len(), "two faults of one place undo each other");
+                let places: Vec<_> = faults.iter().map(|fault| fault.kind.place()).collect();
+                let apart = places.windows(2).all(|pair| pair[0].goes_with(pair[1]));
+                assert!(apart, "two faults of one place undo each other: {places:?}");
             }
         }
     }
@@ -184,7 +185,7 @@ mod tests {
     #[test]
     fn all_faults_come_where_there_is_time() {
         for seed in 0..100 {
-            assert_eq!(plan(seed, 8).planned(), plan(seed, 8).possible());
+            assert_eq!(plan(seed, 12).planned(), plan(seed, 12).possible());
         }
         let three = Plan { nodes: 3, ..plan(1, 60) };
         assert!(!three.planned().contains(&FaultKind::Ring));

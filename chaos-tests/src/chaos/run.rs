@@ -14,7 +14,7 @@ use super::periods::Periods;
 use super::workload::{Workload, WorkloadKind};
 use super::{ChaosError, Field, Plan, converge, files, progress};
 use crate::check::Finding;
-use crate::history::{Ending, FaultKind, History, Recorder, Recording, Setup, What};
+use crate::history::{Ending, FaultKind, History, Place, Recorder, Recording, Setup, What};
 use crate::{Ground, Options, Start, script};
 
 /// How long workers may take to end once they are told to.
@@ -64,8 +64,11 @@ pub async fn run(
     let file = |source| ChaosError::File { path: folder.clone(), source };
     fs::create_dir_all(folder).map_err(file)?;
     say(&format!("seed {}: {} nodes come up", plan.seed, plan.nodes));
-    let options =
-        Options { binary: Some(binary.clone()), ..Options::without_images(Start::Joined) };
+    let options = Options {
+        binary: Some(binary.clone()),
+        disks: disks(plan)?,
+        ..Options::without_images(Start::Joined)
+    };
     let ground = Arc::new(Ground::up(plan.nodes, options).await?);
     let client = ground.client()?;
     let (recorder, recording) = Recorder::start(&folder.join("history.jsonl")).map_err(file)?;
@@ -79,6 +82,14 @@ pub async fn run(
         ground.down().await?;
     }
     files::conclude(folder)
+}
+
+/// This program, if disks are to fail.
+fn disks(plan: &Plan) -> Result<Option<PathBuf>, ChaosError> {
+    let path = PathBuf::from("/proc/self/exe");
+    let program = std::env::current_exe().map_err(|source| ChaosError::File { path, source });
+    let fail = plan.planned().iter().any(|kind| kind.place() == Place::Disk);
+    if fail { program.map(Some) } else { Ok(None) }
 }
 
 /// Returns when all is written.

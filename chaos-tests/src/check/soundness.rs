@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{Evidence, Finding, Verdict, counted};
-use crate::history::{EdgeSight, History, Moment, Op, Operation, Outcome, Sight, life};
+use crate::history::{EdgeSight, History, Moment, Op, Operation, Outcome, Sight, Trouble, life};
 
 /// How long a node may take to say how it is.
 const LOOK_MAX: Duration = Duration::from_secs(1);
 /// What a node says of something that it does not know.
 const GONE: &str = "not_found";
+/// What a node says to somebody that it does not know.
+const STRANGER: &str = "unauthenticated";
 
 /// Judges what nodes said of themselves, and how the run ended.
 pub(super) fn check(history: &History) -> Option<Finding> {
@@ -23,10 +25,12 @@ pub(super) fn check(history: &History) -> Option<Finding> {
         .collect();
     let terms: BTreeMap<u64, usize> =
         seen.iter().filter_map(|(_, node)| Some((node.term, node.leader?))).collect();
-    let verdict = of_the_run(history)
-        .or_else(|| gone(history))
+    // What was seen is wrong also if nobody could go on because of it.
+    let verdict = gone(history)
+        .or_else(|| forgotten(history))
         .or_else(|| two_leaders(&seen))
         .or_else(|| forgets(history, &seen))
+        .or_else(|| of_the_run(history))
         .or_else(|| of_the_end(history));
     Some(Finding {
         name: "cluster",
@@ -56,6 +60,22 @@ fn gone(history: &History) -> Option<Verdict> {
     let lost = history.operations.iter().find(is_gone)?;
     let why = format!("{} is gone, though its creation was acknowledged", lost.op.key());
     Some(Verdict::violated(why, [lost]))
+}
+
+/// Everybody asks with the key of a user who was there before the run, and whom nobody removes. Only a node that has just
+/// been let in knows nobody yet.
+fn forgotten(history: &History) -> Option<Verdict> {
+    let troubles = history.troubles();
+    let may_be_new = |operation: &Operation| {
+        let is_new = |trouble: &&Trouble| trouble.fault.kind.may_replace();
+        troubles.iter().filter(is_new).any(|trouble| trouble.fault.nodes.contains(&operation.node))
+    };
+    let is_refused = |one: &&Operation| {
+        matches!(&one.outcome, Outcome::Failed { why, .. } if why == STRANGER) && !may_be_new(one)
+    };
+    let refused = history.operations.iter().find(is_refused)?;
+    let why = format!("n{} no longer knows who was there before the run", refused.node);
+    Some(Verdict::violated(why, [refused]))
 }
 
 fn evidence(at: Moment, node: &EdgeSight) -> Evidence {
@@ -139,6 +159,9 @@ mod tests {
         let made = Made::default().sight(4, node(1, 3, 2, 10)).sight(6, node(1, 4, 3, 2));
         let made = made.fault(3, 7, FaultKind::Replace, &[1]);
         assert_eq!(verdict(check, ended(made)), Verdict::Valid, "who answered, nobody can say");
+        let made = Made::default().fault(3, 7, FaultKind::Replace, &[1]).node(1);
+        let made = made.because(8, 9, Op::Read { k: "r".into(), v: None }, STRANGER);
+        assert_eq!(verdict(check, ended(made)), Verdict::Valid, "it knows nobody yet");
     }
 
     #[test]
@@ -150,9 +173,12 @@ mod tests {
         let mut never_whole = Made::default();
         never_whole.history.ending = Some(Ending::default());
         let read = Op::Read { k: "r".into(), v: None };
-        let gone = ended(Made::default().because(0, 1, read, GONE));
+        let gone = ended(Made::default().because(0, 1, read.clone(), GONE));
+        let mut forgotten = ended(Made::default().node(1).because(0, 1, read, STRANGER));
+        forgotten.history.broken.push("n1 does not start".into());
         for (name, made) in [
             ("gone", gone),
+            ("forgotten", forgotten),
             ("two", ended(two)),
             ("back", ended(back)),
             ("panic", panicked),

@@ -37,6 +37,20 @@ pub enum FaultKind {
     Drain,
     /// A node is lost, removed, and another one takes its place with an empty disk.
     Replace,
+    /// One sync of a node fails.
+    SyncOnce,
+    /// All syncs of a node fail.
+    SyncAlways,
+    /// A node's disk is full.
+    DiskFull,
+    /// All nodes end at once, and nothing is left of what they wrote and did not sync.
+    LostWrites,
+    /// All nodes end at once, in the middle of a write.
+    TornWrites,
+    /// A bit is turned on the disks of a minority.
+    BitFlip,
+    /// A file is cut short on the disks of a minority.
+    Truncation,
 }
 
 /// What of a machine a fault touches. Two faults of one place would undo each other.
@@ -48,11 +62,22 @@ pub enum Place {
     Links,
     /// Engines.
     Engine,
+    /// Disks. Processes end with them.
+    Disk,
+}
+
+impl Place {
+    /// Whether faults of the two may be there at the same time.
+    #[must_use]
+    pub fn goes_with(self, other: Self) -> bool {
+        let ends_processes = |place| matches!(place, Self::Process | Self::Disk);
+        self != other && !(ends_processes(self) && ends_processes(other))
+    }
 }
 
 impl FaultKind {
     /// All there are.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 21] = [
         Self::KillOne,
         Self::KillLeader,
         Self::KillAll,
@@ -67,6 +92,13 @@ impl FaultKind {
         Self::PauseEngine,
         Self::Drain,
         Self::Replace,
+        Self::SyncOnce,
+        Self::SyncAlways,
+        Self::DiskFull,
+        Self::LostWrites,
+        Self::TornWrites,
+        Self::BitFlip,
+        Self::Truncation,
     ];
 
     /// Its name.
@@ -87,6 +119,13 @@ impl FaultKind {
             Self::PauseEngine => "pause-engine",
             Self::Drain => "drain",
             Self::Replace => "replace",
+            Self::SyncOnce => "sync-once",
+            Self::SyncAlways => "sync-always",
+            Self::DiskFull => "disk-full",
+            Self::LostWrites => "lost-writes",
+            Self::TornWrites => "torn-writes",
+            Self::BitFlip => "bit-flip",
+            Self::Truncation => "truncation",
         }
     }
 
@@ -108,6 +147,13 @@ impl FaultKind {
             Self::PauseEngine => "a container engine stands still",
             Self::Drain => "a node is drained",
             Self::Replace => "a node is lost and replaced by an empty one",
+            Self::SyncOnce => "a disk fails to sync once",
+            Self::SyncAlways => "a disk fails to sync whatever it is asked to",
+            Self::DiskFull => "a disk is full",
+            Self::LostWrites => "all nodes end, and all that was not synced is lost",
+            Self::TornWrites => "all nodes end in the middle of a write",
+            Self::BitFlip => "a bit is turned on the disks of a minority",
+            Self::Truncation => "a file is cut short on the disks of a minority",
         }
     }
 
@@ -127,7 +173,20 @@ impl FaultKind {
                 Place::Links
             }
             Self::PauseEngine => Place::Engine,
+            Self::SyncOnce
+            | Self::SyncAlways
+            | Self::DiskFull
+            | Self::LostWrites
+            | Self::TornWrites
+            | Self::BitFlip
+            | Self::Truncation => Place::Disk,
         }
+    }
+
+    /// Whether others may be in its nodes' places after it, with empty disks.
+    #[must_use]
+    pub const fn may_replace(self) -> bool {
+        matches!(self, Self::Replace | Self::BitFlip | Self::Truncation)
     }
 
     /// Whether its nodes start anew, and know after it only what their disks do.
@@ -136,7 +195,7 @@ impl FaultKind {
         matches!(
             self,
             Self::KillOne | Self::KillLeader | Self::KillAll | Self::PowerOff | Self::Replace
-        )
+        ) || matches!(self.place(), Place::Disk)
     }
 }
 
@@ -176,7 +235,8 @@ impl Fault {
     /// Whether clients get no answer of this node, for its process is dead or stands still, or they cannot reach it.
     #[must_use]
     pub fn hides(&self, node: usize) -> bool {
-        let is_process = self.kind.place() == Place::Process && self.kind != FaultKind::Drain;
+        let ends = matches!(self.kind.place(), Place::Process | Place::Disk);
+        let is_process = ends && !matches!(self.kind, FaultKind::Drain | FaultKind::DiskFull);
         (is_process || self.kind == FaultKind::ClientSide) && self.nodes.contains(&node)
     }
 }

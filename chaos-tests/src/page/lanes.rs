@@ -27,6 +27,13 @@ const fn class(kind: FaultKind) -> &'static str {
         | FaultKind::Replace => "death",
         FaultKind::PauseOne | FaultKind::PauseLeader | FaultKind::PauseEngine => "pause",
         FaultKind::Drain => "drain",
+        FaultKind::SyncOnce
+        | FaultKind::SyncAlways
+        | FaultKind::DiskFull
+        | FaultKind::LostWrites
+        | FaultKind::TornWrites
+        | FaultKind::BitFlip
+        | FaultKind::Truncation => "disk",
         FaultKind::Halves
         | FaultKind::LeaderAlone
         | FaultKind::Ring
@@ -53,7 +60,8 @@ pub(super) fn write(page: &mut String, history: &History, figures: &Figures) {
     page.push_str(
         "<p class=\"legend\"><i class=\"lead\"></i>leads <i class=\"full\"></i>all that it was asked was answered \
          <i class=\"none\"></i>nothing was <i class=\"death\"></i>dead or without power <i class=\"pause\"></i>stands \
-         still <i class=\"links\"></i>links cut <i class=\"drain\"></i>drained</p>\n",
+         still <i class=\"links\"></i>links cut <i class=\"drain\"></i>drained \
+         <i class=\"disk\"></i>its disk fails</p>\n",
     );
 }
 

@@ -31,9 +31,14 @@ pub(super) async fn undrain(field: &Field, nodes: &[usize]) -> Result<(), Ground
 pub(super) async fn lose(field: &Field, nodes: &[usize]) -> Result<(), GroundError> {
     for &node in nodes {
         field.ground.node(node).kill9().await?;
-        told(field, Method::DELETE, &format!("/nodes/n{node}"), nodes).await?;
+        remove(field, node, nodes).await?;
     }
     Ok(())
+}
+
+/// Removes a node that has ended, as these have.
+pub(super) async fn remove(field: &Field, node: usize, gone: &[usize]) -> Result<(), GroundError> {
+    told(field, Method::DELETE, &format!("/nodes/n{node}"), gone).await
 }
 
 /// Others take their places, with empty disks and ids of their own.

@@ -1,6 +1,8 @@
 //! What breaks a cluster: a file for each way to do it, with what makes it and what undoes it. A user-space fabric for
-//! loss and delay, disks that lie, and rolling upgrades get a file each beside these.
+//! loss and delay, and rolling upgrades get a file each beside these.
 
+mod damage;
+mod disks;
 mod engines;
 mod links;
 mod members;
@@ -9,6 +11,7 @@ mod processes;
 use crate::GroundError;
 use crate::chaos::Field;
 use crate::chaos::chance::Chance;
+use crate::disk::Order;
 use crate::history::FaultKind;
 
 /// Who makes faults, by lot.
@@ -34,8 +37,11 @@ impl Nemesis<'_> {
             FaultKind::KillLeader | FaultKind::PauseLeader | FaultKind::LeaderAlone => {
                 vec![leader?]
             }
-            FaultKind::KillAll | FaultKind::Ring => all,
-            FaultKind::Halves => {
+            FaultKind::KillAll
+            | FaultKind::Ring
+            | FaultKind::LostWrites
+            | FaultKind::TornWrites => all,
+            FaultKind::Halves | FaultKind::BitFlip | FaultKind::Truncation => {
                 let mut minority = all;
                 self.chance.shuffle(&mut minority);
                 minority.truncate((self.field.nodes - 1) / 2);
@@ -71,6 +77,13 @@ pub(super) async fn make(
         FaultKind::PauseEngine => engines::pause(field, nodes).await,
         FaultKind::Drain => members::drain(field, nodes).await,
         FaultKind::Replace => members::lose(field, nodes).await,
+        FaultKind::SyncOnce => disks::fail_syncs(field, nodes, Order::FailSyncOnce).await,
+        FaultKind::SyncAlways => disks::fail_syncs(field, nodes, Order::FailSyncs).await,
+        FaultKind::DiskFull => disks::fill(field, nodes).await,
+        FaultKind::LostWrites => disks::lose(field, nodes).await,
+        FaultKind::TornWrites => disks::tear(field, nodes).await,
+        FaultKind::BitFlip => damage::make(field, nodes, damage::turn_a_bit).await,
+        FaultKind::Truncation => damage::make(field, nodes, damage::cut_short).await,
     }
 }
 
@@ -94,5 +107,10 @@ pub(super) async fn undo(
         FaultKind::PauseEngine => engines::resume(field, nodes).await,
         FaultKind::Drain => members::undrain(field, nodes).await,
         FaultKind::Replace => members::join(field, nodes).await,
+        FaultKind::SyncOnce | FaultKind::SyncAlways | FaultKind::DiskFull => {
+            disks::heal(field, nodes).await
+        }
+        FaultKind::LostWrites | FaultKind::TornWrites => disks::start(field, nodes).await,
+        FaultKind::BitFlip | FaultKind::Truncation => damage::undo(field, nodes).await,
     }
 }
