@@ -10,6 +10,14 @@ check:
     cargo clippy --workspace --all-targets --locked -- -D warnings
     cargo deny check
 
+# The dashboard, for the next build of the binary.
+web:
+    deploy/web.sh
+
+# The dashboard as it is edited, in front of the node that TEMPS_API_URL names (http://127.0.0.1:3000).
+web-dev: web
+    npm --prefix web run dev
+
 # A node on this machine with the samples deployed.
 up:
     deploy/quickstart.sh

@@ -30,6 +30,7 @@ need_binary() {
     fi
     apt_install_missing "${BUILD_PACKAGES[@]}"
     need_cargo
+    "$REPOSITORY/deploy/web.sh"
     say '  …     the release build takes some minutes the first time'
     STEP_HINT='fix what cargo says above, then run this again: it goes on where it stopped' \
         step 'build temps' build

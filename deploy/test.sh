@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every check of this repository: formatting, lints, dependency rules, Rust tests, shell scripts, end-to-end tests.
+# Every check of this repository: formatting, lints, the dashboard, dependency rules, Rust tests, shell scripts, end-to-end tests.
 # Usage: deploy/test.sh [--quick]      --quick leaves out the end-to-end tests and the fuzzing
 set -euo pipefail
 
@@ -31,7 +31,6 @@ install_tools() {
     apt_install_missing "${TOOL_PACKAGES[@]}"
     [[ -d $HOME/.cargo/bin ]] && PATH=$HOME/.cargo/bin:$PATH
     command -v cargo >/dev/null || die 'there is no cargo' 'install Rust from https://rustup.rs and run this again'
-    command -v node >/dev/null || apt_install_missing nodejs
     cargo_tool cargo-nextest
     cargo_tool cargo-deny
     need_docker_engine
@@ -139,6 +138,7 @@ main() {
     cd "$HERE/.."
     gate 'formatting' cargo fmt --check
     gate 'shell scripts' shell_scripts
+    gate 'dashboard' "$HERE/web.sh" --check
     gate 'lints' cargo clippy --workspace --all-targets --locked -- -D warnings
     gate 'dependency rules' dependency_rules
     STEP_HINT="read what deploy/base-images.sh printed" step 'base images' \

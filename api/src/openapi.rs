@@ -34,12 +34,21 @@ pub(crate) fn complete(mut document: OpenApi) -> OpenApi {
             (Method::DELETE, &mut item.delete),
         ] {
             if let Some(operation) = operation {
+                operation.operation_id = Some(operation_id(path, &method));
                 add_parameters(path, &method, operation);
                 operation.responses.responses.insert("default".into(), problem().into());
             }
         }
     }
     document
+}
+
+/// One of its own for each operation, as OpenAPI wants it: `get_projects_p` for `GET /api/projects/{p}`.
+fn operation_id(path: &str, method: &Method) -> String {
+    let path = path.strip_prefix("/api").unwrap_or(path);
+    let words = path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let method = method.as_str().to_ascii_lowercase();
+    std::iter::once(method.as_str()).chain(words).collect::<Vec<_>>().join("_")
 }
 
 fn add_security(components: &mut Components) {

@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::{Method, Uri};
+use axum::http::Method;
 use axum::middleware;
 use axum::response::Redirect;
 use axum::routing::get;
@@ -13,8 +13,8 @@ use utoipa_swagger_ui::SwaggerUi;
 use crate::body::JSON_BYTES_MAX;
 use crate::context::Shared;
 use crate::{
-    ApiError, answer, api_keys, audit, callers, certificates, consistency, deployments,
-    dns_providers, dns_zones, domains, environments, events, exec, git_push, guards,
+    ApiError, answer, api_keys, audit, callers, certificates, changes, consistency, dashboard,
+    deployments, dns_providers, dns_zones, domains, environments, events, exec, git_push, guards,
     header_policies, health, logs, metrics, nodes, openapi, projects, registry, replicas, schema,
     session, settings, status, uploads, users, variables, webhooks,
 };
@@ -32,7 +32,7 @@ pub(crate) fn router(context: Shared) -> Router {
         .route("/api-docs", get(browse))
         .route("/api-docs/", get(browse))
         .merge(registry::public(&context))
-        .fallback(no_route)
+        .fallback(dashboard::serve)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(JSON_BYTES_MAX))
         .layer(middleware::from_fn_with_state(context.clone(), consistency::wait_for_edges))
@@ -119,6 +119,7 @@ fn names() -> OpenApiRouter<Shared> {
 fn cluster() -> OpenApiRouter<Shared> {
     OpenApiRouter::new()
         .routes(routes!(status::status))
+        .routes(routes!(changes::changes))
         .routes(routes!(nodes::list))
         .routes(routes!(nodes::list_tokens, nodes::create_token))
         .routes(routes!(nodes::delete_token))
@@ -139,10 +140,32 @@ async fn browse() -> Redirect {
     Redirect::temporary(SWAGGER_PATH)
 }
 
-async fn no_route(uri: Uri) -> ApiError {
-    ApiError::NoRoute { path: uri.path().chars().take(200).collect() }
-}
-
 async fn wrong_method(method: Method) -> ApiError {
     ApiError::Method { method: method.as_str().chars().take(32).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::env;
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    /// The dashboard's types are generated from this file.
+    #[test]
+    fn the_dashboard_is_written_for_the_document_that_is_served() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../web/openapi.json");
+        let document = openapi::complete(documented().split_for_parts().1);
+        let served = serde_json::to_string_pretty(&document).unwrap() + "\n";
+        if env::var_os("UPDATE_GOLDEN").is_some() {
+            fs::write(&path, &served).unwrap();
+        }
+        let known = fs::read_to_string(&path).unwrap();
+        assert!(
+            known == served,
+            "web/openapi.json is not what is served: UPDATE_GOLDEN=1 cargo test -p temps-api, then mend what \
+             `npm run check` finds in web/"
+        );
+    }
 }

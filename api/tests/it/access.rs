@@ -136,6 +136,7 @@ fn endpoints() -> Vec<(Method, &'static str, Option<Permission>)> {
         (&get, "/api/projects/{p}/deployments/{d}/events", Some(Read)),
         (&get, "/api/projects/{p}/deployments/{d}/logs", Some(Read)),
         (&get, "/api/status", Some(Read)),
+        (&get, "/api/changes", Some(Read)),
         (&get, "/api/nodes", Some(Read)),
         (&get, "/api/nodes/{n}", Some(Read)),
         (&patch, "/api/nodes/{n}", Some(Admin)),

@@ -1,0 +1,139 @@
+// Parts of the story that run.mjs tells.
+import { execSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { check, lookedOnPhone, settings } from "./harness.mjs";
+
+const SAMPLES = new URL("../../deploy/samples/", import.meta.url).pathname;
+
+/** An app in containers: its variables, domain, logs and settings. */
+export async function configureStory(page, seen, go) {
+  await check("a folder is sent, built and served, and its log is shown while it is built", async () => {
+    await go("/new");
+    await page.getByLabel("Folder to deploy").setInputFiles(join(SAMPLES, "node-express"));
+    await page.getByLabel("Name", { exact: true }).last().fill("shop");
+    await page.getByRole("button", { name: "Deploy", exact: true }).last().click();
+    await page.waitForURL("**/projects/shop/deployments/1");
+    await page.getByRole("log").getByText("preset node").waitFor({ timeout: 60_000 });
+    await seen("deployment-building");
+    await page.getByText("Served at").waitFor({ timeout: 180_000 });
+  });
+  await seen("deployment-of-containers");
+  await check("a .env is pasted, and secrets are never shown again", async () => {
+    await go("/projects/shop/environments");
+    await page.getByRole("button", { name: "Paste a .env" }).click();
+    await page.getByLabel("Text").fill("GREETING=Welcome\nSTRIPE_SECRET='sk_1'\nLOG_LEVEL=info");
+    await page.getByRole("button", { name: "Set 3 variables" }).click();
+    await page.getByRole("cell", { name: "Welcome" }).waitFor();
+    if ((await page.content()).includes("sk_1")) throw new Error("the secret is in the page");
+  });
+  await seen("environments");
+  await check("environments fit a phone", () => lookedOnPhone(page, "environments"));
+  await check("a domain says which record to create, and what nodes see", async () => {
+    await go("/projects/shop/domains");
+    await page.getByRole("button", { name: "Add a domain" }).click();
+    await page.getByLabel("Name").fill("shop.example.test");
+    await page.getByRole("button", { name: "Add", exact: true }).click();
+    await page.getByRole("table", { name: /./ }).or(page.getByRole("table")).first().waitFor();
+    await page.getByRole("heading", { name: "What each node sees" }).waitFor();
+    await page.getByRole("listitem").first().waitFor({ timeout: 30_000 });
+  });
+  await seen("domains");
+  await check("domains fit a phone", () => lookedOnPhone(page, "domains"));
+  await check("what containers write is shown, and searched", async () => {
+    await go("/projects/shop/logs");
+    await page.getByRole("log").locator("time").first().waitFor();
+    await page.getByLabel("Search").fill("nothing has this in it");
+    await page.getByText("No line has that in it.").waitFor();
+    await page.getByLabel("Search").fill("");
+  });
+  await seen("logs");
+  await check("a project is scaled, and its replicas appear by themselves", async () => {
+    await go("/projects/shop");
+    await page.getByRole("button", { name: "Scale" }).click();
+    await page.getByRole("spinbutton").fill("2");
+    await page.getByRole("dialog").getByRole("button", { name: "Scale" }).click();
+    await page.getByText("Healthy").nth(1).waitFor({ timeout: 60_000 });
+  });
+  await seen("overview-of-containers");
+  await check("overview fits a phone", () => lookedOnPhone(page, "overview-of-containers"));
+  await check("a project's settings are shown", async () => {
+    await go("/projects/shop/settings");
+    await page.getByRole("heading", { name: "Repository" }).waitFor();
+  });
+  await seen("project-settings");
+  await check("deleting asks for the name and says what is lost", async () => {
+    await page.getByRole("button", { name: "Delete shop" }).click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByText("every variable and secret").waitFor();
+    if (await dialog.getByRole("button", { name: "Delete the project" }).isEnabled())
+      throw new Error("it is not asked for");
+    await dialog.getByLabel("Type shop to go on").fill("shop");
+  });
+  await seen("delete-project");
+}
+
+/** The cluster: its nodes, a line to join by, a drained node where there is another one. */
+export async function clusterStory(page, seen, go) {
+  await check("the cluster says how much may go wrong", async () => {
+    await go("/cluster");
+    await page
+      .getByText(/may be lost|survives|no other/i)
+      .first()
+      .waitFor();
+  });
+  await seen("cluster");
+  await check("cluster fits a phone", () => lookedOnPhone(page, "cluster"));
+  await check("a line to join by is made", async () => {
+    await page.getByRole("button", { name: "Add a node" }).click();
+    await page.getByRole("button", { name: "Make the line" }).click();
+    await page.getByText("temps join").waitFor();
+  });
+  await seen("add-node");
+  await page.keyboard.press("Escape");
+  const others = page.getByRole("button", { name: "What to do with n2" });
+  if ((await others.count()) === 0) return;
+  await check("a node is drained, and taken into use again", async () => {
+    await others.click();
+    await page.getByRole("menuitem", { name: "Drain" }).click();
+    await page.getByRole("button", { name: "Drain", exact: true }).click();
+    await page.getByText("Drained").waitFor({ timeout: 60_000 });
+    await seen("cluster-drained");
+    await others.click();
+    await page.getByRole("menuitem", { name: "Take it into use again" }).click();
+    await page.getByRole("button", { name: "Take it into use" }).click();
+    await page.getByText("Drained").waitFor({ state: "detached" });
+  });
+}
+
+/** A build that fails, and a node that dies while somebody watches. */
+export async function failureStory(page, seen, go) {
+  const folder = mkdtempSync(join(tmpdir(), "temps-broken-"));
+  await check("a build that fails says why, and what to do", async () => {
+    writeFileSync(
+      join(folder, "Dockerfile"),
+      "FROM debian:bookworm-slim\nRUN echo it breaks here && exit 3\n",
+    );
+    await go("/new");
+    await page.getByLabel("Folder to deploy").setInputFiles(folder);
+    await page.getByLabel("Name", { exact: true }).last().fill("broken");
+    await page.getByRole("button", { name: "Deploy", exact: true }).last().click();
+    await page.getByRole("alert").getByText("What to do").waitFor({ timeout: 120_000 });
+  });
+  rmSync(folder, { recursive: true });
+  await seen("deployment-failed");
+  if (!settings.kill || !settings.start) return;
+  await check("a node that dies is told, what was typed stays, and the page goes on by itself", async () => {
+    await go("/projects/shop/environments");
+    await page.getByRole("button", { name: "Add", exact: true }).click();
+    await page.getByLabel("Value").fill("typed before");
+    execSync(settings.kill, { stdio: "ignore" });
+    await page.getByText("This node has not answered").waitFor();
+    await page.screenshot({ path: `${settings.out}/node-lost.png` });
+    execSync(settings.start, { stdio: "ignore" });
+    await page.getByText("This node has not answered").waitFor({ state: "detached", timeout: 30_000 });
+    if ((await page.getByLabel("Value").inputValue()) !== "typed before")
+      throw new Error("what was typed is gone");
+  });
+}

@@ -1,0 +1,43 @@
+import type { QueryClient } from "@tanstack/react-query";
+import { useQueryClient } from "@tanstack/react-query";
+import { useEffect } from "react";
+import { follow } from "./stream";
+import type { Changes } from "./types";
+
+/** What is shown of each table of the cluster's state: the first words of the queries' keys. */
+const SHOWN: Record<string, string[]> = {
+  nodes: ["status", "domains"],
+  projects: ["projects"],
+  environments: ["projects", "deployments"],
+  deployments: ["deployments", "projects", "status"],
+  replicas: ["replicas", "projects", "deployments", "status"],
+  variables: ["variables"],
+  domains: ["domains"],
+  certificates: ["domains", "status"],
+  orders: ["domains", "status"],
+  settings: ["settings"],
+  join_tokens: ["tokens"],
+};
+
+/** The queries that a change of those tables makes old. */
+export function outdated(tables: readonly string[]): string[] {
+  return [...new Set(tables.flatMap((table) => SHOWN[table] ?? []))];
+}
+
+function refresh(queries: QueryClient, tables: readonly string[]) {
+  for (const key of outdated(tables)) void queries.invalidateQueries({ queryKey: [key] });
+}
+
+/** Keeps what is shown in step with the cluster, by one stream for the whole page. */
+export function useChanges() {
+  const queries = useQueryClient();
+  useEffect(() => {
+    let connections = 0;
+    return follow<Changes>("/api/changes", {
+      forEver: true,
+      // What changed while the link was gone is not told.
+      onOpen: () => (connections++ > 0 ? void queries.invalidateQueries() : undefined),
+      onValue: ({ tables }) => refresh(queries, tables),
+    });
+  }, [queries]);
+}

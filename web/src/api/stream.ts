@@ -1,0 +1,112 @@
+import { answered, silent } from "./connection";
+import { eventParser } from "./events";
+import { problemOf, unreachable } from "./problem";
+
+/** How long to wait before a stream that broke is asked for again, at first and at most. */
+const AGAIN_AFTER_MS = 500;
+const AGAIN_AFTER_MS_MAX = 5_000;
+
+export interface Follow<T> {
+  /** Called before the first value of each connection: what came before comes again. */
+  onOpen?: () => void;
+  onValue: (value: T) => void;
+  /** Called once the node has ended the stream: nothing more will come. */
+  onEnd?: () => void;
+  /** Called when the node refuses the stream; it is not asked for again then. */
+  onProblem?: (error: unknown) => void;
+  /** Whether an ended stream is to be asked for again. */
+  forEver?: boolean;
+}
+
+/** Follows a stream of server-sent events until the returned function is called; reconnects where the link breaks. */
+export function follow<T>(path: string, handlers: Follow<T>): () => void {
+  const stop = new AbortController();
+  void run(path, handlers, stop.signal);
+  return () => stop.abort();
+}
+
+async function run<T>(path: string, handlers: Follow<T>, signal: AbortSignal) {
+  let pause = AGAIN_AFTER_MS;
+  while (!signal.aborted) {
+    try {
+      const ended = await once(path, handlers, signal, () => (pause = AGAIN_AFTER_MS));
+      if (ended && !handlers.forEver) return handlers.onEnd?.();
+    } catch (error) {
+      if (signal.aborted) return;
+      if (error instanceof Refused) return handlers.onProblem?.(error.cause);
+      silent();
+    }
+    await sleep(pause, signal);
+    pause = Math.min(pause * 2, AGAIN_AFTER_MS_MAX);
+  }
+}
+
+/** A refusal that asking again does not change. */
+class Refused extends Error {}
+
+async function once<T>(
+  path: string,
+  handlers: Follow<T>,
+  signal: AbortSignal,
+  onValue: () => void,
+): Promise<boolean> {
+  const response = await fetch(path, { headers: { accept: "text/event-stream" }, signal });
+  answered(response);
+  if (!response.ok || response.body === null) {
+    const body: unknown = await response.json().catch(() => null);
+    const problem = problemOf(body, response);
+    if (problem.passes) throw problem;
+    throw new Refused("refused", { cause: problem });
+  }
+  handlers.onOpen?.();
+  const parser = eventParser((data) => {
+    onValue();
+    handlers.onValue(JSON.parse(data) as T);
+  });
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return true;
+    parser.push(value);
+  }
+}
+
+function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener("abort", () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}
+
+/** Sends octets, telling how far it is; the client has no such thing. */
+export function send<T>(
+  path: string,
+  body: Blob,
+  headers: Record<string, string>,
+  onProgress: (part: number) => void,
+): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", path);
+    for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
+    request.upload.onprogress = (event) => onProgress(event.total > 0 ? event.loaded / event.total : 0);
+    request.onerror = () => reject(unreachable());
+    request.onload = () => {
+      const answer: unknown = parsed(request.responseText);
+      if (request.status < 300) resolve(answer as T);
+      else reject(problemOf(answer, new Response(null, { status: request.status })));
+    };
+    request.send(body);
+  });
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,63 @@
+import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { useProject } from "@/projects/project";
+import { Button } from "@/ui/button";
+import { Card } from "@/ui/card";
+import { Line } from "@/ui/copy";
+import { Empty } from "@/ui/empty";
+import { Select } from "@/ui/field";
+import { Loaded } from "@/ui/loading";
+import { Page } from "@/ui/page";
+import { DeployButton } from "./deploy-button";
+import { deploymentsQuery } from "./queries";
+import { DeploymentRow } from "./row";
+
+const STEP = 50;
+const MOST = 200;
+const ALL = "";
+
+export default function DeploymentsPage() {
+  const { name, environments } = useProject();
+  const [environment, setEnvironment] = useState(ALL);
+  const [limit, setLimit] = useState(STEP);
+  const query = useQuery(deploymentsQuery(name, environment === ALL ? undefined : environment, limit));
+  const choices = [
+    { value: ALL, text: "All environments" },
+    ...environments.map((e) => ({ value: e.name, text: e.name })),
+  ];
+  return (
+    <Page
+      title="Deployments"
+      tab={`Deployments of ${name}`}
+      actions={
+        <>
+          {environments.length > 1 && (
+            <Select label="Environment" value={environment} options={choices} onChange={setEnvironment} />
+          )}
+          <DeployButton environment={environment === ALL ? undefined : environment} />
+        </>
+      }
+    >
+      <Card>
+        <Loaded query={query}>
+          {(deployments) =>
+            deployments.length === 0 ? (
+              <Empty title="Nothing was deployed yet">
+                <Line text={`temps deploy --project ${name}`} what="the line that deploys" />
+              </Empty>
+            ) : (
+              <ul className="divide-y divide-line">
+                {deployments.map((one) => (
+                  <DeploymentRow key={one.id} deployment={one} withEnvironment={environments.length > 1} />
+                ))}
+              </ul>
+            )
+          }
+        </Loaded>
+      </Card>
+      {(query.data?.length ?? 0) >= limit && limit < MOST && (
+        <Button onClick={() => setLimit(limit + STEP)}>Show earlier ones</Button>
+      )}
+    </Page>
+  );
+}

@@ -1,0 +1,109 @@
+import { FolderUp } from "lucide-react";
+import { useRef, useState } from "react";
+import { Button } from "@/ui/button";
+import { Card, CardBody } from "@/ui/card";
+import { classes } from "@/ui/classes";
+import { Field } from "@/ui/field";
+import { ProblemNote } from "@/ui/problem-note";
+import { useDeployFiles } from "./deploy-files";
+import { nameFrom } from "./names";
+import { belowCommonFolder, chosenFiles, droppedFiles, type TreeFile } from "./tree";
+
+const ARCHIVE = /\.(tar\.gz|tgz|tar\.zst)$/;
+
+interface Chosen {
+  files: TreeFile[] | Blob;
+  what: string;
+}
+
+export function FromUpload() {
+  const [chosen, setChosen] = useState<Chosen>();
+  const [name, setName] = useState("");
+  const [failure, setFailure] = useState<unknown>();
+  const deploy = useDeployFiles();
+  const take = (found: TreeFile[]) => {
+    const archive = found.length === 1 && ARCHIVE.test(found[0]?.path ?? "") ? found[0] : undefined;
+    const { folder, files } = belowCommonFolder(found);
+    if (files.length === 0) return setFailure(new Error("there is no file in that folder"));
+    setFailure(undefined);
+    setName(nameFrom(archive?.path.replace(ARCHIVE, "") ?? folder ?? "app"));
+    const what = archive?.path ?? `${files.length} ${files.length === 1 ? "file" : "files"}`;
+    setChosen({ files: archive?.content ?? files, what });
+  };
+  return (
+    <Card title="From a folder" about="Sent as it is, without node_modules and .git; built on a node.">
+      <CardBody className="space-y-4">
+        {chosen === undefined ? (
+          <Drop onFiles={take} onFailure={setFailure} />
+        ) : (
+          <form
+            className="space-y-4"
+            onSubmit={(event) => {
+              event.preventDefault();
+              deploy.mutate({ name, files: chosen.files });
+            }}
+          >
+            <Field
+              label="Name"
+              hint={chosen.what}
+              value={name}
+              required
+              onChange={(event) => setName(event.target.value)}
+            />
+            {deploy.isPending && deploy.progress > 0 && (
+              <progress className="h-2 w-full accent-solid" value={deploy.progress} aria-label="Upload" />
+            )}
+            <div className="flex gap-2">
+              <Button type="submit" look="primary" busy={deploy.isPending}>
+                Deploy
+              </Button>
+              <Button onClick={() => setChosen(undefined)}>Another folder</Button>
+            </div>
+          </form>
+        )}
+        <ProblemNote error={failure ?? deploy.error} />
+      </CardBody>
+    </Card>
+  );
+}
+
+interface DropProps {
+  onFiles: (files: TreeFile[]) => void;
+  onFailure: (error: unknown) => void;
+}
+
+function Drop({ onFiles, onFailure }: DropProps) {
+  const [over, setOver] = useState(false);
+  const input = useRef<HTMLInputElement>(null);
+  return (
+    <div
+      className={classes(
+        "flex flex-col items-center gap-3 rounded-md border border-dashed p-6 text-center text-muted",
+        over ? "border-accent bg-raised" : "border-edge",
+      )}
+      onDragOver={(event) => {
+        event.preventDefault();
+        setOver(true);
+      }}
+      onDragLeave={() => setOver(false)}
+      onDrop={(event) => {
+        event.preventDefault();
+        setOver(false);
+        droppedFiles(event.dataTransfer.items).then(onFiles, onFailure);
+      }}
+    >
+      <FolderUp className="size-6" aria-hidden />
+      <p>Drop a folder or a .tar.gz here</p>
+      <Button onClick={() => input.current?.click()}>Choose a folder</Button>
+      <input
+        ref={input}
+        type="file"
+        className="hidden"
+        aria-label="Folder to deploy"
+        multiple
+        {...{ webkitdirectory: "" }}
+        onChange={(event) => event.target.files && onFiles(chosenFiles(event.target.files))}
+      />
+    </div>
+  );
+}

@@ -1,0 +1,41 @@
+import { X } from "lucide-react";
+import { useEffect, useId, useRef, type ReactNode } from "react";
+import { Button } from "./button";
+
+interface Props {
+  title: string;
+  onClose: () => void;
+  children: ReactNode;
+}
+
+/** A dialog over the page. The browser keeps the focus in it, and gives it back. */
+export function Dialog({ title, onClose, children }: Props) {
+  const element = useRef<HTMLDialogElement>(null);
+  const id = useId();
+  useEffect(() => {
+    const dialog = element.current;
+    dialog?.showModal();
+    return () => dialog?.close();
+  }, []);
+  return (
+    <dialog
+      ref={element}
+      aria-labelledby={id}
+      className="w-[min(34rem,calc(100vw-2rem))] rounded-lg border border-line bg-surface text-ink shadow-xl"
+      onCancel={(event) => {
+        event.preventDefault();
+        onClose();
+      }}
+    >
+      <header className="flex items-center justify-between gap-3 border-b border-line px-4 py-3">
+        <h2 id={id} className="font-semibold">
+          {title}
+        </h2>
+        <Button look="quiet" className="px-2" aria-label="Close" onClick={onClose}>
+          <X aria-hidden />
+        </Button>
+      </header>
+      <div className="space-y-4 p-4">{children}</div>
+    </dialog>
+  );
+}
