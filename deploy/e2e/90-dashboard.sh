@@ -21,7 +21,7 @@ is_part_of_the_program() {
 
 # in_a_browser: its checks count themselves.
 in_a_browser() {
-    local again="set -e; . '$DEPLOY/lib.sh'; . '$DEPLOY/node.sh'"
+    local again="set -e; STEP_LOG='$STEP_LOG'; . '$DEPLOY/lib.sh'; . '$DEPLOY/node.sh'"
     TEMPS_URL=$(api_url "$NODE") TEMPS_ADMIN_EMAIL=$ADMIN_EMAIL TEMPS_ADMIN_PASSWORD=$(admin_password "$NODE") \
         TEMPS_KILL="kill -9 $(<"$NODE/node.pid")" TEMPS_START="bash -c \"$again; start_node '$NODE'\"" \
         node "$WEB/e2e/run.mjs"

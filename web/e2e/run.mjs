@@ -84,7 +84,7 @@ for (const [name, path, heading] of [
   await check(`${name} is shown`, async () => {
     await go(path);
     await page.getByRole("heading", { name: heading, exact: true }).waitFor();
-    await page.waitForLoadState("networkidle", { timeout: 3_000 }).catch(() => undefined);
+    await page.waitForFunction(() => document.querySelector("[role=status]") === null);
   });
   await seen(name);
   await check(`${name} fits a phone`, () => lookedOnPhone(page, name));

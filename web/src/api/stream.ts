@@ -5,6 +5,8 @@ import { problemOf, unreachable } from "./problem";
 /** How long to wait before a stream that broke is asked for again, at first and at most. */
 const AGAIN_AFTER_MS = 500;
 const AGAIN_AFTER_MS_MAX = 5_000;
+/** Nodes break their silence every 15 s: who is silent for longer stands still, or is cut off. */
+const SILENCE_MS_MAX = 35_000;
 
 export interface Follow<T> {
   /** Called before the first value of each connection: what came before comes again. */
@@ -65,10 +67,18 @@ async function once<T>(
   });
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   for (;;) {
-    const { done, value } = await reader.read();
+    const { done, value } = await within(SILENCE_MS_MAX, reader.read());
     if (done) return true;
     parser.push(value);
   }
+}
+
+/** What is promised, if it comes in time. */
+function within<T>(ms: number, promised: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error("the stream is silent")), ms);
+    promised.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
 }
 
 function sleep(ms: number, signal: AbortSignal): Promise<void> {

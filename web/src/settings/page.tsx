@@ -12,14 +12,19 @@ import { ProblemNote } from "@/ui/problem-note";
 
 const settingsQuery = queryOptions({
   queryKey: ["settings"],
-  queryFn: () => unwrap(api.GET("/api/settings")),
+  queryFn: async () => {
+    const call = api.GET("/api/settings");
+    const settings = await unwrap(call);
+    // What is saved later replaces these, and no others.
+    return { settings, tag: (await call).response.headers.get("etag") };
+  },
 });
 
 export default function SettingsPage() {
   const query = useQuery(settingsQuery);
   return (
     <Page title="Settings" about="They hold for the whole cluster, from the moment that they are saved.">
-      <Loaded query={query}>{(settings) => <Form settings={settings} />}</Loaded>
+      <Loaded query={query}>{({ settings, tag }) => <Form settings={settings} tag={tag} />}</Loaded>
     </Page>
   );
 }
@@ -28,14 +33,28 @@ function list(text: string): string[] {
   return text.split(/[\s,]+/).filter(Boolean);
 }
 
-function Form({ settings }: { settings: Settings }) {
+interface Props {
+  settings: Settings;
+  /** Which version of them that is. */
+  tag: string | null;
+}
+
+function Form({ settings, tag }: Props) {
   const [draft, setDraft] = useState(settings);
+  // The version that the draft began with, whatever is known by now.
+  const [base, setBase] = useState(tag);
   const may = useMay("admin");
   const queries = useQueryClient();
   const call = useMutation({
-    mutationFn: () => unwrap(api.PUT("/api/settings", { body: draft })),
+    mutationFn: async () => {
+      const header = base === null ? {} : { "If-Match": base };
+      const call = api.PUT("/api/settings", { params: { header }, body: draft });
+      const saved = await unwrap(call);
+      return { settings: saved, tag: (await call).response.headers.get("etag") };
+    },
     onSuccess: (saved) => {
-      setDraft(saved);
+      setDraft(saved.settings);
+      setBase(saved.tag);
       queries.setQueryData(settingsQuery.queryKey, saved);
     },
   });
@@ -126,7 +145,9 @@ function Form({ settings }: { settings: Settings }) {
             Save
           </Button>
           {call.isSuccess && <span role="status">Saved.</span>}
-          <span className="text-muted">The rest: temps settings show</span>
+          <span className="text-muted">
+            The rest: <code className="font-mono text-[0.8125rem]">temps settings show</code>
+          </span>
         </div>
       ) : (
         <p className="text-muted">Only admins may change them.</p>

@@ -31,6 +31,8 @@ export function Badge({ tone, children }: { tone: Tone; children: ReactNode }) {
 /** A short word about something. */
 export function Tag({ children }: { children: ReactNode }) {
   return (
-    <span className="rounded border border-line bg-raised px-1.5 py-0.5 text-xs text-muted">{children}</span>
+    <span className="rounded border border-line bg-raised px-1.5 py-0.5 text-xs font-normal whitespace-nowrap text-muted">
+      {children}
+    </span>
   );
 }
