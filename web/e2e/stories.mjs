@@ -79,7 +79,7 @@ export async function clusterStory(page, seen, go) {
   await check("the cluster says how much may go wrong", async () => {
     await go("/cluster");
     await page
-      .getByText(/may be lost|survives|no other/i)
+      .getByText(/may be lost|the only node/i)
       .first()
       .waitFor();
   });

@@ -102,7 +102,7 @@ function Records({ domain, records }: { domain: string; records: Domain["records
                 {record.name} <CopyButton text={record.name} what="the name" />
               </span>
             </Cell>
-            <Cell className="font-mono text-[0.8125rem] break-all">
+            <Cell className="font-mono text-[0.8125rem] whitespace-nowrap">
               <span className="inline-flex items-center gap-1">
                 {record.value} <CopyButton text={record.value} what="the value" />
               </span>

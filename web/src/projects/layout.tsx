@@ -1,5 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
-import { Link, Outlet, useParams } from "@tanstack/react-router";
+import { Link, Outlet, useLocation, useParams } from "@tanstack/react-router";
+import { useEffect, useRef } from "react";
 import { Loaded } from "@/ui/loading";
 import { projectQuery } from "./queries";
 
@@ -16,6 +17,14 @@ const TABS = [
 export default function ProjectLayout() {
   const { project } = useParams({ from: "/inside/projects/$project" });
   const query = useQuery(projectQuery(project));
+  const { pathname } = useLocation();
+  const tabs = useRef<HTMLElement>(null);
+  // Where the screen is narrow, the tab of a page may be out of sight.
+  useEffect(() => {
+    tabs.current
+      ?.querySelector("[aria-current=page]")
+      ?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }, [pathname]);
   return (
     <div className="space-y-6">
       <div>
@@ -28,7 +37,7 @@ export default function ProjectLayout() {
             {project}
           </Link>
         </p>
-        <nav aria-label="Project" className="mt-3 flex gap-1 overflow-x-auto border-b border-line">
+        <nav ref={tabs} aria-label="Project" className="mt-3 flex gap-1 overflow-x-auto border-b border-line">
           {TABS.map(({ to, text }) => (
             <Link
               key={to}
