@@ -19,7 +19,7 @@ STEP_LOG=/dev/null
 # shellcheck source=machines.sh
 . "$HERE/machines.sh"
 
-PACKAGES=(curl git jq iproute2 iptables procps util-linux)
+PACKAGES=(curl git jq iproute2 iptables procps python3 util-linux)
 MAX_NODES=50
 # Where nodes talk to each other.
 PEER_PORT=7900
@@ -43,6 +43,10 @@ Usage: deploy/cluster.sh up [N]            a cluster of N nodes (3), each on a m
        deploy/cluster.sh on I              it boots again, and its node starts
        deploy/cluster.sh partition 1 2,3   machines of different groups no longer reach each other
        deploy/cluster.sh cut 1:2           what machine 1 sends to machine 2 is lost
+       deploy/cluster.sh shake OPTION…     machines reach each other by a bad network: --loss, --double and --overtake in
+                                           percent of the packets, --delay and --jitter in milliseconds
+       deploy/cluster.sh divert [PORT[:TO]]
+                                           what machines send to this host's PORT goes to TO, or is refused
        deploy/cluster.sh heal              every link works again
 
 Options of `up`: --first   node 1 founds a cluster; the other machines are bare
@@ -355,6 +359,8 @@ off) on_machine "$@"; power_off "$1" ;;
 on) on_machine "$@"; power_on "$1" ;;
 partition) on_cluster; mapfile -t pairs < <(pairs_between "$@"); cut_links "${pairs[@]}" ;;
 cut) on_cluster; cut_links "$@" ;;
+divert) on_cluster; divert_ports "$@" ;;
+shake) on_cluster; shake_links "$@" ;;
 heal) on_cluster; heal_links ;;
 -h | --help) usage ;;
 *) die "unknown command $command" "$0 --help" ;;

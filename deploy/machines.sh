@@ -17,6 +17,10 @@ ENGINE_SECONDS=60
 MAX_RUNS=250
 HOST_PART=253
 ROUTER_PART=254
+# The bad network between machines, its table of routes, and how many packets may wait at its door.
+FABRIC=$HERE/fabric.py
+FABRIC_TABLE=77
+FABRIC_QUEUE=5000
 
 # run_number: of the ground in FOLDER.
 # shellcheck disable=SC2153 # the script that sources this sets FOLDER
@@ -88,6 +92,7 @@ way_out() {
 }
 
 remove_network() {
+    calm_links
     way_out -D 2>/dev/null || true
     ip link del "$(host_link)" 2>/dev/null || true
     ip netns del "$(netns router)" 2>/dev/null || true
@@ -251,7 +256,54 @@ cut_links() {
     printf '*filter\n%sCOMMIT\n' "$rules" | nsenter --net="/run/netns/$(netns router)" iptables-restore --noflush
 }
 
-heal_links() { nsenter --net="/run/netns/$(netns router)" iptables -w -F FORWARD; }
+heal_links() {
+    calm_links
+    nsenter --net="/run/netns/$(netns router)" iptables -w -F FORWARD
+}
+
+# shake_links OPTION…: what machines send each other passes a bad network (fabric.py), which has a table of routes for it;
+# what they send this host does not.
+shake_links() {
+    local router i
+    router=$(netns router)
+    calm_links
+    setsid nsenter --net="/run/netns/$router" "$FABRIC" fabric "$@" >"$FOLDER/fabric.log" 2>&1 </dev/null 9>&- &
+    printf '%s\n' $! >"$FOLDER/fabric.pid"
+    wait_until 5 ip -n "$router" link show fabric >/dev/null 2>&1 || {
+        cat "$FOLDER/fabric.log"
+        return 1
+    }
+    ip -n "$router" link set fabric up txqueuelen "$FABRIC_QUEUE"
+    # What comes back has a machine's address, and that machine is elsewhere.
+    nsenter --net="/run/netns/$router" sysctl -q net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.fabric.rp_filter=0
+    for i in $(machines); do
+        ip -n "$router" route replace "$(ip_of "$i")/32" dev fabric table "$FABRIC_TABLE"
+        ip -n "$router" rule add iif "p$i" lookup "$FABRIC_TABLE"
+    done
+}
+
+# divert_ports PORT[:TO]…: what machines send to this host's PORT goes to its port TO instead, or is refused, for at the
+# router nobody listens; none is diverted any more when there is no PORT.
+divert_ports() {
+    local way rules=(nsenter --net="/run/netns/$(netns router)" iptables -w -t nat)
+    "${rules[@]}" -F PREROUTING
+    for way; do
+        local target=(REDIRECT)
+        [[ $way != *:* ]] || target=(DNAT --to-destination "$(ip_of "$HOST_PART"):${way#*:}")
+        "${rules[@]}" -A PREROUTING -p tcp -d "$(ip_of "$HOST_PART")" --dport "${way%:*}" -j "${target[@]}"
+    done
+}
+
+# calm_links: the device and its routes go with their process.
+calm_links() {
+    local router pid
+    router=$(netns router)
+    pid=$(cat "$FOLDER/fabric.pid" 2>/dev/null) || return 0
+    while ip -n "$router" rule del lookup "$FABRIC_TABLE" 2>/dev/null; do :; done
+    kill "$pid" 2>/dev/null || true
+    wait_until 5 pid_is_gone "$pid"
+    rm -f "$FOLDER/fabric.pid"
+}
 
 # pairs_between GROUP…: each FROM:TO whose ends are in different groups; a group is written 1,2,3.
 pairs_between() {

@@ -10,18 +10,20 @@ use reqwest::Certificate;
 use serde_json::{Value, json};
 
 use crate::client::http_builder;
+use crate::failing::Failing;
 use crate::program::{Program, folder_for};
 use crate::wait::{RECOVERY, until};
 use crate::{Ground, GroundError};
 
 /// Where names are looked up.
 const DNS_PORT: u16 = 53;
-/// Where the authority's directory is.
-const DIRECTORY_PORT: u16 = 14000;
 /// Where the authority tells what its certificates are trusted by.
 const MANAGEMENT_PORT: u16 = 15000;
 /// Where the DNS is told its records.
 const RECORDS_PORT: u16 = 8055;
+/// The files of its own TLS.
+const CERTIFICATE: &str = "certificate.pem";
+const KEY: &str = "key.pem";
 
 /// A running authority, which looks at names at the ports that the world knows. It ends when this is dropped, and when
 /// this process ends in any way.
@@ -32,9 +34,15 @@ pub struct Authority {
     root: String,
     http: reqwest::Client,
     processes: Vec<Program>,
+    _failing: Failing,
 }
 
 impl Authority {
+    /// Where the authority's directory is.
+    pub const DIRECTORY_PORT: u16 = 14000;
+    /// Where somebody with its certificate answers everything with an error.
+    pub const FAILING_PORT: u16 = 14001;
+
     /// Starts one, and lets all machines of a ground look names up at its DNS, which knows none yet. `habits` are its
     /// environment: see pebble's README.
     ///
@@ -74,8 +82,12 @@ impl Authority {
         let http = Certificate::from_pem(root.as_bytes())
             .and_then(|root| http_builder().tls_certs_only([root]).build())
             .map_err(GroundError::HttpClient)?;
+        let (certificate, key) = (folder.join(CERTIFICATE), folder.join(KEY));
+        let failing = Failing::start((address, Self::FAILING_PORT).into(), &certificate, &key);
+        let _failing =
+            failing.await.map_err(|source| GroundError::Folder { path: folder.clone(), source })?;
         let log = folder.join("pebble.log");
-        let authority = Self { address, log, root, http, processes };
+        let authority = Self { address, log, root, http, processes, _failing };
         until("the authority answers", RECOVERY, async || authority.root().await.is_ok()).await?;
         Ok(authority)
     }
@@ -83,7 +95,7 @@ impl Authority {
     /// The settings of a cluster that asks it.
     #[must_use]
     pub fn settings(&self) -> Value {
-        let directory = format!("https://{}/dir", at(self.address, DIRECTORY_PORT));
+        let directory = format!("https://{}/dir", at(self.address, Self::DIRECTORY_PORT));
         json!({ "enabled": true, "directory": directory, "email": "", "root": self.root })
     }
 
@@ -111,6 +123,22 @@ impl Authority {
         let url = format!("https://{}/roots/0", at(self.address, MANAGEMENT_PORT));
         let asked = self.http.get(url).send().await.map_err(GroundError::Authority)?;
         asked.text().await.map_err(GroundError::Authority)
+    }
+
+    /// Halts it: connections to it are taken, and nothing is answered.
+    ///
+    /// # Errors
+    /// When its process cannot be told.
+    pub fn pause(&self) -> Result<(), GroundError> {
+        self.processes.first().map_or(Ok(()), |pebble| pebble.signal("STOP"))
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Errors
+    /// When its process cannot be told.
+    pub fn resume(&self) -> Result<(), GroundError> {
+        self.processes.first().map_or(Ok(()), |pebble| pebble.signal("CONT"))
     }
 
     /// How many orders it was given.
@@ -142,17 +170,17 @@ fn write(folder: &Path, address: Ipv4Addr) -> io::Result<String> {
     let CertifiedKey { cert, signing_key } = generate_simple_self_signed([address.to_string()])
         .expect("an address can be the name of a certificate");
     let config = json!({ "pebble": {
-        "listenAddress": at(address, DIRECTORY_PORT),
+        "listenAddress": at(address, Authority::DIRECTORY_PORT),
         "managementListenAddress": at(address, MANAGEMENT_PORT),
-        "certificate": "certificate.pem",
-        "privateKey": "key.pem",
+        "certificate": CERTIFICATE,
+        "privateKey": KEY,
         "httpPort": 80,
         "tlsPort": 443,
         "ocspResponderURL": "",
         "externalAccountBindingRequired": false,
     }});
-    fs::write(folder.join("certificate.pem"), cert.pem())?;
-    fs::write(folder.join("key.pem"), signing_key.serialize_pem())?;
+    fs::write(folder.join(CERTIFICATE), cert.pem())?;
+    fs::write(folder.join(KEY), signing_key.serialize_pem())?;
     fs::write(folder.join("pebble.json"), config.to_string())?;
     Ok(cert.pem())
 }

@@ -153,6 +153,31 @@ impl Ground {
         self.script.run(&["cut", &format!("{HOST_PART}:{to}")]).await.map(drop)
     }
 
+    /// Leads what machines send each other through a bad network, with these options of `deploy/fabric.py`.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub async fn shake(&self, options: &[&str]) -> Result<(), GroundError> {
+        self.script.run(&[&["shake"], options].concat()).await.map(drop)
+    }
+
+    /// What machines send to this port of this host goes to another port of it, or is refused.
+    ///
+    /// # Errors
+    /// When the rule cannot be set.
+    pub async fn lead_port_away(&self, port: u16, to: Option<u16>) -> Result<(), GroundError> {
+        let way = to.map_or_else(|| port.to_string(), |to| format!("{port}:{to}"));
+        self.script.run(&["divert", &way]).await.map(drop)
+    }
+
+    /// Lets all ports of this host be where they are.
+    ///
+    /// # Errors
+    /// When the rules cannot be removed.
+    pub async fn lead_ports_back(&self) -> Result<(), GroundError> {
+        self.script.run(&["divert"]).await.map(drop)
+    }
+
     /// Makes every link work again.
     ///
     /// # Errors

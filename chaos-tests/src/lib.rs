@@ -26,6 +26,7 @@ pub mod check;
 mod client;
 pub mod disk;
 mod error;
+mod failing;
 mod ground;
 mod guard;
 pub mod history;

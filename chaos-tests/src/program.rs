@@ -26,6 +26,16 @@ impl Program {
         });
         started.map(Self).map_err(|source| GroundError::Program { program, source })
     }
+
+    /// Sends its process this signal.
+    pub(crate) fn signal(&self, name: &str) -> Result<(), GroundError> {
+        let failed = |source| GroundError::Program { program: "kill", source };
+        let told = Command::new("kill").args(["-s", name, "--", &self.0.id().to_string()]).status();
+        if told.map_err(failed)?.success() {
+            return Ok(());
+        }
+        Err(failed(std::io::Error::other("the process has ended")))
+    }
 }
 
 impl Drop for Program {

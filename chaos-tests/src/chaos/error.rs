@@ -41,6 +41,9 @@ pub enum ChaosError {
     /// A fault needs more nodes.
     #[error("{} needs at least 4 nodes: give --nodes 5, or leave it out of --nemesis", .0.name())]
     TooFewNodes(FaultKind),
+    /// A fault needs an authority, which one workload brings along.
+    #[error("{} needs the certificates workload: add it to --workload", .0.name())]
+    NoAuthority(FaultKind),
 }
 
 fn names(kinds: &[FaultKind]) -> String {

@@ -1,15 +1,15 @@
 //! What everybody in a run shares.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
 use super::chance::Chance;
-use crate::Ground;
 use crate::client::Client;
 use crate::history::Recorder;
+use crate::{Authority, Ground};
 
 /// The cluster, those who write down what they see, and when to stop. Clones share it.
 #[derive(Debug, Clone)]
@@ -22,6 +22,8 @@ pub struct Field {
     pub recorder: Recorder,
     /// How many nodes there are.
     pub nodes: usize,
+    /// The certificate authority, once a workload has started one.
+    pub authority: Arc<OnceLock<Arc<Authority>>>,
     chance: Chance,
     stopped: watch::Receiver<bool>,
     numbers: Arc<AtomicU64>,
@@ -39,7 +41,8 @@ impl Field {
     ) -> Self {
         let nodes = ground.nodes().count();
         let (chance, numbers) = (Chance::from_seed(seed), Arc::new(AtomicU64::new(1)));
-        Self { ground, client, recorder, nodes, chance, stopped, numbers }
+        let authority = Arc::default();
+        Self { ground, client, recorder, nodes, authority, chance, stopped, numbers }
     }
 
     /// Lots of one's own.

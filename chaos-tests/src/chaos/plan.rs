@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use crate::chaos::WorkloadKind;
 use crate::chaos::chance::Chance;
-use crate::history::{FaultKind, Setup};
+use crate::history::{FaultKind, Place, Setup};
 
 /// How long a period is, in seconds.
 const PERIOD: (u64, u64) = (12, 24);
@@ -30,7 +31,7 @@ pub struct Plan {
     /// The faults to choose from; all that are possible when empty.
     pub faults: Vec<FaultKind>,
     /// The workloads; all when empty.
-    pub workloads: Vec<super::WorkloadKind>,
+    pub workloads: Vec<WorkloadKind>,
 }
 
 /// A fault that is to be made.
@@ -73,7 +74,12 @@ impl Plan {
     #[must_use]
     pub fn possible(&self) -> Vec<FaultKind> {
         let chosen = if self.faults.is_empty() { &FaultKind::ALL[..] } else { &self.faults };
-        let is_possible = |kind: &&FaultKind| **kind != FaultKind::Ring || self.nodes >= RING_MIN;
+        let with_authority =
+            self.workloads.is_empty() || self.workloads.contains(&WorkloadKind::Certificates);
+        let is_possible = |kind: &&FaultKind| match kind.place() {
+            Place::Authority => with_authority,
+            _ => **kind != FaultKind::Ring || self.nodes >= RING_MIN,
+        };
         let mut possible: Vec<FaultKind> = chosen.iter().filter(is_possible).copied().collect();
         possible.sort_unstable();
         possible.dedup();
@@ -185,10 +191,12 @@ mod tests {
     #[test]
     fn all_faults_come_where_there_is_time() {
         for seed in 0..100 {
-            assert_eq!(plan(seed, 12).planned(), plan(seed, 12).possible());
+            assert_eq!(plan(seed, 20).planned(), plan(seed, 20).possible());
         }
         let three = Plan { nodes: 3, ..plan(1, 60) };
         assert!(!three.planned().contains(&FaultKind::Ring));
+        let unasked = Plan { workloads: vec![WorkloadKind::Sets], ..plan(1, 60) };
+        assert!(!unasked.planned().contains(&FaultKind::AuthorityAway));
         let one = Plan { faults: vec![FaultKind::KillLeader; 2], ..plan(1, 2) };
         assert_eq!(one.planned(), [FaultKind::KillLeader]);
     }

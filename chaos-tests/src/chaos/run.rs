@@ -103,7 +103,10 @@ fn refuse_too_short(plan: &Plan) -> Result<(), ChaosError> {
         return Ok(());
     }
     if let Some(kind) = plan.faults.iter().find(|kind| !plan.possible().contains(kind)) {
-        return Err(ChaosError::TooFewNodes(*kind));
+        return Err(match kind.place() {
+            Place::Authority => ChaosError::NoAuthority(*kind),
+            _ => ChaosError::TooFewNodes(*kind),
+        });
     }
     let planned = plan.planned();
     let missing: Vec<FaultKind> =

@@ -31,6 +31,20 @@ pub enum FaultKind {
     OneWay,
     /// Clients no longer reach one node, and the other nodes do.
     ClientSide,
+    /// Some of what nodes send each other is lost.
+    Loss,
+    /// What nodes send each other comes late.
+    Delay,
+    /// Some of what nodes send each other comes twice.
+    Duplication,
+    /// Some of what nodes send each other comes after what was sent later.
+    Reorder,
+    /// Nobody is where the certificate authority was.
+    AuthorityAway,
+    /// The certificate authority stands still.
+    AuthorityHangs,
+    /// The certificate authority answers with errors of its own.
+    AuthorityFails,
     /// A node's engine stands still.
     PauseEngine,
     /// A node is drained.
@@ -64,6 +78,8 @@ pub enum Place {
     Engine,
     /// Disks. Processes end with them.
     Disk,
+    /// The certificate authority, which is on no machine.
+    Authority,
 }
 
 impl Place {
@@ -77,7 +93,7 @@ impl Place {
 
 impl FaultKind {
     /// All there are.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 28] = [
         Self::KillOne,
         Self::KillLeader,
         Self::KillAll,
@@ -89,6 +105,13 @@ impl FaultKind {
         Self::Ring,
         Self::OneWay,
         Self::ClientSide,
+        Self::Loss,
+        Self::Delay,
+        Self::Duplication,
+        Self::Reorder,
+        Self::AuthorityAway,
+        Self::AuthorityHangs,
+        Self::AuthorityFails,
         Self::PauseEngine,
         Self::Drain,
         Self::Replace,
@@ -116,6 +139,13 @@ impl FaultKind {
             Self::Ring => "ring",
             Self::OneWay => "one-way",
             Self::ClientSide => "client-side",
+            Self::Loss => "loss",
+            Self::Delay => "delay",
+            Self::Duplication => "duplication",
+            Self::Reorder => "reorder",
+            Self::AuthorityAway => "authority-away",
+            Self::AuthorityHangs => "authority-hangs",
+            Self::AuthorityFails => "authority-fails",
             Self::PauseEngine => "pause-engine",
             Self::Drain => "drain",
             Self::Replace => "replace",
@@ -144,6 +174,13 @@ impl FaultKind {
             Self::Ring => "each node reaches only its neighbours",
             Self::OneWay => "one direction of a link is lost",
             Self::ClientSide => "clients cannot reach a node that the others reach",
+            Self::Loss => "packets between nodes are lost",
+            Self::Delay => "packets between nodes come late",
+            Self::Duplication => "packets between nodes come twice",
+            Self::Reorder => "packets between nodes overtake each other",
+            Self::AuthorityAway => "the certificate authority is away",
+            Self::AuthorityHangs => "the certificate authority stands still",
+            Self::AuthorityFails => "the certificate authority answers with errors",
             Self::PauseEngine => "a container engine stands still",
             Self::Drain => "a node is drained",
             Self::Replace => "a node is lost and replaced by an empty one",
@@ -169,9 +206,15 @@ impl FaultKind {
             | Self::PowerOff
             | Self::Drain
             | Self::Replace => Place::Process,
-            Self::Halves | Self::LeaderAlone | Self::Ring | Self::OneWay | Self::ClientSide => {
-                Place::Links
-            }
+            Self::Halves
+            | Self::LeaderAlone
+            | Self::Ring
+            | Self::OneWay
+            | Self::ClientSide
+            | Self::Loss
+            | Self::Delay
+            | Self::Duplication
+            | Self::Reorder => Place::Links,
             Self::PauseEngine => Place::Engine,
             Self::SyncOnce
             | Self::SyncAlways
@@ -180,6 +223,7 @@ impl FaultKind {
             | Self::TornWrites
             | Self::BitFlip
             | Self::Truncation => Place::Disk,
+            Self::AuthorityAway | Self::AuthorityHangs | Self::AuthorityFails => Place::Authority,
         }
     }
 

@@ -38,7 +38,14 @@ const fn class(kind: FaultKind) -> &'static str {
         | FaultKind::LeaderAlone
         | FaultKind::Ring
         | FaultKind::OneWay
-        | FaultKind::ClientSide => "links",
+        | FaultKind::ClientSide
+        | FaultKind::Loss
+        | FaultKind::Delay
+        | FaultKind::Duplication
+        | FaultKind::Reorder => "links",
+        FaultKind::AuthorityAway | FaultKind::AuthorityHangs | FaultKind::AuthorityFails => {
+            "authority"
+        }
     }
 }
 
@@ -60,8 +67,8 @@ pub(super) fn write(page: &mut String, history: &History, figures: &Figures) {
     page.push_str(
         "<p class=\"legend\"><i class=\"lead\"></i>leads <i class=\"full\"></i>all that it was asked was answered \
          <i class=\"none\"></i>nothing was <i class=\"death\"></i>dead or without power <i class=\"pause\"></i>stands \
-         still <i class=\"links\"></i>links cut <i class=\"drain\"></i>drained \
-         <i class=\"disk\"></i>its disk fails</p>\n",
+         still <i class=\"links\"></i>links cut or bad <i class=\"drain\"></i>drained \
+         <i class=\"disk\"></i>its disk fails <i class=\"authority\"></i>no certificate authority</p>\n",
     );
 }
 

@@ -1,9 +1,11 @@
-//! What breaks a cluster: a file for each way to do it, with what makes it and what undoes it. A user-space fabric for
-//! loss and delay, and rolling upgrades get a file each beside these.
+//! What breaks a cluster: a file for each way to do it, with what makes it and what undoes it. Rolling upgrades get a file
+//! beside these.
 
+mod authority;
 mod damage;
 mod disks;
 mod engines;
+mod fabric;
 mod links;
 mod members;
 mod processes;
@@ -39,6 +41,13 @@ impl Nemesis<'_> {
             }
             FaultKind::KillAll
             | FaultKind::Ring
+            | FaultKind::Loss
+            | FaultKind::Delay
+            | FaultKind::Duplication
+            | FaultKind::Reorder
+            | FaultKind::AuthorityAway
+            | FaultKind::AuthorityHangs
+            | FaultKind::AuthorityFails
             | FaultKind::LostWrites
             | FaultKind::TornWrites => all,
             FaultKind::Halves | FaultKind::BitFlip | FaultKind::Truncation => {
@@ -74,6 +83,13 @@ pub(super) async fn make(
         FaultKind::Ring => links::ring(field).await,
         FaultKind::OneWay => links::one_way(field, nodes).await,
         FaultKind::ClientSide => links::client_side(field, nodes).await,
+        FaultKind::Loss => fabric::lose(field).await,
+        FaultKind::Delay => fabric::delay(field).await,
+        FaultKind::Duplication => fabric::double(field).await,
+        FaultKind::Reorder => fabric::reorder(field).await,
+        FaultKind::AuthorityAway => authority::go_away(field).await,
+        FaultKind::AuthorityHangs => authority::hang(field).await,
+        FaultKind::AuthorityFails => authority::fail(field).await,
         FaultKind::PauseEngine => engines::pause(field, nodes).await,
         FaultKind::Drain => members::drain(field, nodes).await,
         FaultKind::Replace => members::lose(field, nodes).await,
@@ -103,7 +119,13 @@ pub(super) async fn undo(
         | FaultKind::LeaderAlone
         | FaultKind::Ring
         | FaultKind::OneWay
-        | FaultKind::ClientSide => field.ground.heal().await,
+        | FaultKind::ClientSide
+        | FaultKind::Loss
+        | FaultKind::Delay
+        | FaultKind::Duplication
+        | FaultKind::Reorder => field.ground.heal().await,
+        FaultKind::AuthorityAway | FaultKind::AuthorityFails => authority::come_back(field).await,
+        FaultKind::AuthorityHangs => authority::go_on(field).await,
         FaultKind::PauseEngine => engines::resume(field, nodes).await,
         FaultKind::Drain => members::undrain(field, nodes).await,
         FaultKind::Replace => members::join(field, nodes).await,

@@ -46,7 +46,7 @@ impl Certificates {
         if !answer.is_success() {
             return Err(failed(format!("{} {}", answer.status, answer.body)));
         }
-        let authority = Arc::new(authority);
+        let authority = field.authority.get_or_init(|| Arc::new(authority)).clone();
         Ok(Self { authority, asked: Default::default(), known: Default::default() })
     }
 
