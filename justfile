@@ -44,6 +44,10 @@ chaos *ARGS:
     cargo build --release --locked -p temps -p temps-chaos-tests --bin temps --bin temps-chaos
     target/release/temps-chaos run {{ARGS}}
 
+# The three runs of 90 s that CI makes; as root.
+chaos-ci:
+    cargo nextest run --locked -p temps-chaos-tests --test it runs::
+
 # What a node that joins a cluster with a large state costs those that write; as root.
 bench-newcomer *ARGS:
     bench/newcomer.sh {{ARGS}}

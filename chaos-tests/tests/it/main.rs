@@ -13,5 +13,6 @@ mod images;
 mod internal;
 mod membership;
 mod partition;
+mod runs;
 mod speech;
 mod upgrade;
