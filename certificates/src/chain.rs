@@ -38,6 +38,21 @@ pub struct Facts {
 
 /// Reads a chain, the server's own certificate first, and its key. Refuses what no client would believe now.
 pub fn read(chain: &str, key: &str, now: Timestamp) -> Result<Facts, CertificateError> {
+    read_at(chain, key, |_| now)
+}
+
+/// Reads a chain that an authority gave just now: it has begun, whatever this machine's clock says. Refused for a clock that is
+/// behind, it would be ordered again and again.
+pub fn read_issued(chain: &str, key: &str, now: Timestamp) -> Result<Facts, CertificateError> {
+    read_at(chain, key, |facts| now.max(facts.not_before))
+}
+
+/// Reads a chain and judges it at a time that its facts may tell.
+fn read_at(
+    chain: &str,
+    key: &str,
+    time: impl FnOnce(&Facts) -> Timestamp,
+) -> Result<Facts, CertificateError> {
     let ders: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(chain.as_bytes())
         .collect::<Result<_, _>>()
         .map_err(CertificateError::NotPem)?;
@@ -46,8 +61,9 @@ pub fn read(chain: &str, key: &str, now: Timestamp) -> Result<Facts, Certificate
     let self_signed = is_self_issued(own);
     let facts = Facts { alone: chain.len() == 1 && !self_signed, self_signed, ..facts(own)? };
     check_usage(own)?;
+    let time = time(&facts);
     for (at, certificate) in chain.iter().enumerate() {
-        check_time(at + 1, certificate, now)?;
+        check_time(at + 1, certificate, time)?;
     }
     check_links(&chain)?;
     check_key(ders.clone(), key)?;
@@ -262,6 +278,17 @@ mod tests {
                 false => assert!(matches!(found, Err(CertificateError::NotForServers))),
             }
         }
+    }
+
+    #[test]
+    fn what_was_issued_just_now_has_begun_whatever_the_clock_says() {
+        let own = signed(&authority("Test CA"), "shop", &["shop.example.com"]);
+        let at = |time: &str| time.parse::<Timestamp>().unwrap();
+        let issued = |now| read_issued(&own.pem, &own.key.serialize_pem(), at(now));
+        assert_eq!(issued("2025-12-31T23:00:00Z").unwrap().not_before, at("2026-01-01T00:00:00Z"));
+        assert!(issued("2026-06-01T00:00:00Z").is_ok());
+        let refused = issued("2027-01-01T00:00:00Z").unwrap_err().to_string();
+        assert!(refused.contains("ended at 2026-12-01"), "{refused}");
     }
 
     #[test]

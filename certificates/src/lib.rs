@@ -4,6 +4,6 @@ mod chain;
 mod error;
 mod request;
 
-pub use chain::{Facts, read};
+pub use chain::{Facts, read, read_issued};
 pub use error::CertificateError;
 pub use request::{Request, draw_request};

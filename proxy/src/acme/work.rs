@@ -334,7 +334,7 @@ impl Job<'_> {
         let cluster = &self.worker.cluster;
         let key = cluster.open(&Attempt::place(self.name), &attempt.key)?;
         let now = Timestamp::now();
-        let facts = temps_certificates::read(&chain, &key, now)?;
+        let facts = temps_certificates::read_issued(&chain, &key, now)?;
         let id = fresh_id();
         let certificate = Certificate {
             id,
