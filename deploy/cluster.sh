@@ -54,6 +54,7 @@ Options of `up`: --first   node 1 founds a cluster; the other machines are bare
                  --bare    only the machines: no node is started
 Environment: TEMPS_CLUSTER_DIR     where everything lives (/var/lib/temps-cluster)
              TEMPS_BIN             a finished binary: nothing is built; every node has its own copy, n1/temps and so on
+             TEMPS_CLUSTER_CLOCKS  not empty: node 1's clock is as many seconds off as n1/clock says, and so on
              TEMPS_CLUSTER_IMAGES  the images that every node has from the start
              TEMPS_CLUSTER_DISKS   a temps-chaos binary: every node's data is on a disk that it serves, which fails when
                                    it is told so at n1/disk.sock and so on
@@ -64,8 +65,19 @@ TEXT
 
 # What node.sh has for a node of this host, for one on a machine of its own.
 
+# The calendar of a node's process is that of its file `clock`, which may change at any time; what is only measured is not.
+CLOCK_LIBRARY=/usr/lib/$(uname -m)-linux-gnu/faketime/libfaketimeMT.so.1
+CLOCK_HABITS=(FAKETIME_CACHE_DURATION=1 FAKETIME_DONT_FAKE_MONOTONIC=1 FAKETIME_DISABLE_SHM=1 NO_FAKE_STAT=1)
+
 # spawn FOLDER COMMAND…
-spawn() { NO_COLOR=1 machine_spawn "${1##*/n}" "$1/node.pid" "$1/node.log" "${@:2}"; }
+spawn() {
+    local with=(env NO_COLOR=1)
+    if [[ -n ${TEMPS_CLUSTER_CLOCKS:-} ]]; then
+        [[ -f $1/clock ]] || echo +0 >"$1/clock"
+        with+=("LD_PRELOAD=$CLOCK_LIBRARY" "FAKETIME_TIMESTAMP_FILE=$1/clock" "${CLOCK_HABITS[@]}")
+    fi
+    machine_spawn "${1##*/n}" "$1/node.pid" "$1/node.log" "${with[@]}" "${@:2}"
+}
 
 # node_binary FOLDER: a file of its own, for an upgrade replaces the one that a node was started from.
 node_binary() { printf '%s/temps\n' "$1"; }
@@ -222,6 +234,7 @@ up() {
     need_root
     take_folder
     lock
+    [[ -z ${TEMPS_CLUSTER_CLOCKS:-} ]] || PACKAGES+=(libfaketime)
     apt_install_missing "${PACKAGES[@]}"
     need_docker_engine
     need_binary

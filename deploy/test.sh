@@ -10,7 +10,7 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 TOOL_PACKAGES=(
     build-essential cmake pkg-config protobuf-compiler git curl ca-certificates
     jq zstd iproute2 iptables procps strace wrk nghttp2-client shellcheck openssh-client openssl pebble
-    bind9-dnsutils knot xxd chromium
+    bind9-dnsutils knot xxd chromium python3 libfaketime
 )
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/temps/target}
 # Where dockerd's log and pid go when it is we who start it.

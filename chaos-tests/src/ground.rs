@@ -44,6 +44,8 @@ pub struct Options {
     pub binary: Option<PathBuf>,
     /// The temps-chaos binary that every node's data has a disk by, which then fails on command.
     pub disks: Option<PathBuf>,
+    /// Whether each node has a clock that can be set, by Debian's `libfaketime`.
+    pub clocks: bool,
 }
 
 impl Default for Options {
@@ -53,6 +55,7 @@ impl Default for Options {
             images: vec!["node:22-slim".into(), "debian:bookworm-slim".into()],
             binary: None,
             disks: None,
+            clocks: false,
         }
     }
 }
@@ -82,7 +85,8 @@ impl Ground {
     pub async fn up(nodes: usize, options: Options) -> Result<Self, GroundError> {
         // Nothing is made for what cannot be tested.
         let binary = script::chosen(options.binary.as_deref())?;
-        let script = Script::new(make_folder()?, &options.images, binary, options.disks);
+        let Options { images, disks, clocks, .. } = options;
+        let script = Script::new(make_folder()?, &images, binary, disks, clocks);
         let guard = Guard::start(&script)?;
         let count = nodes.to_string();
         let mut arguments = vec!["up", &count];

@@ -23,17 +23,19 @@ pub(crate) struct Script {
     binary: PathBuf,
     images: String,
     disks: Option<PathBuf>,
+    clocks: bool,
 }
 
 impl Script {
-    /// For a ground in this folder, with this binary, and disks by that one.
+    /// For a ground in this folder, with this binary, disks by that one, and clocks that can be set or not.
     pub fn new(
         folder: PathBuf,
         images: &[String],
         binary: PathBuf,
         disks: Option<PathBuf>,
+        clocks: bool,
     ) -> Self {
-        Self { folder, binary, images: images.join(" "), disks }
+        Self { folder, binary, images: images.join(" "), disks, clocks }
     }
 
     /// The script with the environment that makes it work on this ground.
@@ -45,6 +47,7 @@ impl Script {
             .env("TEMPS_BIN", &self.binary);
         command.env("TEMPS_CLUSTER_IMAGES", &self.images).env("TEMPS_IMAGE_STORE", image_store());
         command.env("TEMPS_CLUSTER_DISKS", self.disks.as_deref().unwrap_or(Path::new("")));
+        command.env("TEMPS_CLUSTER_CLOCKS", if self.clocks { "yes" } else { "" });
         command.env("NO_COLOR", "1").env_remove("TEMPS_API_URL").env_remove("TEMPS_API_TOKEN");
         command
     }

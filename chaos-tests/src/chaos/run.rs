@@ -67,6 +67,7 @@ pub async fn run(
     let options = Options {
         binary: Some(binary.clone()),
         disks: disks(plan)?,
+        clocks: plan.planned().iter().any(|kind| kind.place() == Place::Clock),
         ..Options::without_images(Start::Joined)
     };
     let ground = Arc::new(Ground::up(plan.nodes, options).await?);

@@ -39,6 +39,10 @@ pub enum FaultKind {
     Duplication,
     /// Some of what nodes send each other comes after what was sent later.
     Reorder,
+    /// A node's calendar is an hour ahead.
+    ClockAhead,
+    /// A node's calendar is an hour behind.
+    ClockBehind,
     /// Nobody is where the certificate authority was.
     AuthorityAway,
     /// The certificate authority stands still.
@@ -78,6 +82,8 @@ pub enum Place {
     Engine,
     /// Disks. Processes end with them.
     Disk,
+    /// Clocks.
+    Clock,
     /// The certificate authority, which is on no machine.
     Authority,
 }
@@ -93,7 +99,7 @@ impl Place {
 
 impl FaultKind {
     /// All there are.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 30] = [
         Self::KillOne,
         Self::KillLeader,
         Self::KillAll,
@@ -109,6 +115,8 @@ impl FaultKind {
         Self::Delay,
         Self::Duplication,
         Self::Reorder,
+        Self::ClockAhead,
+        Self::ClockBehind,
         Self::AuthorityAway,
         Self::AuthorityHangs,
         Self::AuthorityFails,
@@ -143,6 +151,8 @@ impl FaultKind {
             Self::Delay => "delay",
             Self::Duplication => "duplication",
             Self::Reorder => "reorder",
+            Self::ClockAhead => "clock-ahead",
+            Self::ClockBehind => "clock-behind",
             Self::AuthorityAway => "authority-away",
             Self::AuthorityHangs => "authority-hangs",
             Self::AuthorityFails => "authority-fails",
@@ -178,6 +188,8 @@ impl FaultKind {
             Self::Delay => "packets between nodes come late",
             Self::Duplication => "packets between nodes come twice",
             Self::Reorder => "packets between nodes overtake each other",
+            Self::ClockAhead => "a clock jumps an hour ahead, and back",
+            Self::ClockBehind => "a clock jumps an hour back, and ahead",
             Self::AuthorityAway => "the certificate authority is away",
             Self::AuthorityHangs => "the certificate authority stands still",
             Self::AuthorityFails => "the certificate authority answers with errors",
@@ -223,6 +235,7 @@ impl FaultKind {
             | Self::TornWrites
             | Self::BitFlip
             | Self::Truncation => Place::Disk,
+            Self::ClockAhead | Self::ClockBehind => Place::Clock,
             Self::AuthorityAway | Self::AuthorityHangs | Self::AuthorityFails => Place::Authority,
         }
     }

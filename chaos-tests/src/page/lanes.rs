@@ -43,6 +43,7 @@ const fn class(kind: FaultKind) -> &'static str {
         | FaultKind::Delay
         | FaultKind::Duplication
         | FaultKind::Reorder => "links",
+        FaultKind::ClockAhead | FaultKind::ClockBehind => "clock",
         FaultKind::AuthorityAway | FaultKind::AuthorityHangs | FaultKind::AuthorityFails => {
             "authority"
         }
@@ -68,7 +69,8 @@ pub(super) fn write(page: &mut String, history: &History, figures: &Figures) {
         "<p class=\"legend\"><i class=\"lead\"></i>leads <i class=\"full\"></i>all that it was asked was answered \
          <i class=\"none\"></i>nothing was <i class=\"death\"></i>dead or without power <i class=\"pause\"></i>stands \
          still <i class=\"links\"></i>links cut or bad <i class=\"drain\"></i>drained \
-         <i class=\"disk\"></i>its disk fails <i class=\"authority\"></i>no certificate authority</p>\n",
+         <i class=\"disk\"></i>its disk fails <i class=\"clock\"></i>its clock is wrong \
+         <i class=\"authority\"></i>no certificate authority</p>\n",
     );
 }
 

@@ -2,6 +2,7 @@
 //! beside these.
 
 mod authority;
+mod clocks;
 mod damage;
 mod disks;
 mod engines;
@@ -87,6 +88,8 @@ pub(super) async fn make(
         FaultKind::Delay => fabric::delay(field).await,
         FaultKind::Duplication => fabric::double(field).await,
         FaultKind::Reorder => fabric::reorder(field).await,
+        FaultKind::ClockAhead => clocks::set(field, nodes, clocks::AHEAD),
+        FaultKind::ClockBehind => clocks::set(field, nodes, clocks::BEHIND),
         FaultKind::AuthorityAway => authority::go_away(field).await,
         FaultKind::AuthorityHangs => authority::hang(field).await,
         FaultKind::AuthorityFails => authority::fail(field).await,
@@ -124,6 +127,7 @@ pub(super) async fn undo(
         | FaultKind::Delay
         | FaultKind::Duplication
         | FaultKind::Reorder => field.ground.heal().await,
+        FaultKind::ClockAhead | FaultKind::ClockBehind => clocks::set(field, nodes, clocks::RIGHT),
         FaultKind::AuthorityAway | FaultKind::AuthorityFails => authority::come_back(field).await,
         FaultKind::AuthorityHangs => authority::go_on(field).await,
         FaultKind::PauseEngine => engines::resume(field, nodes).await,
