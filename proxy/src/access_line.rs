@@ -241,7 +241,7 @@ mod tests {
     #[test]
     fn every_line_has_its_own_time() {
         let mut writer = LineWriter::new(AccessLines::Text);
-        for at in ["1969-12-31T23:59:58.5Z", "2026-11-21T09:00:00Z", "2026-11-21T09:00:00.12Z"] {
+        for at in ["1970-01-01T00:00:58.5Z", "2026-11-21T09:00:00Z", "2026-11-21T09:00:00.12Z"] {
             for later in [0, 1, 999_999, 1_000_000] {
                 let at = at.parse::<Timestamp>().unwrap() + SignedDuration::from_micros(later);
                 let mut line = String::new();
