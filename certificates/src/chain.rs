@@ -44,8 +44,12 @@ pub fn read(chain: &str, key: &str, now: Timestamp) -> Result<Facts, Certificate
 /// Reads a chain that an authority gave just now: it has begun, whatever this machine's clock says. Refused for a clock that is
 /// behind, it would be ordered again and again.
 pub fn read_issued(chain: &str, key: &str, now: Timestamp) -> Result<Facts, CertificateError> {
-    read_at(chain, key, |facts| now.max(facts.not_before))
+    let latest = now.saturating_add(CLOCK_BEHIND_MAX).unwrap_or(now);
+    read_at(chain, key, |facts| facts.not_before.clamp(now, latest))
 }
+
+/// How far behind a machine's clock may be for an authority's word to count instead.
+const CLOCK_BEHIND_MAX: SignedDuration = SignedDuration::from_hours(24);
 
 /// Reads a chain and judges it at a time that its facts may tell.
 fn read_at(
@@ -287,6 +291,8 @@ mod tests {
         let issued = |now| read_issued(&own.pem, &own.key.serialize_pem(), at(now));
         assert_eq!(issued("2025-12-31T23:00:00Z").unwrap().not_before, at("2026-01-01T00:00:00Z"));
         assert!(issued("2026-06-01T00:00:00Z").is_ok());
+        let refused = issued("2025-12-29T00:00:00Z").unwrap_err().to_string();
+        assert!(refused.contains("begins only at 2026-01-01"), "{refused}");
         let refused = issued("2027-01-01T00:00:00Z").unwrap_err().to_string();
         assert!(refused.contains("ended at 2026-12-01"), "{refused}");
     }

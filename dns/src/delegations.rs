@@ -66,8 +66,11 @@ impl Delegations {
                 seen.retain(|zone, _| zones.contains(zone));
                 seen
             });
+            // The rest of the state is not kept meanwhile.
+            let known = state.settings.clone();
+            drop(state);
             let others = |newer: &Arc<Applied>| {
-                !newer.settings.ptr_eq(&state.settings) && newer.settings().dns.zones != zones
+                !newer.settings.ptr_eq(&known) && newer.settings().dns.zones != zones
             };
             if let Ok(Err(_)) = timeout(pause, applied.wait_for(others)).await {
                 return;

@@ -49,7 +49,9 @@ pub(crate) const PARENT_SERVERS_MAX: usize = 4;
 /// How many servers of a zone are looked at; few have more than a dozen.
 pub(crate) const DELEGATED_MAX: usize = 32;
 /// How long it may take to find out how a zone is handed over.
-pub(crate) const DELEGATION_LOOK_MAX: Duration = Duration::from_secs(10);
+pub(crate) const DELEGATION_LOOK_MAX: Duration = Duration::from_secs(12);
+/// How much of that the zone above may take to tell it itself, before the machine's resolvers are asked.
+pub(crate) const ABOVE_MAX: Duration = Duration::from_secs(6);
 /// How often that is looked at while it is as it should be.
 pub(crate) const DELEGATION_PAUSE: Duration = Duration::from_secs(15 * 60);
 /// The same while it is not.

@@ -93,9 +93,12 @@ fn query(name: &str, kind: RecordType, recursive: bool) -> io::Result<Vec<u8>> {
     let mut message = Message::query();
     message.add_query(Query::query(name, kind));
     message.metadata.recursion_desired = recursive;
-    let mut edns = Edns::new();
-    edns.set_max_payload(PAYLOAD_MAX);
-    message.set_edns(edns);
+    // Some resolvers refuse what has EDNS; servers of zones above have long referrals.
+    if !recursive {
+        let mut edns = Edns::new();
+        edns.set_max_payload(PAYLOAD_MAX);
+        message.set_edns(edns);
+    }
     message.to_vec().map_err(io::Error::other)
 }
 

@@ -179,6 +179,9 @@ async fn next(stream: &mut TcpStream) -> Result<Vec<u8>, ProviderError> {
     Ok(octets)
 }
 
+/// Octets in front of each message that tell its length.
+const LENGTH_OCTETS: usize = 2;
+
 /// Reads message after message, as many as a transfer may have, for as long as somebody wants them.
 async fn read_on(
     mut stream: TcpStream,
@@ -187,7 +190,8 @@ async fn read_on(
     let mut left = TRANSFER_BYTES_MAX;
     loop {
         let next = next(&mut stream).await;
-        let rest = next.as_ref().ok().and_then(|octets| left.checked_sub(octets.len()));
+        let rest =
+            next.as_ref().ok().and_then(|octets| left.checked_sub(octets.len() + LENGTH_OCTETS));
         if tell.send(next).is_err() {
             return;
         }

@@ -15,6 +15,7 @@ use tracing::info;
 
 use crate::access_line::{AccessLines, LineWriter};
 use crate::connector::Place;
+use crate::host::NAME_MAX;
 use crate::route::Route;
 
 /// How many entries may wait to be written; more are dropped and counted.
@@ -169,8 +170,13 @@ impl Entry {
 
 /// The part of a path that is logged.
 pub(crate) fn logged_path(path: &str) -> String {
-    let end = (0..=PATH_BYTES_MAX.min(path.len())).rev().find(|end| path.is_char_boundary(*end));
-    path[..end.unwrap_or(0)].to_owned()
+    path[..path.floor_char_boundary(PATH_BYTES_MAX)].to_owned()
+}
+
+/// The part of a host that is logged: what is longer is none, and refused.
+pub(crate) fn logged_host(mut host: String) -> String {
+    host.truncate(host.floor_char_boundary(NAME_MAX));
+    host
 }
 
 #[cfg(test)]

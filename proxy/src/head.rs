@@ -11,6 +11,9 @@ use crate::host::is_authority;
 use crate::limits::Limits;
 use crate::request_target::judge_target;
 
+/// Octets of a method. Those that are registered have 17 at most.
+pub(crate) const METHOD_MAX: usize = 64;
+
 /// What an HTTP/2 client that knows the server sends first (RFC 9113 §3.4).
 pub(crate) const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -118,7 +121,7 @@ fn judge_request_line(line: &[u8]) -> Result<(Version, Option<&[u8]>), Fault> {
     if words.next().is_some() || target.is_empty() {
         return Err(bad());
     }
-    if !is_token(method) {
+    if !is_token(method) || method.len() > METHOD_MAX {
         return Err(bad());
     }
     match (method, target) {
@@ -342,6 +345,7 @@ mod tests {
             ("fragment", "GET /#a HTTP/1.1\r\nHost: a\r\n\r\n".into()),
             ("tab in the line", "GET\t/ HTTP/1.1\r\nHost: a\r\n\r\n".into()),
             ("method", "G(T / HTTP/1.1\r\nHost: a\r\n\r\n".into()),
+            ("long method", format!("{} / HTTP/1.1\r\nHost: a\r\n\r\n", "A".repeat(65))),
             ("TLS", "\x16\x03\x01\x02\r\n\r\n".into()),
         ] {
             assert_eq!(verdict(&head), Err(400), "{why}");

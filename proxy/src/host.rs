@@ -5,7 +5,7 @@ use std::net::Ipv6Addr;
 use memchr::memchr;
 
 /// Octets of a name (RFC 1035 §2.3.4), without the dot at its end.
-const NAME_MAX: usize = 253;
+pub(crate) const NAME_MAX: usize = 253;
 
 /// Whether this is a host as the Internet has them, with or without a port: a name of letters, digits, dashes, dots and
 /// underscores, or an address. What RFC 3986 §3.2.2 allows beyond that, no client sends and every server reads in its own

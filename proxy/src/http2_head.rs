@@ -4,7 +4,7 @@ use http::{Method, header};
 use pingora_http::RequestHeader;
 
 use crate::error_page::Fault;
-use crate::head::is_token_octet;
+use crate::head::{METHOD_MAX, is_token_octet};
 use crate::headers::text;
 use crate::host::is_authority;
 
@@ -17,6 +17,9 @@ pub(crate) fn judge(head: &RequestHeader) -> Result<(), Fault> {
     }
     if head.raw_path() == b"*" && head.method != Method::OPTIONS {
         return Err(Fault::BadRequest("only OPTIONS may have the target `*`"));
+    }
+    if head.method.as_str().len() > METHOD_MAX {
+        return Err(Fault::BadRequest("the method is too long"));
     }
     if !head.headers.keys().all(|name| name.as_str().bytes().all(is_token_octet)) {
         return Err(Fault::BadRequest("a header's name is not a token"));

@@ -16,7 +16,7 @@ use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use tokio::time::{Instant, timeout_at};
 
-use crate::access_log::{AccessLog, Entry, logged_path};
+use crate::access_log::{AccessLog, Entry, logged_host, logged_path};
 use crate::answer::{answer, leave_as_it_is, respond, respond_with};
 use crate::compress::CompressionBuilder;
 use crate::connector::NODE_UNREACHABLE;
@@ -278,7 +278,7 @@ impl ProxyHttp for Phases {
             // Nothing asks for them after this.
             request_id: mem::take(&mut ctx.id),
             method: head.method.clone(),
-            host: mem::take(&mut ctx.host),
+            host: logged_host(mem::take(&mut ctx.host)),
             path: logged_path(head.uri.path()),
             version: head.version,
             status,

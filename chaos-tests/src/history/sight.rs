@@ -289,11 +289,12 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// Whether clients get no answer of this node, for its process is dead or stands still, or they cannot reach it.
+    /// Whether clients get no answer of this node, for its process is dead or stands still, or they cannot reach it. A node whose
+    /// log finds no room from one moment to the next ends, too.
     #[must_use]
     pub fn hides(&self, node: usize) -> bool {
         let ends = matches!(self.kind.place(), Place::Process | Place::Disk);
-        let is_process = ends && !matches!(self.kind, FaultKind::Drain | FaultKind::DiskFull);
+        let is_process = ends && self.kind != FaultKind::Drain;
         (is_process || self.kind == FaultKind::ClientSide) && self.nodes.contains(&node)
     }
 }
