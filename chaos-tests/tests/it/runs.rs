@@ -1,6 +1,7 @@
 //! Whole runs of `temps-chaos`, short ones: whatever was broken, every promise is kept. The seeds are fixed, so that the
 //! same faults are made each time; other seeds are for `just chaos`.
 
+use std::env;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -12,7 +13,10 @@ const MINUTES: &str = "1.5";
 
 /// Makes a run. Its history and page are kept if a promise was not, and where they are is said.
 async fn every_promise_is_kept(name: &str, arguments: &[&str]) {
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("runs").join(name);
+    // Each try has a folder of its own, so that the next one does not take away what was found.
+    let attempt = env::var("NEXTEST_ATTEMPT").unwrap_or_else(|_| "1".into());
+    let runs = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("runs");
+    let folder = runs.join(format!("{name}-{attempt}"));
     if folder.exists() {
         fs::remove_dir_all(&folder).expect("what was kept of the run before can be removed");
     }
