@@ -4,9 +4,8 @@ import { useState } from "react";
 import type { Environment } from "@/api/types";
 import { useMay } from "@/session/permission";
 import { Button } from "@/ui/button";
-import { Dialog } from "@/ui/dialog";
 import { Field } from "@/ui/field";
-import { ProblemNote } from "@/ui/problem-note";
+import { FormDialog } from "@/ui/form-dialog";
 import { scale } from "./queries";
 
 /** Says how many replicas there shall be. A static site has none. */
@@ -41,31 +40,16 @@ function ScaleDialog({ project, environment, onClose }: Props) {
     },
   });
   return (
-    <Dialog title={`Scale ${environment.name}`} onClose={onClose}>
-      <form
-        className="space-y-4"
-        onSubmit={(event) => {
-          event.preventDefault();
-          call.mutate();
-        }}
-      >
-        <Field
-          label="Replicas"
-          hint="They are spread over the nodes. Those that go first end what they serve."
-          type="number"
-          min={1}
-          required
-          value={count}
-          onChange={(event) => setCount(event.target.value)}
-        />
-        <ProblemNote error={call.error} />
-        <div className="flex justify-end gap-2">
-          <Button onClick={onClose}>Cancel</Button>
-          <Button type="submit" look="primary" busy={call.isPending}>
-            Scale
-          </Button>
-        </div>
-      </form>
-    </Dialog>
+    <FormDialog title={`Scale ${environment.name}`} action="Scale" call={call} onClose={onClose}>
+      <Field
+        label="Replicas"
+        hint="They are spread over the nodes. Those that go first end what they serve."
+        type="number"
+        min={1}
+        required
+        value={count}
+        onChange={(event) => setCount(event.target.value)}
+      />
+    </FormDialog>
   );
 }

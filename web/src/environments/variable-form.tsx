@@ -1,10 +1,8 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import type { Variable } from "@/api/types";
-import { Button } from "@/ui/button";
-import { Dialog } from "@/ui/dialog";
 import { Check, Field, TextField } from "@/ui/field";
-import { ProblemNote } from "@/ui/problem-note";
+import { FormDialog } from "@/ui/form-dialog";
 import { soundsSecret } from "./dotenv";
 import { setVariables } from "./queries";
 
@@ -30,50 +28,38 @@ export function VariableForm({ project, environment, variable, onClose }: Props)
     },
   });
   return (
-    <Dialog title={variable === undefined ? "Add a variable" : `Change ${variable.name}`} onClose={onClose}>
-      <form
-        className="space-y-4"
-        onSubmit={(event) => {
-          event.preventDefault();
-          call.mutate();
-        }}
-      >
-        <Field
-          label="Name"
-          className="font-mono"
-          required
-          autoFocus={variable === undefined}
-          readOnly={variable !== undefined}
-          autoComplete="off"
-          value={name}
-          onChange={(event) => setName(event.target.value)}
-        />
-        <TextField
-          label="Value"
-          className="!min-h-20"
-          hint={
-            variable?.secret === true
-              ? "The value it has is not shown; what you write replaces it."
-              : undefined
-          }
-          spellCheck={false}
-          value={value}
-          onChange={(event) => setValue(event.target.value)}
-        />
-        <Check
-          label="Secret"
-          hint="Kept sealed; nobody is shown it again, and build logs mask it."
-          checked={secret}
-          onChange={(event) => setChosen(event.target.checked)}
-        />
-        <ProblemNote error={call.error} />
-        <div className="flex justify-end gap-2">
-          <Button onClick={onClose}>Cancel</Button>
-          <Button type="submit" look="primary" busy={call.isPending}>
-            Set
-          </Button>
-        </div>
-      </form>
-    </Dialog>
+    <FormDialog
+      title={variable === undefined ? "Add a variable" : `Change ${variable.name}`}
+      action="Set"
+      call={call}
+      onClose={onClose}
+    >
+      <Field
+        label="Name"
+        className="font-mono"
+        required
+        autoFocus={variable === undefined}
+        readOnly={variable !== undefined}
+        autoComplete="off"
+        value={name}
+        onChange={(event) => setName(event.target.value)}
+      />
+      <TextField
+        label="Value"
+        className="!min-h-20"
+        hint={
+          variable?.secret === true ? "The value it has is not shown; what you write replaces it." : undefined
+        }
+        spellCheck={false}
+        value={value}
+        onChange={(event) => setValue(event.target.value)}
+      />
+      <Check
+        label="Secret"
+        hint="Kept sealed; nobody is shown it again, and build logs mask it."
+        checked={secret}
+        onChange={(event) => setChosen(event.target.checked)}
+      />
+    </FormDialog>
   );
 }
