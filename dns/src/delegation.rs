@@ -84,7 +84,8 @@ impl Lookup {
         let names = names.into_iter().take(DELEGATED_MAX);
         let looked = names.map(async |name| {
             let told = addresses.get(&name).cloned().unwrap_or_default();
-            let inside = name.strip_suffix(zone.as_str()).is_some_and(|rest| rest.ends_with('.'));
+            let label = name.strip_suffix(zone.as_str());
+            let inside = label.is_some_and(|label| label.is_empty() || label.ends_with('.'));
             let found = match (inside && by_parent) || !told.is_empty() {
                 true => Ok(told),
                 false => self.addresses(&name).await.map(|found| found.into_iter().collect()),

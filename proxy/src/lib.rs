@@ -50,6 +50,7 @@ mod listener;
 mod live_table;
 mod metrics;
 mod networks;
+mod overtime;
 mod own_answer;
 mod ownership;
 mod phases;

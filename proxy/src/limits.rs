@@ -20,6 +20,9 @@ pub(crate) const LINGER_MAX: Duration = Duration::from_secs(2);
 pub(crate) const CLOSE_MAX: Duration = Duration::from_secs(1);
 /// How many octets of it are read.
 pub(crate) const LINGER_BYTES_MAX: usize = 4 << 20;
+/// How long a connection that has reached its age may go on with what is under way, be it an answer that never ends: no client
+/// keeps a seat for longer by reading slowly.
+pub(crate) const OVERTIME_MAX: Duration = Duration::from_secs(24 * 3_600);
 /// How long an upgraded connection, such as a WebSocket, or a gRPC stream may be silent.
 pub(crate) const UPGRADED_IDLE_MAX: Duration = Duration::from_secs(3_600);
 /// How long a replica may take to accept a connection.

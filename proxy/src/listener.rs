@@ -27,6 +27,7 @@ use crate::http2::Http2;
 use crate::limits::{KEEPALIVE, Limits};
 use crate::live_table::LiveTable;
 use crate::metrics::Metrics;
+use crate::overtime::bounded;
 use crate::phases::Phases;
 use crate::seat::Seat;
 use crate::tls::CHALLENGE_PROTOCOL;
@@ -96,7 +97,9 @@ impl Listener {
                 () = seat.lost() => None,
             };
             if let Some(connection) = connection {
-                listener.serve(connection, &seat).await;
+                if bounded(&limits, listener.serve(connection, &seat)).await.is_none() {
+                    debug!(%client, "ended a connection whose last answer took too long");
+                }
             }
         });
     }

@@ -157,10 +157,13 @@ impl State {
     }
 }
 
-/// Whether somebody answers about a server's name: the cluster does about those of nodes, and others about theirs.
+/// Whether somebody answers about a server's name: the cluster does about those of nodes and the zone's own, and others
+/// about theirs.
 fn is_answered(zone: &DomainName, server: &str) -> bool {
     let label = server.strip_suffix(zone.as_str()).and_then(|label| label.strip_suffix('.'));
-    !is_under(server, zone.as_str()) || label.is_some_and(is_server_label)
+    !is_under(server, zone.as_str())
+        || server == zone.as_str()
+        || label.is_some_and(is_server_label)
 }
 
 /// The one of those that are missing which gets a name at the zone above: its owner, else one that has none there.

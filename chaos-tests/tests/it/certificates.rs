@@ -8,10 +8,13 @@ use serde_json::{Value, json};
 use temps_chaos_tests::{Authority, Client, Ground, RECOVERY, Start, Visitor, until};
 
 use crate::common::machines;
+use crate::tools;
 
 /// What is served.
 const SITE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/samples/static-site");
 const PROJECT: &str = "site";
+/// What its page says.
+const WORDS: &str = "Hello from a static site";
 /// The name that leads to it.
 const NAME: &str = "shop.example.test";
 const NODES: [usize; 5] = [1, 2, 3, 4, 5];
@@ -128,6 +131,7 @@ async fn a_domain_is_served_by_every_edge_with_one_certificate() {
     })
     .await
     .unwrap();
+    tools::try_everywhere(&shop.ground, &NODES, NAME, &shop.root, WORDS).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

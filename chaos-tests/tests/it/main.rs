@@ -15,4 +15,5 @@ mod membership;
 mod partition;
 mod runs;
 mod speech;
+mod tools;
 mod upgrade;

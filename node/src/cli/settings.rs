@@ -14,6 +14,8 @@ use crate::terminal;
 
 /// The settings that nobody is shown.
 const SECRETS: [&str; 1] = ["acme.eab_key"];
+/// What stands for one that is set.
+const HIDDEN: &str = "(set, and shown to nobody)";
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -47,10 +49,22 @@ pub async fn run(context: &Context, args: Args) -> Result<(), CliError> {
 
 async fn get(context: &Context, name: Option<String>) -> Result<(), CliError> {
     let mut value = context.reader()?.get(&path(&["settings"])).await?.value;
+    let mut told = hidden(value.clone());
     if let Some(name) = name {
         value = find(&mut value, &name)?.take();
+        told = find(&mut told, &name)?.take();
     }
-    context.output.answer(&value, || shown(&value))
+    context.output.answer(&value, || shown(&told))
+}
+
+/// The settings with a word in place of what is set and never shown: the key that goes with an id is there when that is.
+fn hidden(mut settings: Value) -> Value {
+    if let Some(acme) = settings.get_mut("acme")
+        && acme["eab_key_id"].as_str().is_some_and(|id| !id.is_empty())
+    {
+        acme["eab_key"] = HIDDEN.into();
+    }
+    settings
 }
 
 fn shown(value: &Value) -> String {
@@ -74,7 +88,7 @@ async fn set(context: &Context, settings: &[String]) -> Result<(), CliError> {
         change(&mut now.value, name, &value_of(name, text)?)?;
     }
     let value = client.put(&path, &now.value, now.etag.as_deref()).await?.value;
-    context.output.answer(&value, || shown(&value))
+    context.output.answer(&value, || shown(&hidden(value.clone())))
 }
 
 /// The text itself, or what the file has that it names, or standard input. What nobody may read stands on no command line,
@@ -173,6 +187,14 @@ mod tests {
             let named = matches!(line.args.act, Some(Act::Get { name: Some(name) }) if name == "acme.enabled");
             assert!(named, "{word}");
         }
+    }
+
+    #[test]
+    fn a_secret_that_is_set_says_so() {
+        let told = |id: &str| hidden(json!({"acme": {"eab_key_id": id, "eab_key": ""}}));
+        assert_eq!(told("kid-1")["acme"]["eab_key"], HIDDEN);
+        assert_eq!(told("")["acme"]["eab_key"], "");
+        assert_eq!(hidden(settings()), settings());
     }
 
     #[test]

@@ -22,6 +22,7 @@ use super::session::Http3Session;
 use crate::budget::{Budget, RESET_COST};
 use crate::connection_count::Admission;
 use crate::limits::{H2_MALFORMED_MAX, H3_LEAVE_MAX, Limits};
+use crate::overtime::bounded;
 use crate::seat::Seat;
 
 /// What came of a request.
@@ -109,7 +110,8 @@ impl Http3 {
         limits: &Limits,
     ) {
         let mut requests = JoinSet::new();
-        let end = self.take_requests(&mut connection, &mut requests, leave, seat, limits).await;
+        let taken = self.take_requests(&mut connection, &mut requests, leave, seat, limits);
+        let end = bounded(limits, taken).await.unwrap_or(Reason::NoError);
         debug!(reason = ?end, "ends an HTTP/3 connection");
         connection.end(end);
         // They see that it is over.

@@ -97,7 +97,14 @@ fn a_delegation_is_compared_with_the_nodes_that_live() {
             &["ns-1 nowhere", "ns1 nowhere", "dns.example.net nowhere", "ns-1 missing, n1"],
             &["- NS dns.example.net", "- NS ns1", "- ns1 192.0.2.1", "+ ns-1 192.0.2.1"],
         ),
-        // A name elsewhere may have the addresses of all.
+        // The zone's own name may have the addresses of all, and so may a name elsewhere.
+        (three, &["apps.example.com. 192.0.2.1 192.0.2.2 192.0.2.3"], &[], &[]),
+        (
+            &three[..1],
+            &["apps.example.com. 192.0.2.9"],
+            &["apps.example.com wrong 192.0.2.9", "ns-1 missing, n1"],
+            &["- apps.example.com 192.0.2.9", "+ apps.example.com 192.0.2.1"],
+        ),
         (three, &["dns.example.net. 192.0.2.1 192.0.2.2 192.0.2.3"], &[], &[]),
         // Of another one's servers none is left.
         (
