@@ -96,10 +96,9 @@ impl Listener {
                 connection = begun => connection,
                 () = seat.lost() => None,
             };
-            if let Some(connection) = connection {
-                if bounded(&limits, listener.serve(connection, &seat)).await.is_none() {
-                    debug!(%client, "ended a connection whose last answer took too long");
-                }
+            let Some(connection) = connection else { return };
+            if bounded(&limits, listener.serve(connection, &seat)).await.is_none() {
+                debug!(%client, "ended a connection whose last answer took too long");
             }
         });
     }

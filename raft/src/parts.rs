@@ -55,7 +55,7 @@ impl Parts {
 fn open_log(folder: &Folder, lock: FolderLock) -> Result<Log, RaftError> {
     let path = folder.log();
     make_dir(&path)?;
-    tail::cut(&path)?;
+    tail::mend(&path)?;
     Log::open(&path, lock).map_err(|source| RaftError::Log { path, source })
 }
 

@@ -2,9 +2,13 @@
 //! on. Anything else that cannot be read is damage to what was synced, and refused: a node must not vote on without what
 //! it has promised. `raft-log` cannot tell the two apart: it cuts wherever a record claims to be longer than the file,
 //! and refuses a half record before zeros.
+//!
+//! What is kept of it is written once more. The process before may have ended because a sync failed, and after that Linux
+//! takes what never came to the disk for written: a sync would find nothing to do, and this node acknowledge what the next
+//! loss of power takes (fsync(2), ERRORS; Rebello et al., "Can Applications Recover from fsync Failures?", ATC 2020).
 
-use std::fs::{self, OpenOptions};
-use std::io;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use raft_log::RaftLogRecord;
@@ -12,13 +16,14 @@ use raft_log::codeq::Decode;
 use tracing::warn;
 
 use crate::RaftError;
+use crate::folder::sync_dir;
 use crate::wal::Wal;
 
 /// What disks write whole or not at all. What was not written of a longer file are zeros, from where one begins.
 const SECTOR_BYTES: usize = 512;
 
-/// Cuts what was half written off the log in `dir`.
-pub fn cut(dir: &Path) -> Result<(), RaftError> {
+/// Cuts what was half written off the log in `dir`, and has the rest on the disk. Blocks.
+pub fn mend(dir: &Path) -> Result<(), RaftError> {
     let damaged = |path: &Path, at| RaftError::LogDamaged { path: path.into(), at };
     // Only the newest segment is written to; before it comes to the disk, the one before it may be torn, too.
     let mut may_be_torn = true;
@@ -32,9 +37,12 @@ pub fn cut(dir: &Path) -> Result<(), RaftError> {
             warn!(segment = %path.display(), at = end, lost = bytes.len() - end, "a torn end of the log is cut off");
             cut_file(&path, end).map_err(RaftError::file("cut", &path))?;
         }
+        if may_be_torn {
+            write_again(&path, &bytes[..end]).map_err(RaftError::file("write", &path))?;
+        }
         may_be_torn &= end == 0;
     }
-    Ok(())
+    sync_dir(dir).map_err(RaftError::file("sync", dir))
 }
 
 /// The files of the log, in order.
@@ -74,7 +82,18 @@ fn is_torn(rest: &[u8], at: usize, error: &io::Error) -> bool {
 }
 
 fn cut_file(path: &Path, length: usize) -> io::Result<()> {
-    let file = OpenOptions::new().write(true).open(path)?;
+    let file = to_write(path)?;
     file.set_len(length as u64)?;
     file.sync_all()
+}
+
+/// In its place: it takes no room, and power may be lost at any moment, as every octet is what it was.
+fn write_again(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = to_write(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+fn to_write(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).open(path)
 }

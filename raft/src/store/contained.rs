@@ -1,5 +1,5 @@
 //! sled answers some errors of the disk, and damage, with a panic. Where that is expected, it is one line of the log and not
-//! what a bug of ours would look like.
+//! what a bug of ours looks like, which is told as ever.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook, take_hook};
@@ -7,16 +7,22 @@ use std::sync::Once;
 
 use tracing::warn;
 
+/// How the path of each file of sled's begins below the folder that holds the sources of crates.
+const SOURCES: &str = "/sled-";
+
 thread_local! {
     static IS_EXPECTED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Does some work of sled's; nothing when it panicked.
+/// Does some work of sled's; nothing when it panicked, or we did on the way.
 pub fn contained<T>(work: impl FnOnce() -> T) -> Option<T> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let usual = take_hook();
-        set_hook(Box::new(move |panic| if IS_EXPECTED.get() { tell(panic) } else { usual(panic) }));
+        set_hook(Box::new(move |panic| {
+            let is_sleds = panic.location().is_some_and(|line| line.file().contains(SOURCES));
+            if IS_EXPECTED.get() && is_sleds { tell(panic) } else { usual(panic) }
+        }));
     });
     let before = IS_EXPECTED.replace(true);
     let done = catch_unwind(AssertUnwindSafe(work));

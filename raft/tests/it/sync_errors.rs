@@ -12,6 +12,8 @@ use crate::common::{numbers, put, start, stop};
 const CHILD: &str = "TEMPS_TEST_SYNC_CHILD";
 /// Set where that process ends once it has done its writes.
 const END: &str = "TEMPS_TEST_SYNC_END";
+/// Set where that process ends once the node has started.
+const STARTS: &str = "TEMPS_TEST_SYNC_STARTS";
 /// Set where that process goes on writing, so long that the state is written in the background.
 const LONG: &str = "TEMPS_TEST_SYNC_LONG";
 /// How the node ends when it must stop.
@@ -97,6 +99,43 @@ fn every_acknowledgement_comes_after_a_sync() {
     assert_eq!(acknowledged, WRITES);
 }
 
+/// A sync that failed before leaves pages that the next sync takes for written.
+#[test]
+fn what_an_earlier_process_wrote_is_written_again_before_it_counts() {
+    if let Ok(dir) = std::env::var(CHILD) {
+        live(Path::new(&dir));
+    }
+    let (dir, test) = (
+        tempfile::tempdir().unwrap(),
+        "sync_errors::what_an_earlier_process_wrote_is_written_again_before_it_counts",
+    );
+    let (data, trace) = (dir.path().join("data"), dir.path().join("trace"));
+    let first = run(test, &data, &["-e", "trace=none", "-o", "/dev/null"], &[(END, "1")]);
+    assert!(first.status.success(), "{}", String::from_utf8_lossy(&first.stderr));
+    let segments = std::fs::read_dir(data.join("raft/log")).unwrap().map(|file| file.unwrap());
+    let newest = segments.filter(|file| file.path().extension().is_some_and(|kind| kind == "wal"));
+    let newest = newest.max_by_key(|file| file.path()).unwrap();
+    let length = newest.metadata().unwrap().len();
+    assert!(length > 0);
+
+    let calls = ["-y", "-e", "trace=write,fsync,fdatasync", "-o", trace.to_str().unwrap()];
+    let second = run(test, &data, &calls, &[(STARTS, "1")]);
+    assert!(second.status.success(), "{}", String::from_utf8_lossy(&second.stderr));
+    let trace = std::fs::read_to_string(trace).unwrap();
+    let name = newest.file_name().into_string().unwrap();
+    let mut calls = trace.lines().filter(|line| line.contains(&format!("{name}>")));
+    let mut written = 0;
+    for call in calls.by_ref().take_while(|call| call.contains(" write(")) {
+        written += call.rsplit("= ").next().unwrap().parse::<u64>().unwrap();
+        if written >= length {
+            break;
+        }
+    }
+    assert_eq!(written, length, "{trace}");
+    let then = calls.next().unwrap();
+    assert!(then.contains(" fsync(") && then.ends_with("= 0"), "{then}");
+}
+
 /// Lets every call from number `when` on fail, as a broken disk would.
 fn fails(test: &str, call: &str, when: u32, environment: &[(&str, &str)]) {
     let dir = tempfile::tempdir().unwrap();
@@ -149,6 +188,9 @@ fn live(dir: &Path) -> ! {
             Err(error) => return chain(&error),
         };
         println!();
+        if std::env::var(STARTS).is_ok() {
+            std::process::exit(0);
+        }
         let (began, long) = (Instant::now(), std::env::var(LONG).is_ok());
         let more = |number: &u64| *number < WRITES || long && began.elapsed() < LONG_TIME;
         for number in (0..).take_while(more) {
