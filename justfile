@@ -46,6 +46,7 @@ chaos *ARGS:
 
 # The three runs of 90 s that CI makes; as root.
 chaos-ci:
+    cargo build --locked -p temps --bin temps
     cargo nextest run --locked -p temps-chaos-tests --test it runs::
 
 # What a node that joins a cluster with a large state costs those that write; as root.

@@ -48,6 +48,8 @@ Usage: deploy/cluster.sh up [N]            a cluster of N nodes (3), each on a m
        deploy/cluster.sh divert [PORT[:TO]]
                                            what machines send to this host's PORT goes to TO, or is refused
        deploy/cluster.sh heal              every link works again
+       deploy/cluster.sh lost, shaken, asked PORT
+                                           what cut links, the bad network and a port had to do since then
 
 Options of `up`: --first   node 1 founds a cluster; the other machines are bare
                  --alone   every node founds a cluster of its own and nobody joins
@@ -375,6 +377,9 @@ cut) on_cluster; cut_links "$@" ;;
 divert) on_cluster; divert_ports "$@" ;;
 shake) on_cluster; shake_links "$@" ;;
 heal) on_cluster; heal_links ;;
+lost) on_cluster; lost_packets ;;
+shaken) on_cluster; shaken ;;
+asked) on_cluster; asked "$1" ;;
 -h | --help) usage ;;
 *) die "unknown command $command" "$0 --help" ;;
 esac

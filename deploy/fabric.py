@@ -2,8 +2,8 @@
 """A bad network: a TUN device that gives every packet back that it is given, but loses, delays, doubles or holds some.
 
 machines.sh starts it in a ground's router and leads what machines send each other through it, since kernels without netem
-cannot do the same. What is drawn by lot follows from the seed. It runs until it is ended, says then what it did, and the
-device goes with it.
+cannot do the same. What is drawn by lot follows from the seed. It runs until it is ended, and the device goes with it.
+Asked by USR1, it says what it did so far: `taken 90 lost 12 late 0 doubled 0 held 0`.
 
     deploy/fabric.py NAME [--loss PERCENT] [--delay MS] [--jitter MS] [--double PERCENT] [--overtake PERCENT] [--seed N]
 """
@@ -51,28 +51,35 @@ class Links:
     def __init__(self, how):
         self.how, self.chance = how, random.Random(how.seed)
         self.waiting, self.number, self.last = [], 0, {}
-        self.taken, self.lost = 0, 0
+        self.done = dict.fromkeys(("taken", "lost", "late", "doubled", "held"), 0)
 
     def happens(self, percent):
         return self.chance.random() * 100 < percent
 
     def take(self, packet, now):
-        self.taken += 1
+        self.done["taken"] += 1
         if self.happens(self.how.loss):
-            self.lost += 1
+            self.done["lost"] += 1
             return
         late = (self.how.delay + self.chance.uniform(-1, 1) * self.how.jitter) / 1000
         way = packet[ADDRESSES]
         leaves = max(now + max(late, 0), self.last.get(way, 0))
         self.last[way] = leaves
-        self.keep(leaves + HELD if self.happens(self.how.overtake) else leaves, packet)
+        self.done["late"] += late > 0
+        is_held = self.happens(self.how.overtake)
+        self.done["held"] += is_held
+        self.keep(leaves + HELD if is_held else leaves, packet)
         if self.happens(self.how.double):
+            self.done["doubled"] += 1
             self.keep(leaves + HELD * self.chance.random(), packet)
 
     def keep(self, leaves, packet):
         if len(self.waiting) < WAITING_MAX:
             self.number += 1
             heapq.heappush(self.waiting, (leaves, self.number, packet))
+
+    def tell(self):
+        print(*(f"{what} {count}" for what, count in self.done.items()), flush=True)
 
     def due(self, now):
         while self.waiting and self.waiting[0][0] <= now:
@@ -94,7 +101,8 @@ def read_all(device):
 def main():
     how = arguments()
     device, links = open_device(how.name), Links(how)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(f"{links.taken} packets came, {links.lost} were lost"))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    signal.signal(signal.SIGUSR1, lambda *_: links.tell())
     while True:
         select.select([device], [], [], links.patience(time.monotonic()))
         now = time.monotonic()

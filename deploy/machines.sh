@@ -63,6 +63,7 @@ make_network() {
     ip -n "$router" route add blackhole "$(ip_of 0)/24"
     ip -n "$router" route add default via "$(ip_of $HOST_PART)" dev host
     ip netns exec "$router" sysctl -q net.ipv4.ip_forward=1
+    make_chains
     way_out -I
 }
 
@@ -249,16 +250,39 @@ give_images() {
 
 # --- links -----------------------------------------------------------------------------------------------------------
 
+# in_router TOOL…: of the router's packet filter.
+in_router() { nsenter --net="/run/netns/$(netns router)" "$@"; }
+
+# make_chains: those of cut links and of ports that lead elsewhere are apart, for each is emptied on its own.
+make_chains() {
+    local chain
+    for chain in links ports; do
+        in_router iptables -w -N "$chain"
+        in_router iptables -w -A FORWARD -j "$chain"
+    done
+}
+
 # cut_links FROM:TO…: nothing passes that way from one machine to the other, all at the same moment.
 cut_links() {
     local pair rules=''
-    for pair; do rules+="-A FORWARD -s $(ip_of "${pair%:*}") -d $(ip_of "${pair#*:}") -j DROP"$'\n'; done
-    printf '*filter\n%sCOMMIT\n' "$rules" | nsenter --net="/run/netns/$(netns router)" iptables-restore --noflush
+    for pair; do rules+="-A links -s $(ip_of "${pair%:*}") -d $(ip_of "${pair#*:}") -j DROP"$'\n'; done
+    printf '*filter\n%sCOMMIT\n' "$rules" | in_router iptables-restore --noflush
 }
+
+# lost_packets: how many were lost since links were cut.
+lost_packets() { in_router iptables -w -nvxL links | awk '/DROP/ { lost += $1 } END { print lost + 0 }'; }
 
 heal_links() {
     calm_links
-    nsenter --net="/run/netns/$(netns router)" iptables -w -F FORWARD
+    in_router iptables -w -F links
+}
+
+# shaken: what the bad network has done so far; fails when there is none any more.
+shaken() {
+    : >"$FOLDER/fabric.log"
+    kill -USR1 "$(cat "$FOLDER/fabric.pid")"
+    wait_until 5 grep -q taken "$FOLDER/fabric.log"
+    cat "$FOLDER/fabric.log"
 }
 
 # shake_links OPTION…: what machines send each other passes a bad network (fabric.py), which has a table of routes for it;
@@ -267,7 +291,8 @@ shake_links() {
     local router i
     router=$(netns router)
     calm_links
-    setsid nsenter --net="/run/netns/$router" "$FABRIC" fabric "$@" >"$FOLDER/fabric.log" 2>&1 </dev/null 9>&- &
+    : >"$FOLDER/fabric.log"
+    setsid nsenter --net="/run/netns/$router" "$FABRIC" fabric "$@" >>"$FOLDER/fabric.log" 2>&1 </dev/null 9>&- &
     printf '%s\n' $! >"$FOLDER/fabric.pid"
     wait_until 5 ip -n "$router" link show fabric >/dev/null 2>&1 || {
         cat "$FOLDER/fabric.log"
@@ -283,15 +308,25 @@ shake_links() {
 }
 
 # divert_ports PORT[:TO]…: what machines send to this host's PORT goes to its port TO instead, or is refused, for at the
-# router nobody listens; none is diverted any more when there is no PORT.
+# router nobody listens; none is diverted any more when there is no PORT. Connections that are open to it already are reset.
 divert_ports() {
-    local way rules=(nsenter --net="/run/netns/$(netns router)" iptables -w -t nat)
-    "${rules[@]}" -F PREROUTING
+    local way host
+    host=$(ip_of "$HOST_PART")
+    in_router iptables -w -t nat -F PREROUTING
+    in_router iptables -w -F ports
     for way; do
         local target=(REDIRECT)
-        [[ $way != *:* ]] || target=(DNAT --to-destination "$(ip_of "$HOST_PART"):${way#*:}")
-        "${rules[@]}" -A PREROUTING -p tcp -d "$(ip_of "$HOST_PART")" --dport "${way%:*}" -j "${target[@]}"
+        [[ $way != *:* ]] || target=(DNAT --to-destination "$host:${way#*:}")
+        in_router iptables -w -t nat -A PREROUTING -p tcp -d "$host" --dport "${way%:*}" -j "${target[@]}"
+        in_router iptables -w -A ports -p tcp -d "$host" --dport "${way%:*}" -j REJECT --reject-with tcp-reset
     done
+}
+
+# asked PORT: how many packets machines have sent to this host's PORT since this was asked before.
+asked() {
+    local rule=(PREROUTING -p tcp -d "$(ip_of "$HOST_PART")" --dport "$1")
+    in_router iptables -w -t mangle -C "${rule[@]}" 2>/dev/null || in_router iptables -w -t mangle -A "${rule[@]}"
+    in_router iptables -w -t mangle -nvxL PREROUTING -Z | awk -v port="dpt:$1" '$0 ~ port { print $1 }'
 }
 
 # calm_links: the device and its routes go with their process.

@@ -1,5 +1,6 @@
 //! A real certificate authority, Debian's `pebble`, and the DNS that it and the nodes ask, on the host's side of a ground.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -7,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use reqwest::Certificate;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use serde_json::{Value, json};
 
 use crate::client::http_builder;
@@ -21,6 +24,8 @@ const DNS_PORT: u16 = 53;
 const MANAGEMENT_PORT: u16 = 15000;
 /// Where the DNS is told its records.
 const RECORDS_PORT: u16 = 8055;
+/// What its log has before the number of a certificate that it gave.
+const GIVEN: &str = "Issued certificate serial ";
 /// The files of its own TLS.
 const CERTIFICATE: &str = "certificate.pem";
 const KEY: &str = "key.pem";
@@ -156,7 +161,34 @@ impl Authority {
     /// How many certificates it gave.
     #[must_use]
     pub fn certificates(&self) -> usize {
-        self.logged("Issued certificate")
+        self.logged(GIVEN)
+    }
+
+    /// How many certificates it gave for each of these names, as it remembers them.
+    ///
+    /// # Errors
+    /// When it does not answer, or not with a certificate that it has given.
+    pub async fn given(&self, names: &[String]) -> Result<BTreeMap<String, usize>, GroundError> {
+        let mut given = BTreeMap::new();
+        let log = fs::read_to_string(&self.log).unwrap_or_default();
+        for serial in serials(&log) {
+            let path = format!("cert-status-by-serial/{serial}");
+            let url = format!("https://{}/{path}", at(self.address, MANAGEMENT_PORT));
+            let asked = self.http.get(url).send().await.map_err(GroundError::Authority)?;
+            let text = asked.text().await.map_err(GroundError::Authority)?;
+            let said: Value = serde_json::from_str(&text).unwrap_or_default();
+            let pem = said["Certificate"].as_str().unwrap_or_default().as_bytes();
+            let malformed = || GroundError::Malformed {
+                path: path.into(),
+                wanted: "a certificate",
+                found: text.clone(),
+            };
+            let certificate = CertificateDer::from_pem_slice(pem).map_err(|_| malformed())?;
+            for name in names.iter().filter(|name| has(&certificate, name)) {
+                *given.entry(name.clone()).or_default() += 1;
+            }
+        }
+        Ok(given)
     }
 
     /// How often its log has a text.
@@ -185,6 +217,39 @@ fn write(folder: &Path, address: Ipv4Addr) -> io::Result<String> {
     Ok(cert.pem())
 }
 
+/// The numbers of the certificates that were given, as a log tells them.
+fn serials(log: &str) -> Vec<&str> {
+    let behind = log.split(GIVEN).skip(1);
+    behind.filter_map(|rest| rest.split_whitespace().next()).collect()
+}
+
+/// Whether a certificate is for a name: as its octets have it, behind their count.
+fn has(certificate: &[u8], name: &str) -> bool {
+    let length = u8::try_from(name.len()).unwrap_or(u8::MAX);
+    let wanted = [&[length], name.as_bytes()].concat();
+    certificate.windows(wanted.len()).any(|part| part == wanted)
+}
+
 fn at(address: Ipv4Addr, port: u16) -> String {
     SocketAddr::from((address, port)).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_says_whose_it_is() {
+        let CertifiedKey { cert, .. } =
+            generate_simple_self_signed(["c11.example.test".to_owned()]).unwrap();
+        assert!(has(cert.der(), "c11.example.test"));
+        assert!(!has(cert.der(), "c1.example.test") && !has(cert.der(), "1.example.test"));
+    }
+
+    #[test]
+    fn the_log_says_which_certificates_were_given() {
+        let log = "Pebble 10:00 Issued certificate serial 5a0e for order x1\n10:01 Added order\n\
+                   Pebble 10:02 Issued certificate serial 77 for order x2\n";
+        assert_eq!(serials(log), ["5a0e", "77"]);
+    }
 }

@@ -105,6 +105,9 @@ pub enum GroundError {
         #[source]
         source: reqwest::Error,
     },
+    /// A fault was made, and nothing came of it.
+    #[error("it changed nothing: {0}")]
+    NoEffect(String),
     /// A condition did not come true.
     #[error("waited {within:?} in vain until {what}")]
     NeverHappened {

@@ -190,6 +190,39 @@ impl Ground {
         self.script.run(&["heal"]).await.map(drop)
     }
 
+    /// How many packets were lost since links were cut.
+    ///
+    /// # Errors
+    /// When the router does not say.
+    pub async fn lost_packets(&self) -> Result<u64, GroundError> {
+        self.count(&["lost"], "").await
+    }
+
+    /// How many packets the bad network that stands now has `taken`, or `lost`, or sent `late`, or `doubled`, or `held`.
+    ///
+    /// # Errors
+    /// When it does not say, which may be because it stands no longer.
+    pub async fn shaken(&self, what: &str) -> Result<u64, GroundError> {
+        self.count(&["shaken"], what).await
+    }
+
+    /// How many packets machines have sent to this port of this host since this was asked before.
+    ///
+    /// # Errors
+    /// When the router does not say.
+    pub async fn asked(&self, port: u16) -> Result<u64, GroundError> {
+        self.count(&["asked", &port.to_string()], "").await
+    }
+
+    /// The number behind a word of what the script says; the first there is, behind no word.
+    async fn count(&self, arguments: &[&str], word: &str) -> Result<u64, GroundError> {
+        let found = self.script.run(arguments).await?;
+        let behind = found.split_once(word).map(|(_, behind)| behind.split_whitespace().next());
+        let number = behind.flatten().and_then(|number| number.parse().ok());
+        let path = PathBuf::from(format!("cluster.sh {}", arguments.join(" ")));
+        number.ok_or_else(|| GroundError::Malformed { path, wanted: "a number", found })
+    }
+
     /// Runs the CLI, logged in, against the first node that is ready; returns what it printed.
     ///
     /// # Errors

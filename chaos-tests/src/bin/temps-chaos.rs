@@ -11,6 +11,8 @@ use temps_chaos_tests::page::Outcome;
 use tokio::sync::watch;
 
 /// Breaks a real cluster on purpose while clients use it, and judges what they saw.
+///
+/// It ends with 0 when every promise was kept, 1 when one was not, 2 when no run could be made, and 3 when nobody can say.
 #[derive(Debug, Parser)]
 #[command(name = "temps-chaos", version, max_term_width = 100)]
 struct Cli {
@@ -66,6 +68,12 @@ struct RunArguments {
     /// The faults to choose from, with commas between them; all when missing
     #[arg(long, value_delimiter = ',')]
     nemesis: Vec<FaultKind>,
+    /// Faults to leave out, with commas between them
+    #[arg(long, value_delimiter = ',')]
+    without: Vec<FaultKind>,
+    /// How many operations have to be acknowledged; as many as the time is for when missing
+    #[arg(long)]
+    acknowledged: Option<u64>,
     /// The workloads, with commas between them; all when missing
     #[arg(long, value_delimiter = ',')]
     workload: Vec<WorkloadKind>,
@@ -76,6 +84,10 @@ struct RunArguments {
     #[arg(long)]
     out: Option<PathBuf>,
 }
+
+/// How this ends when it cannot be said whether every promise was kept; 1 says that one was not, and 2 that no run could be
+/// made.
+const UNSAID: u8 = 3;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -92,7 +104,8 @@ async fn main() -> ExitCode {
     };
     match done {
         Ok(Outcome::Kept) => ExitCode::SUCCESS,
-        Ok(Outcome::Broken | Outcome::Open) => ExitCode::FAILURE,
+        Ok(Outcome::Broken) => ExitCode::FAILURE,
+        Ok(Outcome::Open) => ExitCode::from(UNSAID),
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::from(2)
@@ -110,7 +123,9 @@ fn plan(arguments: &RunArguments) -> Plan {
         nodes: usize::from(arguments.nodes),
         length: Duration::try_from_secs_f64(arguments.minutes * 60.0).unwrap_or_default(),
         faults: arguments.nemesis.clone(),
+        without: arguments.without.clone(),
         workloads: arguments.workload.clone(),
+        acknowledged: arguments.acknowledged,
     }
 }
 

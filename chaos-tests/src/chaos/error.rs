@@ -38,6 +38,18 @@ pub enum ChaosError {
         names(.0)
     )]
     TooShort(Vec<FaultKind>),
+    /// Faults need what this machine does not have.
+    #[error(
+        "this machine cannot make {}, for it lacks {lacks}; leave them out: --without {}",
+        names(faults),
+        faults.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(",")
+    )]
+    Lacks {
+        /// What it does not have.
+        lacks: String,
+        /// The faults.
+        faults: Vec<FaultKind>,
+    },
     /// A fault needs more nodes.
     #[error("{} needs at least 4 nodes: give --nodes 5, or leave it out of --nemesis", .0.name())]
     TooFewNodes(FaultKind),

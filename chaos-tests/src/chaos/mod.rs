@@ -6,6 +6,7 @@ mod converge;
 mod error;
 mod field;
 mod files;
+mod lacks;
 mod nemesis;
 mod periods;
 mod plan;

@@ -1,5 +1,6 @@
 //! The periods of a run, one after the other: faults are made in them and undone.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -7,15 +8,20 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Field;
 use super::chance::Chance;
-use super::nemesis::{Nemesis, make, undo};
-use super::plan::{Period, Planned};
+use super::nemesis::{Nemesis, make, prove, undo};
+use super::plan::{Period, Plan, Planned};
 use super::watch::Known;
 use crate::history::{Fault, FaultKind, What};
 
 /// How long a fault waits for a leader to be known.
 const LEADER_MAX: Duration = Duration::from_secs(5);
+/// How long it may take to see what a fault did.
+const PROOF_MAX: Duration = Duration::from_secs(15);
 /// How long undoing a fault may take before it is tried once more.
 const UNDO_MAX: Duration = Duration::from_secs(150);
+
+/// How many periods there are at most for faults that had no effect when they were dealt, or could not be made.
+const EXTRA_PERIODS_MAX: usize = 8;
 
 /// Makes faults.
 pub(super) struct Periods<'a> {
@@ -27,6 +33,8 @@ pub(super) struct Periods<'a> {
     /// The faults that are there, or may be.
     pub made: Vec<Fault>,
     pub count: u32,
+    /// The faults that are to be made, with an effect, and were not yet.
+    pub missing: BTreeSet<FaultKind>,
 }
 
 /// Something that is to be done at a moment.
@@ -53,9 +61,21 @@ impl Periods<'_> {
         }
     }
 
+    /// Goes on until every fault that is to be made was there, but not for ever.
+    pub async fn go_on(&mut self) {
+        for _ in 0..EXTRA_PERIODS_MAX {
+            // The first of those that are missing may be one that cannot be there now, and is the last then.
+            let missing: Vec<FaultKind> = self.missing.iter().copied().collect();
+            let Some(&kind) = self.chance.pick(&missing) else { return };
+            let period = Plan::once_more(kind, &mut self.chance);
+            self.go(std::slice::from_ref(&period), period.to).await;
+        }
+    }
+
     async fn make(&mut self, kind: FaultKind) {
         self.count += 1;
-        let mut fault = Fault { fault: self.count, kind, nodes: Vec::new(), err: None };
+        let mut fault =
+            Fault { fault: self.count, kind, nodes: Vec::new(), err: None, replaced: Vec::new() };
         // Whoever the leader was has to be known again after what was before.
         let _ = timeout(LEADER_MAX, self.known.wait_for(|known| known.leader.is_some())).await;
         let leader = self.known.borrow().leader;
@@ -74,7 +94,13 @@ impl Periods<'_> {
         self.show();
         let what = match make(field, kind, &fault.nodes).await {
             Ok(()) => What::Installed(fault),
-            Err(error) => What::Indeterminate(Fault { err: Some(error.to_string()), ..fault }),
+            Err(error) => {
+                fault.err = Some(error.to_string());
+                self.made.iter_mut().filter(|it| it.fault == fault.fault).for_each(|it| {
+                    it.err.clone_from(&fault.err);
+                });
+                What::Indeterminate(fault)
+            }
         };
         field.recorder.note_at(from, what).await;
     }
@@ -95,11 +121,14 @@ impl Periods<'_> {
 
     async fn undo_at(&mut self, place: usize) {
         let mut fault = self.made.remove(place);
+        if fault.err.is_none() {
+            self.prove(&fault).await;
+        }
         let mut failed = String::new();
         for _ in 0..2 {
             match timeout(UNDO_MAX, undo(self.field, fault.kind, &fault.nodes)).await {
-                Ok(Ok(())) => {
-                    fault.err = None;
+                Ok(Ok(replaced)) => {
+                    (fault.err, fault.replaced) = (None, replaced);
                     self.field.recorder.note(What::Healed(fault)).await;
                     return self.show();
                 }
@@ -112,6 +141,21 @@ impl Periods<'_> {
         self.field.recorder.note(What::Indeterminate(fault)).await;
         self.field.recorder.note(What::Broken { err }).await;
         self.show();
+    }
+
+    /// A fault that had no effect as far as anybody knows is noted as such, and has to come again.
+    async fn prove(&mut self, fault: &Fault) {
+        let proven = timeout(PROOF_MAX, prove(self.field, fault.kind, &fault.nodes)).await;
+        let why = match proven {
+            Ok(Ok(())) => {
+                self.missing.remove(&fault.kind);
+                return;
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("nobody could say within {PROOF_MAX:?} what it did"),
+        };
+        let fault = Fault { err: Some(why), ..fault.clone() };
+        self.field.recorder.note(What::Indeterminate(fault)).await;
     }
 
     fn show(&self) {

@@ -20,7 +20,7 @@ const TWO_PERCENT: u64 = 35;
 const RING_MIN: usize = 4;
 
 /// What a run is asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Plan {
     /// The seed of everything that is drawn by lot.
     pub seed: u64,
@@ -30,8 +30,12 @@ pub struct Plan {
     pub length: Duration,
     /// The faults to choose from; all that are possible when empty.
     pub faults: Vec<FaultKind>,
+    /// The faults that are left out.
+    pub without: Vec<FaultKind>,
     /// The workloads; all when empty.
     pub workloads: Vec<WorkloadKind>,
+    /// How many operations have to be acknowledged; as many as the time is for when missing.
+    pub acknowledged: Option<u64>,
 }
 
 /// A fault that is to be made.
@@ -61,12 +65,15 @@ impl Plan {
     #[must_use]
     pub fn again(setup: &Setup) -> Self {
         let workloads = setup.workloads.iter().filter_map(|name| name.parse().ok());
+        let choice = if setup.choice.is_empty() { &setup.faults } else { &setup.choice };
         Self {
             seed: setup.seed,
             nodes: setup.nodes,
             length: Duration::from_secs(setup.seconds),
-            faults: setup.faults.clone(),
+            faults: Vec::new(),
+            without: FaultKind::ALL.into_iter().filter(|kind| !choice.contains(kind)).collect(),
             workloads: workloads.collect(),
+            acknowledged: setup.acknowledged,
         }
     }
 
@@ -80,7 +87,11 @@ impl Plan {
             Place::Authority => with_authority,
             _ => **kind != FaultKind::Ring || self.nodes >= RING_MIN,
         };
-        let mut possible: Vec<FaultKind> = chosen.iter().filter(is_possible).copied().collect();
+        let mut possible: Vec<FaultKind> = chosen
+            .iter()
+            .filter(|kind| is_possible(kind) && !self.without.contains(kind))
+            .copied()
+            .collect();
         possible.sort_unstable();
         possible.dedup();
         possible
@@ -108,6 +119,14 @@ impl Plan {
             from = to;
         }
         periods
+    }
+
+    /// A period for one more try of a fault.
+    #[must_use]
+    pub fn once_more(kind: FaultKind, chance: &mut Chance) -> Period {
+        let to = Duration::from_secs(chance.within(PERIOD.0, PERIOD.1));
+        let fault = within(kind, Duration::ZERO, to, chance);
+        Period { from: Duration::ZERO, to, faults: vec![fault] }
     }
 
     /// The faults that are made.
@@ -144,8 +163,7 @@ impl Deck {
         }
         let mut dealt: Vec<FaultKind> = Vec::new();
         while dealt.len() < count {
-            let fits =
-                |kind: &FaultKind| dealt.iter().all(|other| other.place().goes_with(kind.place()));
+            let fits = |kind: &FaultKind| dealt.iter().all(|other| other.goes_with(*kind));
             let Some(place) = self.rest.iter().position(fits) else { break };
             dealt.push(self.rest.remove(place));
         }
@@ -159,13 +177,27 @@ mod tests {
 
     fn plan(seed: u64, minutes: u64) -> Plan {
         let length = Duration::from_secs(60 * minutes);
-        Plan { seed, nodes: 5, length, faults: Vec::new(), workloads: Vec::new() }
+        Plan { seed, nodes: 5, length, ..Plan::default() }
     }
 
     #[test]
     fn the_same_seed_gives_the_same_periods() {
         assert_eq!(plan(7, 10).periods(), plan(7, 10).periods());
         assert_ne!(plan(7, 10).periods(), plan(8, 10).periods());
+    }
+
+    #[test]
+    fn a_run_that_is_made_again_has_the_same_periods() {
+        let short = Plan { without: vec![FaultKind::Ring], ..plan(7, 2) };
+        let setup = Setup {
+            seed: 7,
+            nodes: 5,
+            seconds: 120,
+            faults: short.planned(),
+            choice: short.possible(),
+            ..Setup::default()
+        };
+        assert_eq!(Plan::again(&setup).periods(), short.periods());
     }
 
     #[test]
@@ -181,9 +213,8 @@ mod tests {
             assert!(periods.windows(2).all(|pair| pair[0].to == pair[1].from));
             for Period { from, to, faults } in &periods {
                 assert!(faults.iter().all(|it| *from <= it.from && it.from < it.to && it.to < *to));
-                let places: Vec<_> = faults.iter().map(|fault| fault.kind.place()).collect();
-                let apart = places.windows(2).all(|pair| pair[0].goes_with(pair[1]));
-                assert!(apart, "two faults of one place undo each other: {places:?}");
+                let apart = faults.windows(2).all(|pair| pair[0].kind.goes_with(pair[1].kind));
+                assert!(apart, "two faults undo each other: {faults:?}");
             }
         }
     }
@@ -197,6 +228,8 @@ mod tests {
         assert!(!three.planned().contains(&FaultKind::Ring));
         let unasked = Plan { workloads: vec![WorkloadKind::Sets], ..plan(1, 60) };
         assert!(!unasked.planned().contains(&FaultKind::AuthorityAway));
+        let without = Plan { without: vec![FaultKind::Loss], ..plan(1, 60) };
+        assert!(!without.planned().contains(&FaultKind::Loss));
         let one = Plan { faults: vec![FaultKind::KillLeader; 2], ..plan(1, 2) };
         assert_eq!(one.planned(), [FaultKind::KillLeader]);
     }

@@ -12,9 +12,9 @@ use tokio::time::timeout;
 
 use super::periods::Periods;
 use super::workload::{Workload, WorkloadKind};
-use super::{ChaosError, Field, Plan, converge, files, progress};
+use super::{ChaosError, Field, Plan, converge, files, lacks, progress};
 use crate::check::Finding;
-use crate::history::{Ending, FaultKind, History, Place, Recorder, Recording, Setup, What};
+use crate::history::{Ending, FaultKind, History, Need, Place, Recorder, Recording, Setup, What};
 use crate::{Ground, Options, Start, script};
 
 /// How long workers may take to end once they are told to.
@@ -43,7 +43,7 @@ pub struct Run {
 /// use temps_chaos_tests::chaos::{Plan, Run, run};
 ///
 /// let length = Duration::from_secs(90);
-/// let plan = Plan { seed: 7, nodes: 3, length, faults: Vec::new(), workloads: Vec::new() };
+/// let plan = Plan { seed: 7, nodes: 3, length, ..Plan::default() };
 /// let planned = Run { plan, binary: None, folder: "chaos".into(), say: |line| println!("{line}") };
 /// let (_never, stop) = tokio::sync::watch::channel(false);
 /// let (_history, findings) = run(&planned, stop).await?;
@@ -60,6 +60,7 @@ pub async fn run(
 ) -> Result<(History, Vec<Finding>), ChaosError> {
     let Run { plan, binary, folder, say } = run;
     refuse_too_short(plan)?;
+    lacks::refuse(&plan.planned())?;
     let binary = script::chosen(binary.as_deref())?;
     let file = |source| ChaosError::File { path: folder.clone(), source };
     fs::create_dir_all(folder).map_err(file)?;
@@ -67,7 +68,7 @@ pub async fn run(
     let options = Options {
         binary: Some(binary.clone()),
         disks: disks(plan)?,
-        clocks: plan.planned().iter().any(|kind| kind.place() == Place::Clock),
+        clocks: plan.planned().iter().any(|kind| kind.need() == Some(Need::Clocks)),
         ..Options::without_images(Start::Joined)
     };
     let ground = Arc::new(Ground::up(plan.nodes, options).await?);
@@ -89,7 +90,7 @@ pub async fn run(
 fn disks(plan: &Plan) -> Result<Option<PathBuf>, ChaosError> {
     let path = PathBuf::from("/proc/self/exe");
     let program = std::env::current_exe().map_err(|source| ChaosError::File { path, source });
-    let fail = plan.planned().iter().any(|kind| kind.place() == Place::Disk);
+    let fail = plan.planned().iter().any(|kind| kind.need() == Some(Need::Disks));
     if fail { program.map(Some) } else { Ok(None) }
 }
 
@@ -130,6 +131,8 @@ fn setup(plan: &Plan, binary: &PathBuf) -> Setup {
         nodes: plan.nodes,
         seconds: plan.length.as_secs(),
         faults: plan.planned(),
+        choice: plan.possible(),
+        acknowledged: plan.acknowledged,
         workloads: chosen(plan).iter().map(WorkloadKind::to_string).collect(),
         version: facts["version"].as_str().unwrap_or("unknown").into(),
         binary: digest.unwrap_or_default().split(' ').next().unwrap_or_default().into(),
@@ -161,9 +164,14 @@ async fn act(
     let lines = tokio::spawn(lines);
     let chance = field.chance("faults");
     let plans = plan.periods();
-    let mut periods = Periods { field, known, chance, now, made: Vec::new(), count: 0 };
+    let missing = plan.planned().into_iter().collect();
+    let mut periods = Periods { field, known, chance, now, made: Vec::new(), count: 0, missing };
+    let all = async {
+        periods.go(&plans, plan.length).await;
+        periods.go_on().await;
+    };
     let interrupted = tokio::select! {
-        () = periods.go(&plans, plan.length) => false,
+        () = all => false,
         _ = stop.wait_for(|stop| *stop) => true,
     };
     say("all faults are undone");

@@ -56,11 +56,20 @@ impl Made {
     /// A fault of these nodes, from when to when.
     pub fn fault(mut self, from: u64, to: u64, kind: FaultKind, nodes: &[usize]) -> Self {
         let fault = u32::try_from(self.history.faults.len()).unwrap_or_default() + 1;
-        let fault = Fault { fault, kind, nodes: nodes.to_vec(), err: None };
+        let fault = Fault { fault, kind, nodes: nodes.to_vec(), err: None, replaced: Vec::new() };
         self.history.faults.push((at(from), What::Installed(fault.clone())));
         self.history.faults.push((at(to), What::Healed(fault)));
         self.history.last = self.history.last.max(at(to));
         self
+    }
+
+    /// These nodes were lost, and others took their places.
+    pub fn replaced(self, from: u64, to: u64, nodes: &[usize]) -> Self {
+        let mut made = self.fault(from, to, FaultKind::Replace, nodes);
+        if let Some((_, What::Healed(fault))) = made.history.faults.last_mut() {
+            fault.replaced = nodes.to_vec();
+        }
+        made
     }
 
     pub fn sight(mut self, when: u64, sight: Sight) -> Self {

@@ -162,7 +162,9 @@ fn stale(
 ) -> Option<Verdict> {
     for sighting in sightings {
         let since = sighting.by.invoked.minus(LAG_MAX);
-        let is_calm = |trouble: &Trouble| trouble.from > sighting.at || trouble.to < since;
+        let is_calm = |trouble: &Trouble| {
+            !trouble.fault.kind.is_felt() || trouble.from > sighting.at || trouble.to < since
+        };
         if since == Moment::default() || !troubles.iter().all(is_calm) {
             continue;
         }

@@ -8,6 +8,8 @@ use crate::history::{EdgeSight, History, Moment, Op, Operation, Outcome, Sight, 
 
 /// How long a node may take to say how it is.
 const LOOK_MAX: Duration = Duration::from_secs(1);
+/// For how long after it has been let in a node may know nobody.
+const NEW_MAX: Duration = Duration::from_secs(15);
 /// What a node says of something that it does not know.
 const GONE: &str = "not_found";
 /// What a node says to somebody that it does not know.
@@ -67,8 +69,12 @@ fn gone(history: &History) -> Option<Verdict> {
 fn forgotten(history: &History) -> Option<Verdict> {
     let troubles = history.troubles();
     let may_be_new = |operation: &Operation| {
-        let is_new = |trouble: &&Trouble| trouble.fault.kind.may_replace();
-        troubles.iter().filter(is_new).any(|trouble| trouble.fault.nodes.contains(&operation.node))
+        let is_new = |trouble: &Trouble| {
+            trouble.fault.replaced.contains(&operation.node)
+                && trouble.from <= operation.until()
+                && operation.invoked <= trouble.to.plus(NEW_MAX)
+        };
+        troubles.iter().any(is_new)
     };
     let is_refused = |one: &&Operation| {
         matches!(&one.outcome, Outcome::Failed { why, .. } if why == STRANGER) && !may_be_new(one)
@@ -159,7 +165,7 @@ mod tests {
         let made = Made::default().sight(4, node(1, 3, 2, 10)).sight(6, node(1, 4, 3, 2));
         let made = made.fault(3, 7, FaultKind::Replace, &[1]);
         assert_eq!(verdict(check, ended(made)), Verdict::Valid, "who answered, nobody can say");
-        let made = Made::default().fault(3, 7, FaultKind::Replace, &[1]).node(1);
+        let made = Made::default().replaced(3, 7, &[1]).node(1);
         let made = made.because(8, 9, Op::Read { k: "r".into(), v: None }, STRANGER);
         assert_eq!(verdict(check, ended(made)), Verdict::Valid, "it knows nobody yet");
     }
@@ -174,11 +180,17 @@ mod tests {
         never_whole.history.ending = Some(Ending::default());
         let read = Op::Read { k: "r".into(), v: None };
         let gone = ended(Made::default().because(0, 1, read.clone(), GONE));
+        let mut long_after = Made::default().replaced(3, 7, &[1]).node(1);
+        long_after = ended(long_after.because(40, 41, read.clone(), STRANGER));
+        let mut not_replaced = Made::default().fault(3, 7, FaultKind::BitFlip, &[1]).node(1);
+        not_replaced = ended(not_replaced.because(8, 9, read.clone(), STRANGER));
         let mut forgotten = ended(Made::default().node(1).because(0, 1, read, STRANGER));
         forgotten.history.broken.push("n1 does not start".into());
         for (name, made) in [
             ("gone", gone),
             ("forgotten", forgotten),
+            ("long after", long_after),
+            ("not replaced", not_replaced),
             ("two", ended(two)),
             ("back", ended(back)),
             ("panic", panicked),

@@ -68,6 +68,7 @@ fn unexcused<'a>(history: &History, failed: &[&'a Operation]) -> Vec<&'a Operati
         let until = visit.over().unwrap_or(Moment(u64::MAX));
         let near: Vec<&Trouble> = troubles
             .iter()
+            .filter(|trouble| trouble.fault.kind.is_felt())
             .filter(|trouble| trouble.from <= until && trouble.to >= since)
             .collect();
         // An edge that does not live, or that clients cannot reach, answers nobody.
@@ -175,6 +176,14 @@ mod tests {
             (
                 "a failure while all was well",
                 Made::default().node(1).failed(40, 41, lost()),
+                "failed",
+            ),
+            (
+                "a failure while only the authority was away",
+                {
+                    let made = Made::default().fault(30, 50, FaultKind::AuthorityAway, &[1, 2]);
+                    made.node(1).failed(40, 41, lost())
+                },
                 "failed",
             ),
             (

@@ -128,8 +128,14 @@ pub struct Setup {
     pub nodes: usize,
     /// For how long faults are made, in seconds.
     pub seconds: u64,
-    /// The faults that were chosen.
+    /// The faults that have to be there.
     pub faults: Vec<super::FaultKind>,
+    /// The faults that there were to choose from, all of which have to be there if there is time for them.
+    #[serde(default)]
+    pub choice: Vec<super::FaultKind>,
+    /// How many operations have to be acknowledged, if somebody has said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledged: Option<u64>,
     /// The workloads that were chosen.
     pub workloads: Vec<String>,
     /// What the nodes' binary says of itself.

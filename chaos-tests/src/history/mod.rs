@@ -19,4 +19,4 @@ pub use op::{Op, Values};
 pub use operation::{CHANGED, History, Operation, Outcome, TAKEN, Trouble, is_refusal, life};
 pub use reader::{HistoryError, read, read_file};
 pub use recorder::{Counts, Done, Hand, Recorder, Recording};
-pub use sight::{EdgeSight, Fault, FaultKind, Place, ReplicaSight, Sight};
+pub use sight::{EdgeSight, Fault, FaultKind, Need, Place, ReplicaSight, Sight};

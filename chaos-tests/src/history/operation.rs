@@ -223,6 +223,7 @@ impl History {
                 What::Healed(fault) => {
                     if let Some(trouble) = troubles.get_mut(&fault.fault) {
                         trouble.to = *at;
+                        trouble.fault.replaced.clone_from(&fault.replaced);
                     }
                 }
                 _ => {}

@@ -103,7 +103,13 @@ mod tests {
     fn events() -> Vec<Event> {
         let read = |v| Op::Read { k: "r".into(), v };
         let write = || Op::Write { k: "r".into(), v: 1 };
-        let fault = Fault { fault: 1, kind: FaultKind::KillOne, nodes: vec![2], err: None };
+        let fault = Fault {
+            fault: 1,
+            kind: FaultKind::KillOne,
+            nodes: vec![2],
+            err: None,
+            replaced: Vec::new(),
+        };
         let claim = |id| Op::Claim { k: "n".into(), v: 9, id };
         let all = [
             What::Begin(Setup { seed: 7, nodes: 3, ..Setup::default() }),

@@ -1,5 +1,6 @@
 //! What is seen of a cluster from outside, and what was done to it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -95,6 +96,17 @@ impl Place {
         let ends_processes = |place| matches!(place, Self::Process | Self::Disk);
         self != other && !(ends_processes(self) && ends_processes(other))
     }
+}
+
+/// What a machine may lack that faults need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Need {
+    /// Disks by a program: `/dev/fuse`.
+    Disks,
+    /// A network by a program: `/dev/net/tun`.
+    Tunnels,
+    /// Calendars that can be set: `libfaketime`.
+    Clocks,
 }
 
 impl FaultKind {
@@ -240,10 +252,35 @@ impl FaultKind {
         }
     }
 
-    /// Whether others may be in its nodes' places after it, with empty disks.
+    /// Whether it may be there at the same time as another one. What a damaged log has lost, the others must be able to have.
     #[must_use]
-    pub const fn may_replace(self) -> bool {
-        matches!(self, Self::Replace | Self::BitFlip | Self::Truncation)
+    pub fn goes_with(self, other: Self) -> bool {
+        let is_damage = |kind| matches!(kind, Self::BitFlip | Self::Truncation);
+        let is_link = |kind: Self| kind.place() == Place::Links;
+        let is_apart = !(is_damage(self) && is_link(other) || is_damage(other) && is_link(self));
+        is_apart && self.place().goes_with(other.place())
+    }
+
+    /// Whether it is to be felt by nodes, whose apps may then miss replicas or requests. Nobody waits for an authority, and
+    /// nothing that is served depends on a calendar.
+    #[must_use]
+    pub const fn is_felt(self) -> bool {
+        !matches!(self.place(), Place::Authority | Place::Clock)
+    }
+
+    /// What a machine has to have for it, beside the ground.
+    #[must_use]
+    pub const fn need(self) -> Option<Need> {
+        match self {
+            Self::Loss | Self::Delay | Self::Duplication | Self::Reorder => Some(Need::Tunnels),
+            Self::ClockAhead | Self::ClockBehind => Some(Need::Clocks),
+            Self::SyncOnce
+            | Self::SyncAlways
+            | Self::DiskFull
+            | Self::LostWrites
+            | Self::TornWrites => Some(Need::Disks),
+            _ => None,
+        }
     }
 
     /// Whether its nodes start anew, and know after it only what their disks do.
@@ -286,6 +323,9 @@ pub struct Fault {
     /// Why it was not made, or what is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub err: Option<String>,
+    /// The nodes that are others than before, with empty disks, now that it is gone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replaced: Vec<usize>,
 }
 
 impl Fault {
@@ -325,6 +365,9 @@ pub enum Sight {
         names: usize,
         /// Certificates that it gave.
         certificates: usize,
+        /// How many of each name.
+        #[serde(default)]
+        given: BTreeMap<String, usize>,
     },
 }
 

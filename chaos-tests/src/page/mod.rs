@@ -187,7 +187,13 @@ mod tests {
             ..Setup::default()
         };
         events.push(Event { at: at(0), what: What::Begin(setup) });
-        let fault = Fault { fault: 1, kind: FaultKind::KillLeader, nodes: vec![2], err: None };
+        let fault = Fault {
+            fault: 1,
+            kind: FaultKind::KillLeader,
+            nodes: vec![2],
+            err: None,
+            replaced: Vec::new(),
+        };
         for (proc, ms) in (0..).zip((0..60_000).step_by(40)) {
             let node = (proc as usize % 3) + 1;
             let op = Op::Write { k: "r".into(), v: u64::from(proc) + 1 };

@@ -1,5 +1,5 @@
-//! What breaks a cluster: a file for each way to do it, with what makes it and what undoes it. Rolling upgrades get a file
-//! beside these.
+//! What breaks a cluster: a file for each way to do it, with what makes it and what undoes it, and one for what proves that
+//! it did something.
 
 mod authority;
 mod clocks;
@@ -10,12 +10,15 @@ mod fabric;
 mod links;
 mod members;
 mod processes;
+mod proof;
 
 use crate::GroundError;
 use crate::chaos::Field;
 use crate::chaos::chance::Chance;
 use crate::disk::Order;
 use crate::history::FaultKind;
+
+pub(super) use proof::prove;
 
 /// Who makes faults, by lot.
 pub(super) struct Nemesis<'a> {
@@ -106,13 +109,14 @@ pub(super) async fn make(
     }
 }
 
-/// Undoes a fault; returns when its nodes are ready again.
+/// Undoes a fault; returns when its nodes are ready again, and which of them are others than before.
 pub(super) async fn undo(
     field: &Field,
     kind: FaultKind,
     nodes: &[usize],
-) -> Result<(), GroundError> {
+) -> Result<Vec<usize>, GroundError> {
     match kind {
+        FaultKind::BitFlip | FaultKind::Truncation => return damage::undo(field, nodes).await,
         FaultKind::KillOne | FaultKind::KillLeader | FaultKind::KillAll => {
             processes::start(field, nodes).await
         }
@@ -132,11 +136,12 @@ pub(super) async fn undo(
         FaultKind::AuthorityHangs => authority::go_on(field).await,
         FaultKind::PauseEngine => engines::resume(field, nodes).await,
         FaultKind::Drain => members::undrain(field, nodes).await,
-        FaultKind::Replace => members::join(field, nodes).await,
-        FaultKind::SyncOnce | FaultKind::SyncAlways | FaultKind::DiskFull => {
-            disks::heal(field, nodes).await
+        FaultKind::Replace => {
+            return members::join(field, nodes).await.map(|()| nodes.to_vec());
         }
+        FaultKind::SyncOnce | FaultKind::SyncAlways => disks::heal_syncs(field, nodes).await,
+        FaultKind::DiskFull => disks::heal(field, nodes).await,
         FaultKind::LostWrites | FaultKind::TornWrites => disks::start(field, nodes).await,
-        FaultKind::BitFlip | FaultKind::Truncation => damage::undo(field, nodes).await,
     }
+    .map(|()| Vec::new())
 }

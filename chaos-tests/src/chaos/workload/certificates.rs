@@ -2,9 +2,9 @@
 //! all, and whichever dies meanwhile, the authority's own books say whether it was done once.
 
 use std::net::Ipv4Addr;
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use reqwest::Method;
@@ -25,11 +25,11 @@ const BETWEEN_NAMES: Duration = Duration::from_secs(10);
 /// How long names may wait for their certificates once all is well again: attempts that failed wait for their turn.
 const GIVEN_WITHIN: Duration = Duration::from_secs(150);
 
-/// The authority, and how many names it is to hear of, and will for sure.
+/// The authority, the names that it is to hear of, and how many it will hear of for sure.
 #[derive(Debug, Clone)]
 pub(crate) struct Certificates {
     authority: Arc<Authority>,
-    asked: Arc<AtomicUsize>,
+    asked: Arc<Mutex<Vec<String>>>,
     known: Arc<AtomicUsize>,
 }
 
@@ -59,8 +59,17 @@ impl Certificates {
         let all = async || self.authority.certificates() >= known;
         // What is missing then is the checker's affair.
         let _ = until("all names have certificates", GIVEN_WITHIN, all).await;
-        let (names, certificates) = (self.asked.load(Relaxed), self.authority.certificates());
-        field.recorder.note(What::Sight(Sight::Authority { names, certificates })).await;
+        let asked = self.asked().clone();
+        let certificates = self.authority.certificates();
+        let seen = match self.authority.given(&asked).await {
+            Ok(given) => What::Sight(Sight::Authority { names: asked.len(), certificates, given }),
+            Err(error) => What::Broken { err: format!("the authority's books: {error}") },
+        };
+        field.recorder.note(seen).await;
+    }
+
+    fn asked(&self) -> MutexGuard<'_, Vec<String>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn work(self, field: Field) {
@@ -82,7 +91,7 @@ impl Certificates {
                 let answer = field.ask(node, Method::POST, "/domains", Some(&body)).await;
                 outcome(&op, answer, |_| Some(op.clone()))
             };
-            self.asked.fetch_add(1, Relaxed);
+            self.asked().push(name.clone());
             if matches!(hand.ask(node, op.clone(), asked).await, Done::Ok { .. }) {
                 self.known.fetch_add(1, Relaxed);
             }
