@@ -37,6 +37,8 @@ Usage: deploy/cluster.sh up [N]            a cluster of N nodes (3), each on a m
        deploy/cluster.sh pause I, resume I
        deploy/cluster.sh pause-engine I, resume-engine I
                                            halts the engine of machine I; its containers run on
+       deploy/cluster.sh kill-engine I, start-engine I
+                                           ends it at once, and starts it again, which ends its containers
        deploy/cluster.sh pid I             the number of node I's process, as this machine counts
        deploy/cluster.sh join I PEER TOKEN starts node I on an empty folder as a member of the peer's cluster
        deploy/cluster.sh off I             machine I loses power: its node, engine and containers are gone at once
@@ -370,6 +372,8 @@ pause) on_machine "$@"; signal "$1" STOP ;;
 resume) on_machine "$@"; signal "$1" CONT ;;
 pause-engine) on_machine "$@"; signal_engine "$1" STOP ;;
 resume-engine) on_machine "$@"; signal_engine "$1" CONT ;;
+kill-engine) on_machine "$@"; signal_engine "$1" KILL ;;
+start-engine) on_machine "$@"; start_engine "$1" ;;
 off) on_machine "$@"; power_off "$1" ;;
 on) on_machine "$@"; power_on "$1" ;;
 partition) on_cluster; mapfile -t pairs < <(pairs_between "$@"); cut_links "${pairs[@]}" ;;

@@ -165,6 +165,14 @@ boot_machine() {
     }
 }
 
+# start_engine I: of a machine whose engine has ended; returns when it answers.
+start_engine() {
+    local folder=$FOLDER/n$1
+    machine_docker "$1" version >/dev/null 2>&1 && return
+    machine_spawn "$1" "$folder/dockerd.pid" "$folder/dockerd.log" dockerd --config-file "$folder/dockerd.json"
+    wait_until "$ENGINE_SECONDS" machine_docker "$1" version
+}
+
 # machine_docker I COMMAND…: its engine, from outside.
 machine_docker() { docker -H "unix://$FOLDER/n$1/run/docker.sock" "${@:2}"; }
 

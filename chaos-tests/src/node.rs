@@ -158,6 +158,22 @@ impl Node<'_> {
         self.call("resume-engine").await
     }
 
+    /// Ends its engine at once; the containers run on until it starts again.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn kill_engine(&self) -> Result<(), GroundError> {
+        self.call("kill-engine").await
+    }
+
+    /// Starts the engine again, without the containers that it had; returns when it answers.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn start_engine(&self) -> Result<(), GroundError> {
+        self.call("start-engine").await
+    }
+
     /// Its machine loses power: the process, the engine and every container are gone at once, and no peer is told.
     ///
     /// # Errors

@@ -11,6 +11,8 @@ use super::chance::Chance;
 use super::nemesis::{Nemesis, make, prove, undo};
 use super::plan::{Period, Plan, Planned};
 use super::watch::Known;
+use crate::GroundError;
+use crate::disk::Order;
 use crate::history::{Fault, FaultKind, What};
 
 /// How long a fault waits for a leader to be known.
@@ -95,6 +97,10 @@ impl Periods<'_> {
         let what = match make(field, kind, &fault.nodes).await {
             Ok(()) => What::Installed(fault),
             Err(error) => {
+                // What is half taken back is a state that no loss of power leaves.
+                if let GroundError::Disk { order: Order::Lose | Order::Tear(_), .. } = &error {
+                    field.recorder.note(What::Broken { err: error.to_string() }).await;
+                }
                 fault.err = Some(error.to_string());
                 self.made.iter_mut().filter(|it| it.fault == fault.fault).for_each(|it| {
                     it.err.clone_from(&fault.err);

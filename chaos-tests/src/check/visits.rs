@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::order::{self, Change, Sighting};
 use super::{Finding, Verdict, counted};
-use crate::history::{History, Moment, Op, Operation, ReplicaSight, Sight, Trouble};
+use crate::history::{FaultKind, History, Moment, Op, Operation, ReplicaSight, Sight, Trouble};
 
 /// How long after a fault its consequences may last: others are missed, replaced, and come back.
 const GRACE: Duration = Duration::from_secs(15);
@@ -76,7 +76,12 @@ fn unexcused<'a>(history: &History, failed: &[&'a Operation]) -> Vec<&'a Operati
         if near.iter().any(is_away) {
             return false;
         }
-        near.is_empty() || has_own_replica(history, visit, until)
+        // An engine that starts anew ends what it ran before anybody is told.
+        let is_ended = |trouble: &&Trouble| {
+            trouble.fault.kind == FaultKind::KillEngine && trouble.fault.nodes.contains(&visit.node)
+        };
+        let is_kept = !near.iter().any(is_ended) && has_own_replica(history, visit, until);
+        near.is_empty() || is_kept
     };
     failed.iter().filter(is_unexcused).copied().collect()
 }
@@ -111,7 +116,6 @@ fn has_own_replica(history: &History, visit: &Operation, until: Moment) -> bool 
 mod tests {
     use super::super::made::{Made, verdict};
     use super::*;
-    use crate::history::FaultKind;
 
     fn visit(v: u64) -> Op {
         Op::Visit { k: "app".into(), v: Some(v) }

@@ -52,10 +52,14 @@ pub enum FaultKind {
     AuthorityFails,
     /// A node's engine stands still.
     PauseEngine,
+    /// A node's engine ends at once, and starts anew without its containers.
+    KillEngine,
     /// A node is drained.
     Drain,
     /// A node is lost, removed, and another one takes its place with an empty disk.
     Replace,
+    /// The same, while the one that takes its place is cut off from one of the others.
+    ReplaceCutOff,
     /// One sync of a node fails.
     SyncOnce,
     /// All syncs of a node fail.
@@ -111,7 +115,7 @@ pub enum Need {
 
 impl FaultKind {
     /// All there are.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 32] = [
         Self::KillOne,
         Self::KillLeader,
         Self::KillAll,
@@ -133,8 +137,10 @@ impl FaultKind {
         Self::AuthorityHangs,
         Self::AuthorityFails,
         Self::PauseEngine,
+        Self::KillEngine,
         Self::Drain,
         Self::Replace,
+        Self::ReplaceCutOff,
         Self::SyncOnce,
         Self::SyncAlways,
         Self::DiskFull,
@@ -169,8 +175,10 @@ impl FaultKind {
             Self::AuthorityHangs => "authority-hangs",
             Self::AuthorityFails => "authority-fails",
             Self::PauseEngine => "pause-engine",
+            Self::KillEngine => "kill-engine",
             Self::Drain => "drain",
             Self::Replace => "replace",
+            Self::ReplaceCutOff => "replace-cut-off",
             Self::SyncOnce => "sync-once",
             Self::SyncAlways => "sync-always",
             Self::DiskFull => "disk-full",
@@ -206,8 +214,10 @@ impl FaultKind {
             Self::AuthorityHangs => "the certificate authority stands still",
             Self::AuthorityFails => "the certificate authority answers with errors",
             Self::PauseEngine => "a container engine stands still",
+            Self::KillEngine => "kill -9 of a container engine",
             Self::Drain => "a node is drained",
             Self::Replace => "a node is lost and replaced by an empty one",
+            Self::ReplaceCutOff => "a node is replaced by one that is cut off from another",
             Self::SyncOnce => "a disk fails to sync once",
             Self::SyncAlways => "a disk fails to sync whatever it is asked to",
             Self::DiskFull => "a disk is full",
@@ -229,7 +239,8 @@ impl FaultKind {
             | Self::PauseLeader
             | Self::PowerOff
             | Self::Drain
-            | Self::Replace => Place::Process,
+            | Self::Replace
+            | Self::ReplaceCutOff => Place::Process,
             Self::Halves
             | Self::LeaderAlone
             | Self::Ring
@@ -239,7 +250,7 @@ impl FaultKind {
             | Self::Delay
             | Self::Duplication
             | Self::Reorder => Place::Links,
-            Self::PauseEngine => Place::Engine,
+            Self::PauseEngine | Self::KillEngine => Place::Engine,
             Self::SyncOnce
             | Self::SyncAlways
             | Self::DiskFull
@@ -257,7 +268,9 @@ impl FaultKind {
     pub fn goes_with(self, other: Self) -> bool {
         let is_damage = |kind| matches!(kind, Self::BitFlip | Self::Truncation);
         let is_link = |kind: Self| kind.place() == Place::Links;
-        let is_apart = !(is_damage(self) && is_link(other) || is_damage(other) && is_link(self));
+        let needs_links = |kind| is_damage(kind) || kind == Self::ReplaceCutOff;
+        let is_apart =
+            !(needs_links(self) && is_link(other) || needs_links(other) && is_link(self));
         is_apart && self.place().goes_with(other.place())
     }
 
@@ -288,7 +301,12 @@ impl FaultKind {
     pub const fn restarts(self) -> bool {
         matches!(
             self,
-            Self::KillOne | Self::KillLeader | Self::KillAll | Self::PowerOff | Self::Replace
+            Self::KillOne
+                | Self::KillLeader
+                | Self::KillAll
+                | Self::PowerOff
+                | Self::Replace
+                | Self::ReplaceCutOff
         ) || matches!(self.place(), Place::Disk)
     }
 }

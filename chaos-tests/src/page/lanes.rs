@@ -24,8 +24,12 @@ const fn class(kind: FaultKind) -> &'static str {
         | FaultKind::KillLeader
         | FaultKind::KillAll
         | FaultKind::PowerOff
-        | FaultKind::Replace => "death",
-        FaultKind::PauseOne | FaultKind::PauseLeader | FaultKind::PauseEngine => "pause",
+        | FaultKind::Replace
+        | FaultKind::ReplaceCutOff => "death",
+        FaultKind::PauseOne
+        | FaultKind::PauseLeader
+        | FaultKind::PauseEngine
+        | FaultKind::KillEngine => "pause",
         FaultKind::Drain => "drain",
         FaultKind::SyncOnce
         | FaultKind::SyncAlways

@@ -66,7 +66,7 @@ async fn catch_up(field: &Field, gone: &[usize]) -> Result<(), GroundError> {
 }
 
 /// Who leads those that are left in which term, if they agree, and what each of them has applied.
-async fn agreed(field: &Field, gone: &[usize]) -> Option<(usize, u64, Vec<u64>)> {
+pub(super) async fn agreed(field: &Field, gone: &[usize]) -> Option<(usize, u64, Vec<u64>)> {
     let mut sights = Vec::new();
     for node in (1..=field.nodes).filter(|node| !gone.contains(node)) {
         let status = field.client.get(node, "/status").await.ok()?;

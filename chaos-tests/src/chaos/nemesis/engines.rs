@@ -1,4 +1,4 @@
-//! Container engines that stand still while their containers run on.
+//! Container engines that stand still while their containers run on, or end and start anew without them.
 
 use crate::GroundError;
 use crate::chaos::Field;
@@ -15,6 +15,22 @@ pub(super) async fn pause(field: &Field, nodes: &[usize]) -> Result<(), GroundEr
 pub(super) async fn resume(field: &Field, nodes: &[usize]) -> Result<(), GroundError> {
     for &node in nodes {
         field.ground.node(node).resume_engine().await?;
+    }
+    Ok(())
+}
+
+/// Ends the engines of these nodes at once.
+pub(super) async fn kill(field: &Field, nodes: &[usize]) -> Result<(), GroundError> {
+    for &node in nodes {
+        field.ground.node(node).kill_engine().await?;
+    }
+    Ok(())
+}
+
+/// Starts them again.
+pub(super) async fn start(field: &Field, nodes: &[usize]) -> Result<(), GroundError> {
+    for &node in nodes {
+        field.ground.node(node).start_engine().await?;
     }
     Ok(())
 }

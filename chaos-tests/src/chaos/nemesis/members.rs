@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use reqwest::Method;
+use tokio::time::timeout;
 
+use super::damage;
 use crate::chaos::Field;
 use crate::wait::until;
 use crate::{Client, GroundError};
@@ -34,6 +36,45 @@ pub(super) async fn lose(field: &Field, nodes: &[usize]) -> Result<(), GroundErr
         remove(field, node, nodes).await?;
     }
     Ok(())
+}
+
+/// The same, and cuts their places off from one of the others, which does not lead.
+pub(super) async fn lose_cut_off(field: &Field, nodes: &[usize]) -> Result<(), GroundError> {
+    for &node in nodes {
+        field.ground.node(node).kill9().await?;
+        let mut leader = None;
+        until("the others have a leader", PATIENCE, async || {
+            leader = damage::agreed(field, nodes).await.map(|(leader, ..)| leader);
+            leader.is_some()
+        })
+        .await?;
+        let follower = others(field, nodes).into_iter().find(|other| Some(*other) != leader);
+        if let Some(other) = follower {
+            field.ground.cut(node, other).await?;
+            field.ground.cut(other, node).await?;
+        }
+        remove(field, node, nodes).await?;
+    }
+    Ok(())
+}
+
+/// Others take their places while they are cut off, and are no longer. Should a node lead meanwhile that they do not reach,
+/// they get in once they reach it.
+pub(super) async fn join_cut_off(field: &Field, nodes: &[usize]) -> Result<(), GroundError> {
+    let joined = timeout(PATIENCE, join(field, nodes)).await;
+    field.ground.heal().await?;
+    match joined {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) | Err(_) => {
+            for &node in nodes {
+                let node = field.ground.node(node);
+                if node.runs().await {
+                    node.kill9().await?;
+                }
+            }
+            join(field, nodes).await
+        }
+    }
 }
 
 /// Removes a node that has ended, as these have.

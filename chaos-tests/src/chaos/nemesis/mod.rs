@@ -97,8 +97,10 @@ pub(super) async fn make(
         FaultKind::AuthorityHangs => authority::hang(field).await,
         FaultKind::AuthorityFails => authority::fail(field).await,
         FaultKind::PauseEngine => engines::pause(field, nodes).await,
+        FaultKind::KillEngine => engines::kill(field, nodes).await,
         FaultKind::Drain => members::drain(field, nodes).await,
         FaultKind::Replace => members::lose(field, nodes).await,
+        FaultKind::ReplaceCutOff => members::lose_cut_off(field, nodes).await,
         FaultKind::SyncOnce => disks::fail_syncs(field, nodes, Order::FailSyncOnce).await,
         FaultKind::SyncAlways => disks::fail_syncs(field, nodes, Order::FailSyncs).await,
         FaultKind::DiskFull => disks::fill(field, nodes).await,
@@ -135,7 +137,11 @@ pub(super) async fn undo(
         FaultKind::AuthorityAway | FaultKind::AuthorityFails => authority::come_back(field).await,
         FaultKind::AuthorityHangs => authority::go_on(field).await,
         FaultKind::PauseEngine => engines::resume(field, nodes).await,
+        FaultKind::KillEngine => engines::start(field, nodes).await,
         FaultKind::Drain => members::undrain(field, nodes).await,
+        FaultKind::ReplaceCutOff => {
+            return members::join_cut_off(field, nodes).await.map(|()| nodes.to_vec());
+        }
         FaultKind::Replace => {
             return members::join(field, nodes).await.map(|()| nodes.to_vec());
         }

@@ -27,7 +27,8 @@ pub(crate) async fn prove(
         | FaultKind::LeaderAlone
         | FaultKind::Ring
         | FaultKind::OneWay
-        | FaultKind::ClientSide => some(ground.lost_packets().await?, "no packet was lost"),
+        | FaultKind::ClientSide
+        | FaultKind::ReplaceCutOff => some(ground.lost_packets().await?, "no packet was lost"),
         FaultKind::Loss => some(ground.shaken("lost").await?, "no packet was lost"),
         FaultKind::Delay => some(ground.shaken("late").await?, "no packet was late"),
         FaultKind::Duplication => some(ground.shaken("doubled").await?, "no packet came twice"),
