@@ -14,9 +14,9 @@ use fuser::{FileAttr, FileHandle, FileType, INodeNo, OpenFlags, RenameFlags, Tim
 use rustix::fs::{OFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 
+use super::Inode;
 use super::inodes::kind;
-use super::serve::Shared;
-use super::{Inode, Journal};
+use super::serve::{Disk, Shared};
 
 /// Something that somebody has open.
 #[derive(Debug, Clone)]
@@ -112,17 +112,22 @@ impl Files {
         disk.journal.write(&inode, at, data.len() as u64)?;
         file.write_all_at(data, at)?;
         if OFlags::from_bits_retain(flags.0.cast_unsigned()).intersects(OFlags::DSYNC) {
-            disk.may_sync()?;
-            disk.journal.sync_file(&inode);
+            sync(&mut disk, &inode)?;
         }
         Ok(())
     }
 
-    pub fn sync(&self, number: INodeNo, sync: fn(&mut Journal, &Inode)) -> io::Result<()> {
+    pub fn sync_file(&self, number: INodeNo) -> io::Result<()> {
+        let mut disk = self.disk.lock();
+        let inode = disk.inodes.get(number)?;
+        sync(&mut disk, &inode)
+    }
+
+    pub fn sync_folder(&self, number: INodeNo) -> io::Result<()> {
         let mut disk = self.disk.lock();
         disk.may_sync()?;
         let inode = disk.inodes.get(number)?;
-        sync(&mut disk.journal, &inode);
+        disk.journal.sync_folder(&inode);
         Ok(())
     }
 
@@ -194,6 +199,15 @@ impl Files {
         }
         Ok(self.keep(Open::Folder(Arc::new(all))))
     }
+}
+
+fn sync(disk: &mut Disk, file: &Inode) -> io::Result<()> {
+    let synced = disk.may_sync();
+    match synced {
+        Ok(()) => disk.journal.sync_file(file),
+        Err(_) => disk.journal.fail_file(file),
+    }
+    synced
 }
 
 fn seconds_of(time: TimeOrNow) -> Timespec {

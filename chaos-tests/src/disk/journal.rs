@@ -8,6 +8,7 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 use super::Inode;
+use super::doomed::Doomed;
 use crate::chaos::Chance;
 
 /// What disks write whole or not at all.
@@ -34,6 +35,21 @@ struct Unsynced {
     file: Inode,
     writes: Vec<Written>,
     bytes: usize,
+    /// What a sync failed to bring to the disk, oldest first.
+    doomed: Vec<Doomed>,
+}
+
+impl Unsynced {
+    /// Takes back whatever is not on the disk, and says how many writes that were.
+    fn lose(self) -> io::Result<usize> {
+        let (file, count) = (self.file.writable()?, self.writes.len() + self.doomed.len());
+        for Written { at, before, length, .. } in self.writes.into_iter().rev() {
+            file.set_len(length)?;
+            file.write_all_at(&before, at)?;
+        }
+        self.doomed.into_iter().rev().try_for_each(|doomed| doomed.lose(&file))?;
+        Ok(count)
+    }
 }
 
 /// What happened to a name.
@@ -79,7 +95,8 @@ impl Journal {
     }
 
     fn keep(&mut self, file: &Inode, written: Written) -> io::Result<()> {
-        let new = || Unsynced { file: file.clone(), writes: Vec::new(), bytes: 0 };
+        let new =
+            || Unsynced { file: file.clone(), writes: Vec::new(), bytes: 0, doomed: Vec::new() };
         let unsynced = self.files.entry(file.number()).or_insert_with(new);
         unsynced.bytes += written.before.len();
         unsynced.writes.push(written);
@@ -116,9 +133,33 @@ impl Journal {
         }
     }
 
-    /// What a file holds is on the disk.
+    /// What was written to a file since a sync of it was asked for last is on the disk.
     pub fn sync_file(&mut self, file: &Inode) {
-        self.files.remove(&file.number());
+        let Some(unsynced) = self.files.get_mut(&file.number()) else { return };
+        for Written { at, octets, .. } in unsynced.writes.drain(..) {
+            unsynced.doomed.iter_mut().for_each(|doomed| doomed.overwritten(at, octets));
+        }
+        unsynced.bytes = 0;
+        unsynced.doomed.retain(|doomed| !doomed.is_over());
+        if unsynced.doomed.is_empty() {
+            self.files.remove(&file.number());
+        }
+    }
+
+    /// A sync of a file failed, and nobody will try again to bring to the disk what it was for.
+    pub fn fail_file(&mut self, file: &Inode) {
+        let Some(unsynced) = self.files.get_mut(&file.number()) else { return };
+        let doomed = unsynced
+            .writes
+            .drain(..)
+            .map(|it| Doomed::new(it.at, it.octets, it.before, it.length))
+            .filter(|doomed| !doomed.is_over());
+        unsynced.doomed.extend(doomed);
+        unsynced.bytes = 0;
+        let mut bytes: usize = unsynced.doomed.iter().map(Doomed::bytes).sum();
+        while bytes > UNSYNCED_BYTES_MAX {
+            bytes -= unsynced.doomed.remove(0).bytes();
+        }
     }
 
     /// The names in a folder are on the disk.
@@ -135,12 +176,7 @@ impl Journal {
     pub fn lose(&mut self) -> io::Result<u64> {
         let mut count = self.names.len();
         for unsynced in std::mem::take(&mut self.files).into_values() {
-            count += unsynced.writes.len();
-            let file = unsynced.file.writable()?;
-            for Written { at, before, length, .. } in unsynced.writes.into_iter().rev() {
-                file.set_len(length)?;
-                file.write_all_at(&before, at)?;
-            }
+            count += unsynced.lose()?;
         }
         std::mem::take(&mut self.names).into_iter().rev().try_for_each(undo)?;
         Ok(count as u64)
@@ -150,7 +186,10 @@ impl Journal {
     pub fn tear(&mut self, number: u64) -> io::Result<u64> {
         let mut chance = Chance::from_seed(number);
         let mut torn = 0;
-        for unsynced in std::mem::take(&mut self.files).into_values() {
+        for mut unsynced in std::mem::take(&mut self.files).into_values() {
+            let doomed = std::mem::take(&mut unsynced.doomed);
+            let file = unsynced.file.writable()?;
+            doomed.into_iter().rev().try_for_each(|doomed| doomed.lose(&file))?;
             let Some(last) = unsynced.writes.last().filter(|last| last.octets > 0) else {
                 continue;
             };
@@ -288,6 +327,28 @@ mod tests {
             assert_eq!(fs::read(root.child("a")).unwrap(), left);
         }
         assert_eq!(fs::read_dir(dir.path().join("gone")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_a_sync_failed_to_write_is_lost_unless_it_is_written_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let (root, mut journal) = journal(dir.path());
+        let file = create(&mut journal, &root, "a");
+        journal.sync_folder(&root);
+        append(&mut journal, &file, b"synced");
+        journal.sync_file(&file);
+        append(&mut journal, &file, b" and failed");
+        journal.fail_file(&file);
+        journal.sync_file(&file);
+        assert_eq!(journal.lose().unwrap(), 1);
+        assert_eq!(fs::read(root.child("a")).unwrap(), b"synced");
+        append(&mut journal, &file, b" and again");
+        journal.fail_file(&file);
+        journal.write(&file, 0, 16).unwrap();
+        file.writable().unwrap().write_all_at(b"synced and again", 0).unwrap();
+        journal.sync_file(&file);
+        assert_eq!(journal.lose().unwrap(), 0);
+        assert_eq!(fs::read(root.child("a")).unwrap(), b"synced and again");
     }
 
     #[test]

@@ -14,7 +14,6 @@ use fuser::{
 };
 use rustix::fs::OFlags;
 
-use super::Journal;
 use super::files::{Files, Open, set_times};
 
 /// How long the kernel may believe what it was told: not at all, for a loss of power changes everything.
@@ -232,11 +231,11 @@ impl Filesystem for Files {
     }
 
     fn fsync(&self, _: &Request, number: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
-        answer!(reply, self.sync(number, Journal::sync_file), () => reply.ok());
+        answer!(reply, self.sync_file(number), () => reply.ok());
     }
 
     fn fsyncdir(&self, _: &Request, number: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
-        answer!(reply, self.sync(number, Journal::sync_folder), () => reply.ok());
+        answer!(reply, self.sync_folder(number), () => reply.ok());
     }
 
     fn opendir(&self, _: &Request, number: INodeNo, _: OpenFlags, reply: ReplyOpen) {

@@ -14,6 +14,7 @@
 //! # }
 //! ```
 
+mod doomed;
 mod files;
 mod inodes;
 mod journal;

@@ -14,6 +14,9 @@ use super::inodes::Inodes;
 use super::order::DONE;
 use super::{Inode, Journal, Order};
 
+/// How many files may be held open.
+const OPEN_FILES_MAX: u64 = 1 << 20;
+
 /// All that the kernel's questions and the orders are about.
 #[derive(Debug)]
 pub(super) struct Disk {
@@ -88,8 +91,10 @@ impl Shared {
 /// When it cannot be mounted, or the kernel no longer speaks to it.
 pub fn mount(kept: &Path, at: &Path, socket: &Path) -> io::Result<()> {
     // Every file that somebody knows is held open.
-    let most = getrlimit(Resource::Nofile).maximum;
-    setrlimit(Resource::Nofile, Rlimit { current: most, maximum: most })?;
+    let most = |limit: Option<u64>| Rlimit { current: limit, maximum: limit };
+    // Only root may have more than it was given.
+    setrlimit(Resource::Nofile, most(Some(OPEN_FILES_MAX)))
+        .or_else(|_| setrlimit(Resource::Nofile, most(getrlimit(Resource::Nofile).maximum)))?;
     rustix::process::umask(rustix::fs::Mode::empty());
     let (files, gone) = (kept.join("files"), kept.join("gone"));
     fs::create_dir_all(&files)?;

@@ -1,6 +1,8 @@
 //! A node loses what its disk held, and starts everything from what the others have.
 
-use temps_chaos_tests::{App, Client, Ground, RECOVERY, until};
+use serde_json::json;
+use temps_chaos_tests::disk::{Order, tell};
+use temps_chaos_tests::{App, Client, Ground, Options, RECOVERY, Start, until};
 
 use crate::common::{APP, LARGE_APP, cluster, cluster_with_images, token};
 
@@ -70,4 +72,35 @@ async fn a_machine_that_lost_everything_rejoins_and_takes_over() {
     .await
     .unwrap();
     node3_carries_all(&ground, &client, APP).await;
+}
+
+/// A disk tells once that it could not write something, and then takes it for written.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_failed_sync_left_in_memory_is_not_shown_and_lost_then() {
+    let disks = Some(env!("CARGO_BIN_EXE_temps-chaos").into());
+    let options = Options { disks, ..Options::without_images(Start::Joined) };
+    let ground = Ground::up(1, options).await.expect("a node comes up");
+    let (client, node) = (ground.client().expect("it is logged in to"), ground.node(1));
+    let told = |order| tell(&node.disk(), order).expect("the disk does what it is told");
+    for attempt in 0..5 {
+        let name = format!("doubtful-{attempt}");
+        let project = json!({ "name": name });
+        told(Order::FailSyncs);
+        let created = client.post(1, "/projects", &project, None).await;
+        assert!(!created.is_ok_and(|answer| answer.is_success()), "it is on no disk");
+        until("the node ends", RECOVERY, async || !node.runs().await).await.unwrap();
+        told(Order::Heal);
+        node.start().await.unwrap();
+        let path = format!("/projects/{name}");
+        let shown = client.get(1, &path).await.unwrap().status;
+        node.kill9().await.unwrap();
+        told(Order::Lose);
+        node.start().await.unwrap();
+        assert_eq!(client.get(1, &path).await.unwrap().status, shown, "what it showed, it keeps");
+        // Something else of the node's may have failed before it wrote this.
+        if shown == 200 {
+            return;
+        }
+    }
+    panic!("the node never wrote what it could not sync");
 }
