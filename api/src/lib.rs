@@ -58,6 +58,7 @@ mod router;
 mod schema;
 mod secrets;
 mod session;
+mod sessions;
 mod settings;
 mod source_copy;
 mod status;

@@ -16,7 +16,7 @@ use crate::{
     ApiError, answer, api_keys, audit, callers, certificates, changes, consistency, dashboard,
     deployments, dns_providers, dns_zones, domains, environments, events, exec, git_push, guards,
     header_policies, health, logs, metrics, nodes, openapi, projects, registry, replicas, schema,
-    session, settings, status, uploads, users, variables, webhooks,
+    session, sessions, settings, status, uploads, users, variables, webhooks,
 };
 
 /// Where the OpenAPI document is.
@@ -50,6 +50,8 @@ fn people() -> OpenApiRouter<Shared> {
         .routes(routes!(session::login))
         .routes(routes!(session::logout))
         .routes(routes!(session::me))
+        .routes(routes!(sessions::list))
+        .routes(routes!(sessions::delete))
         .routes(routes!(api_keys::list, api_keys::create))
         .routes(routes!(api_keys::delete))
         .routes(routes!(api_keys::permissions))

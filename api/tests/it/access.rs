@@ -35,6 +35,33 @@ async fn a_session_sees_and_changes_only_with_its_csrf_token() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn sessions_are_listed_and_ended_by_whose_they_are() {
+    let node = TestNode::start().await;
+    let user = json!({"email": "ada@example.com", "role": "admin", "password": PASSWORD});
+    node.post("/api/users", user).await.ok();
+    let (cookie, csrf) = node.log_in(ADMIN, PASSWORD).await;
+    let (other, _) = node.log_in(ADMIN, PASSWORD).await;
+    let (hers, _) = node.log_in("ada@example.com", PASSWORD).await;
+    let with = |method, path: &str, cookie: &str| {
+        node.anonymous(method, path).header("cookie", cookie).header("x-csrf-token", &csrf)
+    };
+    let listed = async |cookie: &str| {
+        let listed = read(with(Method::GET, "/api/user/sessions", cookie)).await.ok();
+        listed["items"].as_array().unwrap().clone()
+    };
+    let path = |session: &Value| format!("/api/user/sessions/{}", session["id"].as_str().unwrap());
+    let own = listed(&cookie).await;
+    let current: Vec<_> = own.iter().map(|one| one["current"].as_bool().unwrap()).collect();
+    assert_eq!(current, [false, true, false], "the node's own, this one and the other");
+    let theirs = listed(&hers).await;
+    read(with(Method::DELETE, &path(&theirs[0]), &cookie)).await.problem(404, "not_found");
+    read(with(Method::DELETE, &path(&own[2]), &cookie)).await.ok();
+    read(with(Method::GET, "/api/user/me", &other)).await.problem(401, "unauthenticated");
+    read(with(Method::GET, "/api/user/me", &hers)).await.ok();
+    assert_eq!(listed(&cookie).await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn over_tls_the_cookie_is_secure() {
     let node = TestNode::start().await;
     let body = json!({"email": ADMIN, "password": PASSWORD});
@@ -67,6 +94,8 @@ fn endpoints() -> Vec<(Method, &'static str, Option<Permission>)> {
     [
         (&post, "/api/logout", None),
         (&get, "/api/user/me", None),
+        (&get, "/api/user/sessions", None),
+        (&delete, "/api/user/sessions/{id}", None),
         (&get, "/api/api-keys", Some(Read)),
         (&post, "/api/api-keys", Some(Read)),
         (&delete, "/api/api-keys/{id}", Some(Read)),
