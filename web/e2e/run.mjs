@@ -1,5 +1,6 @@
 // What a new user does, in a real browser, against a real node: npm run browser
 import { check, failures, is, looked, lookedOnPhone, openBrowser, settings } from "./harness.mjs";
+import { accessStory, edgeStory, paletteStory } from "./settings.mjs";
 import { clusterStory, configureStory, failureStory } from "./stories.mjs";
 
 const FIRST_PAGE_BYTES_MAX = 200_000;
@@ -78,7 +79,6 @@ for (const [name, path, heading] of [
   ["projects", "/", "Projects"],
   ["overview", "/projects/sample", "Overview"],
   ["deployments", "/projects/sample/deployments", "Deployments"],
-  ["settings", "/settings", "Settings"],
   ["new", "/new", "New project"],
 ]) {
   await check(`${name} is shown`, async () => {
@@ -89,6 +89,9 @@ for (const [name, path, heading] of [
   await seen(name);
   await check(`${name} fits a phone`, () => lookedOnPhone(page, name));
 }
+await accessStory(page, seen, go);
+await edgeStory(page, seen, go);
+await paletteStory(page, seen, go);
 await failureStory(page, seen, go);
 await check("the browser has nothing to complain about", async () => is(complaints.join("\n"), ""));
 

@@ -13,10 +13,17 @@ const SHOWN: Record<string, string[]> = {
   replicas: ["replicas", "projects", "deployments", "status"],
   variables: ["variables"],
   domains: ["domains"],
-  certificates: ["domains", "status"],
+  certificates: ["domains", "status", "certificates"],
   orders: ["domains", "status"],
-  settings: ["settings"],
+  settings: ["settings", "dns-zones"],
   join_tokens: ["tokens"],
+  users: ["users"],
+  api_keys: ["api-keys"],
+  sessions: ["sessions"],
+  audit: ["audit"],
+  dns_providers: ["dns-providers", "status"],
+  guards: ["guards"],
+  header_policies: ["header-policies"],
 };
 
 /** The queries that a change of those tables makes old. */

@@ -1,14 +1,17 @@
 import { QueryCache, QueryClient } from "@tanstack/react-query";
 import { asProblem } from "@/api/problem";
+import { PASSWORD_CHANGE } from "@/session/session";
 
 const RETRIES_MAX = 2;
 
 /** What is known of the cluster. It is asked again when a stream says that it changed, not by the clock. */
 export function makeQueries(onLoggedOut: () => void): QueryClient {
-  return new QueryClient({
+  const queries: QueryClient = new QueryClient({
     queryCache: new QueryCache({
       onError: (error) => {
-        if (asProblem(error).status === 401) onLoggedOut();
+        // Who changes their password is logged out for a moment.
+        const changing = queries.isMutating({ mutationKey: PASSWORD_CHANGE }) > 0;
+        if (asProblem(error).status === 401 && !changing) onLoggedOut();
       },
     }),
     defaultOptions: {
@@ -22,4 +25,5 @@ export function makeQueries(onLoggedOut: () => void): QueryClient {
       mutations: { networkMode: "always" },
     },
   });
+  return queries;
 }

@@ -107,7 +107,52 @@ const cluster = createRoute({
 const settings = createRoute({
   getParentRoute: () => inside,
   path: "/settings",
+  component: lazyRouteComponent(() => import("@/settings/layout")),
+});
+const general = createRoute({
+  getParentRoute: () => settings,
+  path: "/",
   component: lazyRouteComponent(() => import("@/settings/page")),
+});
+const certificates = createRoute({
+  getParentRoute: () => settings,
+  path: "/certificates",
+  component: lazyRouteComponent(() => import("@/certificates/page")),
+});
+const dns = createRoute({
+  getParentRoute: () => settings,
+  path: "/dns",
+  component: lazyRouteComponent(() => import("@/dns/page")),
+});
+const protection = createRoute({
+  getParentRoute: () => settings,
+  path: "/protection",
+  component: lazyRouteComponent(() => import("@/protection/page")),
+});
+const headers = createRoute({
+  getParentRoute: () => settings,
+  path: "/headers",
+  component: lazyRouteComponent(() => import("@/protection/headers-page")),
+});
+const users = createRoute({
+  getParentRoute: () => settings,
+  path: "/users",
+  component: lazyRouteComponent(() => import("@/users/page")),
+});
+const apiKeys = createRoute({
+  getParentRoute: () => settings,
+  path: "/api-keys",
+  component: lazyRouteComponent(() => import("@/api-keys/page")),
+});
+const audit = createRoute({
+  getParentRoute: () => settings,
+  path: "/audit",
+  component: lazyRouteComponent(() => import("@/audit/page")),
+});
+const profile = createRoute({
+  getParentRoute: () => settings,
+  path: "/profile",
+  component: lazyRouteComponent(() => import("@/session/profile-page")),
 });
 
 const tree = root.addChildren([
@@ -117,7 +162,7 @@ const tree = root.addChildren([
     newProject,
     project.addChildren([overview, deployments, deployment, environments, domains, logs, projectSettings]),
     cluster,
-    settings,
+    settings.addChildren([general, certificates, dns, protection, headers, users, apiKeys, audit, profile]),
   ]),
 ]);
 

@@ -1,8 +1,9 @@
-import { useMutation, useQueryClient, useSuspenseQuery } from "@tanstack/react-query";
+import { useSuspenseQuery } from "@tanstack/react-query";
 import { Link, Outlet, useNavigate } from "@tanstack/react-router";
-import { CircleUser, LogOut, Monitor, Moon, Sun } from "lucide-react";
+import { CircleUser, LogOut, Monitor, Moon, Sun, UserRound } from "lucide-react";
 import { useChanges } from "@/api/changes";
-import { logOut, sessionQuery } from "@/session/session";
+import { PaletteHost } from "@/palette/host";
+import { sessionQuery, useLogOut } from "@/session/session";
 import { Menu, MenuItem, MenuNote } from "@/ui/menu";
 import { buttonClasses } from "@/ui/button";
 import { setTheme } from "@/ui/theme";
@@ -44,7 +45,8 @@ export function Shell() {
               </Link>
             ))}
           </nav>
-          <div className="ml-auto">
+          <div className="ml-auto flex items-center gap-1">
+            <PaletteHost />
             <Account />
           </div>
         </div>
@@ -59,15 +61,8 @@ export function Shell() {
 
 function Account() {
   const { data } = useSuspenseQuery(sessionQuery);
-  const queries = useQueryClient();
   const navigate = useNavigate();
-  const leave = useMutation({
-    mutationFn: logOut,
-    onSuccess: async () => {
-      await navigate({ to: "/login", search: {} });
-      queries.clear();
-    },
-  });
+  const leave = useLogOut();
   return (
     <Menu
       button={
@@ -80,6 +75,9 @@ function Account() {
       <MenuNote>
         {data.user.email} · {data.user.role}
       </MenuNote>
+      <MenuItem onSelect={() => void navigate({ to: "/settings/profile" })}>
+        <UserRound aria-hidden /> Profile
+      </MenuItem>
       <MenuItem onSelect={() => setTheme("system")}>
         <Monitor aria-hidden /> As the system
       </MenuItem>

@@ -3,15 +3,7 @@ import { Link, Outlet, useLocation, useParams } from "@tanstack/react-router";
 import { useEffect, useRef } from "react";
 import { Loaded } from "@/ui/loading";
 import { projectQuery } from "./queries";
-
-const TABS = [
-  { to: "/projects/$project", text: "Overview" },
-  { to: "/projects/$project/deployments", text: "Deployments" },
-  { to: "/projects/$project/environments", text: "Environments" },
-  { to: "/projects/$project/domains", text: "Domains" },
-  { to: "/projects/$project/logs", text: "Logs" },
-  { to: "/projects/$project/settings", text: "Settings" },
-] as const;
+import { TABS } from "./tabs";
 
 /** What is around every page of a project. */
 export default function ProjectLayout() {

@@ -71,7 +71,7 @@ export function TextField({ label, hint, error, className, ...input }: TextProps
 export function Check({ label, hint, ...input }: Shared & InputHTMLAttributes<HTMLInputElement>) {
   return (
     <label className="flex items-start gap-2.5">
-      <input type="checkbox" className="mt-0.5 size-4 accent-solid" {...input} />
+      <input type="checkbox" className="mt-0.5 size-4 shrink-0 accent-solid" {...input} />
       <span>
         <span className="font-medium">{label}</span>
         {hint !== undefined && <span className="block text-muted">{hint}</span>}
@@ -92,7 +92,7 @@ export function Select({ label, value, options, onChange }: SelectProps) {
   return (
     <select
       aria-label={label}
-      className={classes(INPUT, "w-auto pr-8")}
+      className={classes(INPUT, "!w-auto pr-8")}
       value={value}
       onChange={(event) => onChange(event.target.value)}
     >
