@@ -56,6 +56,17 @@ export async function configureStory(page, seen, go) {
     await page.getByRole("dialog").getByRole("button", { name: "Scale" }).click();
     await page.getByText("Healthy").nth(1).waitFor({ timeout: 60_000 });
   });
+  await check("replicas say what they use", async () => {
+    const replicas = page.getByRole("region", { name: "Replicas" });
+    await replicas
+      .getByText(/^[\d.]+ %$/)
+      .nth(1)
+      .waitFor({ timeout: 30_000 });
+    await replicas
+      .getByText(/^[\d.]+ (KiB|MiB|GiB)/)
+      .nth(1)
+      .waitFor();
+  });
   await seen("overview-of-containers");
   await check("overview fits a phone", () => lookedOnPhone(page, "overview-of-containers"));
   await check("a project's settings are shown", async () => {

@@ -56,7 +56,11 @@ function Shown({ deployment }: { deployment: Deployment }) {
       <About deployment={deployment} />
       {deployment.replicas.length > 0 && (
         <Card title="Replicas">
-          <Replicas replicas={deployment.replicas} />
+          <Replicas
+            project={deployment.project_name}
+            environment={deployment.environment_name}
+            replicas={deployment.replicas}
+          />
         </Card>
       )}
     </Page>

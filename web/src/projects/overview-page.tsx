@@ -122,7 +122,7 @@ function Running({ project, environment }: { project: string; environment: Envir
               <p className="text-muted">A static site: every node serves its files, and no container runs.</p>
             </CardBody>
           ) : (
-            <Replicas replicas={replicas} />
+            <Replicas project={project} environment={environment.name} replicas={replicas} />
           )
         }
       </Loaded>
