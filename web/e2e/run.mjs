@@ -1,7 +1,7 @@
 // What a new user does, in a real browser, against a real node: npm run browser
 import { check, failures, is, looked, lookedOnPhone, openBrowser, settings } from "./harness.mjs";
 import { accessStory, edgeStory, paletteStory } from "./settings.mjs";
-import { clusterStory, configureStory, failureStory } from "./stories.mjs";
+import { clusterStory, configureStory, failureStory, projectProtectionStory } from "./stories.mjs";
 
 const FIRST_PAGE_BYTES_MAX = 200_000;
 const { browser, page, complaints } = await openBrowser();
@@ -74,6 +74,7 @@ await check("a rollback says what changes, and is live at once", async () => {
 });
 
 await configureStory(page, seen, go);
+await projectProtectionStory(page, seen, go);
 await clusterStory(page, seen, go);
 for (const [name, path, heading] of [
   ["projects", "/", "Projects"],

@@ -85,6 +85,32 @@ export async function configureStory(page, seen, go) {
   await seen("delete-project");
 }
 
+/** What is checked before requests of one project are forwarded, and the headers that its answers get. */
+export async function projectProtectionStory(page, seen, go) {
+  await check("a project's protection is set for one environment", async () => {
+    await go("/projects/shop/protection");
+    await page.getByLabel("Holds for").selectOption({ label: "production" });
+    await page.getByLabel("Kept out", { exact: true }).fill("203.0.113.0/24");
+    await page.getByRole("button", { name: "Save" }).first().click();
+    await page.getByText("Saved.", { exact: true }).waitFor();
+    await page.getByRole("radio", { name: /^Strict/ }).check();
+    await page.getByRole("button", { name: "Save" }).last().click();
+    await page.getByText("Saved.", { exact: true }).nth(1).waitFor();
+  });
+  await seen("project-protection");
+  await check("project-protection fits a phone", () => lookedOnPhone(page, "project-protection"));
+  await check("what was set for one environment is not the whole project's", async () => {
+    await page.reload();
+    const inherited = page.getByRole("radio", { name: /^As the wider scope says/ });
+    await inherited.last().waitFor();
+    if (!(await inherited.last().isChecked())) throw new Error("the project has headers of its own");
+    if ((await page.getByLabel("Kept out", { exact: true }).inputValue()) !== "")
+      throw new Error("the project has a list of its own");
+    await page.getByLabel("Holds for").selectOption({ label: "production" });
+    await page.waitForFunction(() => document.querySelector("textarea")?.value === "203.0.113.0/24");
+  });
+}
+
 /** The cluster: its nodes, a line to join by, a drained node where there is another one. */
 export async function clusterStory(page, seen, go) {
   await check("the cluster says how much may go wrong", async () => {
@@ -118,22 +144,43 @@ export async function clusterStory(page, seen, go) {
   });
 }
 
-/** A build that fails, and a node that dies while somebody watches. */
-export async function failureStory(page, seen, go) {
-  const folder = mkdtempSync(join(tmpdir(), "temps-broken-"));
-  await check("a build that fails says why, and what to do", async () => {
-    writeFileSync(
-      join(folder, "Dockerfile"),
-      "FROM debian:bookworm-slim\nRUN echo it breaks here && exit 3\n",
-    );
+/** A folder with these files, deployed as a project of its own; what went wrong is told with what to do. */
+async function refused(page, seen, go, { project, files, why, name }) {
+  const folder = mkdtempSync(join(tmpdir(), `temps-${project}-`));
+  await check(name, async () => {
+    for (const [file, text] of Object.entries(files)) writeFileSync(join(folder, file), text);
     await go("/new");
     await page.getByLabel("Folder to deploy").setInputFiles(folder);
-    await page.getByLabel("Name", { exact: true }).last().fill("broken");
+    await page.getByLabel("Name", { exact: true }).last().fill(project);
     await page.getByRole("button", { name: "Deploy", exact: true }).last().click();
-    await page.getByRole("alert").getByText("What to do").waitFor({ timeout: 120_000 });
+    const alert = page.getByRole("alert");
+    await alert.getByText("What to do").waitFor({ timeout: 120_000 });
+    await alert.getByText(why).first().waitFor();
   });
   rmSync(folder, { recursive: true });
-  await seen("deployment-failed");
+  await seen(`deployment-${project}`);
+}
+
+const PAGE_ONLY = `require("http").createServer((_, answer) => answer.writeHead(404).end()).listen(process.env.PORT)`;
+
+/** A build that fails, an app that never gets well, and a node that dies while somebody watches. */
+export async function failureStory(page, seen, go) {
+  await refused(page, seen, go, {
+    name: "a build that fails says why, and what to do",
+    project: "broken",
+    files: { Dockerfile: "FROM debian:bookworm-slim\nRUN echo it breaks here && exit 3\n" },
+    why: /3/,
+  });
+  await refused(page, seen, go, {
+    name: "a health check that never passes says what it got, and what to do",
+    project: "unwell",
+    files: {
+      "package.json": '{"name": "unwell", "scripts": {"start": "node index.js"}}',
+      "index.js": PAGE_ONLY,
+      "temps.json": '{"health": {"path": "/healthz", "deadlineSeconds": 4, "intervalSeconds": 1}}',
+    },
+    why: /404/,
+  });
   if (!settings.kill || !settings.start) return;
   await check("a node that dies is told, what was typed stays, and the page goes on by itself", async () => {
     await go("/projects/shop/environments");

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::common::{Answer, PASSWORD, TestNode, Wires, read};
+use crate::common::{ADMIN, Answer, PASSWORD, TestNode, Wires, read};
 
 const PRODUCTION: &str = "/api/projects/shop/environments/production";
 
@@ -144,6 +144,12 @@ fn asks(ids: &Ids) -> Vec<Ask> {
             &format!("/api/nodes/tokens/{}", ids.token),
             Value::Null,
         ),
+        ask(
+            delete.clone(),
+            "/api/user/sessions/{id}",
+            &format!("/api/user/sessions/{}", ids.session),
+            Value::Null,
+        ),
         ask(get_on, "/api/nodes/{n}", &node, json!({"labels": {"set": {"zone": "north"}}})),
         ask(Method::POST, "/api/nodes/{n}/drain", &format!("{node}/drain"), Value::Null),
         ask(Method::POST, "/api/nodes/{n}/undrain", &format!("{node}/undrain"), Value::Null),
@@ -158,6 +164,7 @@ struct Ids {
     user: String,
     api_key: String,
     token: String,
+    session: String,
 }
 
 async fn prepare(one: &TestNode, two: &TestNode) -> Ids {
@@ -167,9 +174,12 @@ async fn prepare(one: &TestNode, two: &TestNode) -> Ids {
     let made = one.post("/api/users", user).await.ok();
     let key = one.post("/api/api-keys", json!({"name": "old"})).await.ok();
     let token = one.post("/api/nodes/tokens", json!({})).await.ok();
+    one.log_in(ADMIN, PASSWORD).await;
+    let sessions = one.get("/api/user/sessions").await.ok();
+    let other = sessions["items"].as_array().unwrap().iter().find(|one| one["current"] == false);
     let node = two.cluster.node_id().to_string();
     let api_key = id(key.get("api_key").unwrap_or(&key));
-    Ids { node, user: id(&made), api_key, token: id(&token) }
+    Ids { node, user: id(&made), api_key, token: id(&token), session: id(other.unwrap()) }
 }
 
 /// How many changes people made.

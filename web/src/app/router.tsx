@@ -94,6 +94,11 @@ const logs = createRoute({
   validateSearch: environmentOf,
   component: lazyRouteComponent(() => import("@/logs/page")),
 });
+const projectProtection = createRoute({
+  getParentRoute: () => project,
+  path: "/protection",
+  component: lazyRouteComponent(() => import("@/protection/project-page")),
+});
 const projectSettings = createRoute({
   getParentRoute: () => project,
   path: "/settings",
@@ -160,7 +165,16 @@ const tree = root.addChildren([
   inside.addChildren([
     projects,
     newProject,
-    project.addChildren([overview, deployments, deployment, environments, domains, logs, projectSettings]),
+    project.addChildren([
+      overview,
+      deployments,
+      deployment,
+      environments,
+      domains,
+      logs,
+      projectProtection,
+      projectSettings,
+    ]),
     cluster,
     settings.addChildren([general, certificates, dns, protection, headers, users, apiKeys, audit, profile]),
   ]),

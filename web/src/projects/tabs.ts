@@ -5,5 +5,6 @@ export const TABS = [
   { to: "/projects/$project/environments", text: "Environments" },
   { to: "/projects/$project/domains", text: "Domains" },
   { to: "/projects/$project/logs", text: "Logs" },
+  { to: "/projects/$project/protection", text: "Protection" },
   { to: "/projects/$project/settings", text: "Settings" },
 ] as const;

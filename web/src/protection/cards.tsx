@@ -8,6 +8,13 @@ interface Props {
   onChange: (part: Partial<Draft>) => void;
 }
 
+interface InheritingProps extends Props {
+  /** Whether something wider holds where nothing is said. */
+  inherits: boolean;
+}
+
+const INHERITED = { value: "unset", text: "As the wider scope says", hint: "Nothing is set here." } as const;
+
 const MODES = [
   { value: "off", text: "Off", hint: "Nobody is asked to solve a challenge." },
   {
@@ -29,15 +36,15 @@ const TRIGGERS = [
 ] as const;
 
 /** Whether browsers have to solve a challenge. */
-export function Challenge({ draft, onChange }: Props) {
-  const mode = draft.attackMode === "unset" ? "off" : draft.attackMode;
+export function Challenge({ draft, inherits, onChange }: InheritingProps) {
+  const mode = draft.attackMode === "unset" && !inherits ? "off" : draft.attackMode;
   return (
     <Card title="Attack mode" about="A challenge that browsers solve by themselves within a second.">
       <CardBody className="space-y-4">
         <Choice
           label="Who solves it"
           value={mode}
-          options={MODES}
+          options={inherits ? [INHERITED, ...MODES] : MODES}
           onChange={(attackMode) => onChange({ attackMode })}
         />
         {mode === "auto" && (
@@ -64,9 +71,10 @@ export function Challenge({ draft, onChange }: Props) {
   );
 }
 
-export function Rates({ draft, onChange }: Props) {
+export function Rates({ draft, inherits, onChange }: InheritingProps) {
+  const empty = inherits ? "Empty for what the wider scope says, off for no limit." : "Empty for no limit.";
   return (
-    <Card title="Rate limits" about="Who asks more often is told to wait, with 429. Empty for no limit.">
+    <Card title="Rate limits" about={`Who asks more often is told to wait, with 429. ${empty}`}>
       <CardBody className="grid gap-4 sm:grid-cols-2">
         <Field
           label="One client"
@@ -138,20 +146,34 @@ export function Countries({ draft, onChange }: Props) {
   );
 }
 
-/** A password that visitors of every app have to know. */
-export function Password({ draft, onChange }: Props) {
+const PASSWORDS = [
+  { value: "open", text: "None", hint: "Visitors need not know one, whatever the wider scope says." },
+  { value: "asked", text: "Ask for one", hint: "Nobody sees an app without it." },
+] as const;
+
+/** A password that visitors have to know. */
+export function Password({ draft, inherits, onChange }: InheritingProps) {
   const asked = draft.password === "asked";
   return (
     <Card
       title="Password"
-      about="Nobody sees any app without it, unless its project or environment says otherwise."
+      about="Nobody sees an app without it. What a project or an environment says holds before the cluster’s."
     >
       <CardBody className="space-y-4">
-        <Check
-          label="Ask visitors for a password"
-          checked={asked}
-          onChange={(event) => onChange({ password: event.target.checked ? "asked" : "unset" })}
-        />
+        {inherits ? (
+          <Choice
+            label="Whether visitors are asked"
+            value={draft.password}
+            options={[INHERITED, ...PASSWORDS]}
+            onChange={(password) => onChange({ password })}
+          />
+        ) : (
+          <Check
+            label="Ask visitors for a password"
+            checked={asked}
+            onChange={(event) => onChange({ password: event.target.checked ? "asked" : "unset" })}
+          />
+        )}
         {asked && (
           <Field
             label="New password"

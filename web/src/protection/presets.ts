@@ -1,7 +1,13 @@
 import type { HeaderPolicy } from "@/api/types";
 
+interface Option {
+  value: HeaderPolicy["preset"];
+  text: string;
+  hint: string;
+}
+
 /** What each choice of security headers means. */
-export const PRESETS: readonly { value: HeaderPolicy["preset"]; text: string; hint: string }[] = [
+export const PRESETS: readonly Option[] = [
   { value: "off", text: "Off", hint: "Answers go out as apps give them." },
   {
     value: "permissive",
@@ -20,6 +26,13 @@ export const PRESETS: readonly { value: HeaderPolicy["preset"]; text: string; hi
   },
   { value: "custom", text: "Your own", hint: "Headers that you name." },
 ];
+
+/** To have no headers of one's own, and what holds then or now. */
+export function inherited({ preset, effective }: HeaderPolicy): Option {
+  const now = PRESETS.find(({ value }) => value === effective.preset)?.text ?? effective.preset;
+  const hint = preset === "inherit" ? `That is “${now}” now.` : "Nothing is set here then.";
+  return { value: "inherit", text: "As the wider scope says", hint };
+}
 
 export interface Header {
   name: string;
