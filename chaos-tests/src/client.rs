@@ -29,8 +29,6 @@ pub struct Answer {
     pub applied: Option<u64>,
     /// The tag of what it shows, which `If-Match` takes.
     pub tag: Option<String>,
-    /// When it was by the node's calendar, as HTTP writes that.
-    pub date: Option<String>,
     /// What it sent; null when that is no JSON.
     pub body: Value,
 }
@@ -181,10 +179,10 @@ async fn answer(request: reqwest::RequestBuilder) -> Result<Answer, reqwest::Err
     let response = request.send().await?;
     let header = |name: &str| Some(response.headers().get(name)?.to_str().ok()?.to_owned());
     let (node, applied) = (header("x-temps-node"), header("x-temps-applied-index"));
-    let (tag, date, status) = (header("etag"), header("date"), response.status().as_u16());
+    let (tag, status) = (header("etag"), response.status().as_u16());
     let body = serde_json::from_slice(&response.bytes().await?).unwrap_or_default();
     let applied = applied.and_then(|index| index.parse().ok());
-    Ok(Answer { status, node, applied, tag, date, body })
+    Ok(Answer { status, node, applied, tag, body })
 }
 
 /// Where the CLI keeps the login of a node.

@@ -34,7 +34,7 @@ await check("while the leader dies, what is typed stays, and is taken", async ()
 });
 await check("the cluster's page tells which node is missing", async () => {
   await page.goto(`${settings.url}/cluster`);
-  await page.getByText("Lost").first().waitFor({ timeout: LED_AGAIN });
+  await page.getByText("Lost", { exact: true }).first().waitFor({ timeout: LED_AGAIN });
   await page.screenshot({ path: `${settings.out}/leader-lost.png` });
 });
 

@@ -25,10 +25,31 @@ impl io::Write for Kept {
 }
 
 impl Kept {
+    /// The whole lines about requests. A request's line follows its answer, so that two may come in either order.
     fn entries(&self) -> Vec<serde_json::Value> {
-        let text = String::from_utf8(self.0.lock().expect("not poisoned").clone()).expect("text");
-        let entries = text.lines().map(|line| serde_json::from_str(line).expect("JSON"));
+        let octets = self.0.lock().expect("not poisoned").clone();
+        let whole = octets.iter().rposition(|&octet| octet == b'\n').map_or(0, |end| end + 1);
+        let lines = octets[..whole].split(|&octet| octet == b'\n').filter(|line| !line.is_empty());
+        let entries = lines.map(|line| serde_json::from_slice(line).expect("JSON"));
         entries.filter(|e: &serde_json::Value| e["target"] == "temps::access").collect()
+    }
+
+    /// Waits for the lines about two requests: what `of` finds in the answered one's, and in the refused one's.
+    async fn two(
+        &self,
+        of: fn(&serde_json::Value) -> &serde_json::Value,
+    ) -> [serde_json::Value; 2] {
+        let with =
+            |status: u16| self.entries().iter().map(of).find(|e| e["status"] == status).cloned();
+        let logged = async {
+            loop {
+                if let (Some(answered), Some(refused)) = (with(200), with(503)) {
+                    return [answered, refused];
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(PATIENCE, logged).await.expect("both are logged")
     }
 }
 
@@ -50,20 +71,13 @@ async fn lines_are_written_as_events_are() {
     let out = Box::new(kept.clone());
     let lines = |edge: Edge| edge.with_access_lines(AccessLines::Json, out).expect("a thread");
     let (_edge, app, id) = ask(TestEdge::start_as(|_| {}, lines).await).await;
-    let logged = async {
-        while kept.entries().len() < 2 {
-            tokio::task::yield_now().await;
-        }
-    };
-    timeout(PATIENCE, logged).await.expect("both are logged");
-    let entries = kept.entries();
-    assert_eq!((&entries[0]["request_id"], &entries[0]["path"]), (&id.into(), &"/path".into()));
+    let [answered, _refused] = kept.two(|entry| entry).await;
+    assert_eq!((&answered["request_id"], &answered["path"]), (&id.into(), &"/path".into()));
     assert_eq!(
-        (&entries[0]["project"], &entries[0]["environment"]),
+        (&answered["project"], &answered["environment"]),
         (&"shop".into(), &"production".into())
     );
-    assert_eq!(entries[0]["endpoint"], app.addr.to_string());
-    assert_eq!((&entries[0]["status"], &entries[1]["status"]), (&200.into(), &503.into()));
+    assert_eq!(answered["endpoint"], app.addr.to_string());
     assert!(!kept.entries().iter().any(|entry| entry.to_string().contains("secret")));
 }
 
@@ -73,21 +87,12 @@ async fn a_request_is_logged_without_its_query() {
     let writer = kept.clone();
     tracing_subscriber::fmt().json().with_writer(move || writer.clone()).init();
     let (_edge, app, id) = ask(TestEdge::start().await).await;
-    let logged = async {
-        while kept.entries().len() < 2 {
-            tokio::task::yield_now().await;
-        }
-    };
-    timeout(PATIENCE, logged).await.expect("both are logged");
-    let entries = kept.entries();
-    let fields = &entries[0]["fields"];
-    assert_eq!(fields["request_id"], id);
-    assert_eq!(fields["path"], "/path");
-    assert_eq!(fields["status"], 200);
-    assert_eq!(fields["project"], "shop");
-    assert_eq!(fields["environment"], "production");
-    assert_eq!(fields["endpoint"], app.addr.to_string());
-    assert_eq!(fields["sent_bytes"], 3);
-    assert_eq!(entries[1]["fields"]["status"], 503);
+    let [answered, _refused] = kept.two(|entry| &entry["fields"]).await;
+    assert_eq!(answered["request_id"], id);
+    assert_eq!(answered["path"], "/path");
+    assert_eq!(answered["project"], "shop");
+    assert_eq!(answered["environment"], "production");
+    assert_eq!(answered["endpoint"], app.addr.to_string());
+    assert_eq!(answered["sent_bytes"], 3);
     assert!(!kept.entries().iter().any(|entry| entry.to_string().contains("secret")));
 }

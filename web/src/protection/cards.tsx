@@ -85,8 +85,9 @@ export function Rates({ draft, inherits, onChange }: InheritingProps) {
           onChange={(event) => onChange({ ratePerClient: event.target.value })}
         />
         <Field
-          label="All clients of a project together"
+          label="All clients together"
           placeholder="5000/1m"
+          hint="Each project is counted for itself."
           spellCheck={false}
           value={draft.rateInAll}
           onChange={(event) => onChange({ rateInAll: event.target.value })}
@@ -110,7 +111,7 @@ export function Addresses({ draft, onChange }: Props) {
         <TextField
           label="Let in alone"
           placeholder="everybody"
-          hint="Where somebody is listed, everybody else is kept out of every app."
+          hint="Where somebody is listed, everybody else is kept out."
           spellCheck={false}
           value={draft.allow}
           onChange={(event) => onChange({ allow: event.target.value })}

@@ -8,7 +8,8 @@ import { Button } from "@/ui/button";
 import { Confirm } from "@/ui/confirm";
 import { Check } from "@/ui/field";
 import { Loaded } from "@/ui/loading";
-import { ProblemNote, sentence } from "@/ui/problem-note";
+import { sentence } from "@/ui/problem-note";
+import { SaveForm } from "@/ui/save-form";
 import { Addresses, Challenge, Countries, Password, Rates } from "./cards";
 import { changeOf, draftOf, type Draft } from "./draft";
 import { changeGuard, clearGuard, guardQuery } from "./queries";
@@ -45,7 +46,6 @@ function Form({ scope, guard }: FormProps) {
   const [base, setBase] = useState(() => draftOf(guard));
   const [draft, setDraft] = useState(base);
   const [force, setForce] = useState(false);
-  const may = useMay(needed(scope));
   const call = useChange(
     () => changeGuard(scope, changeOf(draft, base), force),
     ["guards"],
@@ -57,45 +57,33 @@ function Form({ scope, guard }: FormProps) {
   const change = (part: Partial<Draft>) => setDraft({ ...draft, ...part });
   const refused = call.isError && asProblem(call.error).code === "no_countries";
   return (
-    <form
-      className="space-y-5"
-      onSubmit={(event) => {
-        event.preventDefault();
-        call.mutate();
-      }}
-    >
+    <>
       {guard.warnings.map((warning) => (
         <p key={warning} className="rounded-md border border-line bg-raised px-3 py-2 text-warn">
           {sentence(warning)}
         </p>
       ))}
-      <fieldset disabled={!may} className="space-y-5">
+      <SaveForm
+        call={call}
+        needs={needed(scope)}
+        more={
+          refused && (
+            <Check
+              label="Set it all the same"
+              hint="Until this node knows countries, it lets in everybody."
+              checked={force}
+              onChange={(event) => setForce(event.target.checked)}
+            />
+          )
+        }
+      >
         <Challenge draft={draft} inherits={inherits(scope)} onChange={change} />
         <Rates draft={draft} inherits={inherits(scope)} onChange={change} />
         <Addresses draft={draft} onChange={change} />
         <Countries draft={draft} onChange={change} />
         <Password draft={draft} inherits={inherits(scope)} onChange={change} />
-      </fieldset>
-      <ProblemNote error={call.error} />
-      {refused && (
-        <Check
-          label="Set it all the same"
-          hint="Until this node knows countries, it lets in everybody."
-          checked={force}
-          onChange={(event) => setForce(event.target.checked)}
-        />
-      )}
-      {may ? (
-        <div className="flex items-center gap-3">
-          <Button type="submit" look="primary" busy={call.isPending}>
-            Save
-          </Button>
-          {call.isSuccess && <span role="status">Saved.</span>}
-        </div>
-      ) : (
-        <p className="text-muted">You may not change it: that takes the permission to {needed(scope)}.</p>
-      )}
-    </form>
+      </SaveForm>
+    </>
   );
 }
 

@@ -3,13 +3,12 @@ import { Plus, Trash2 } from "lucide-react";
 import { useState } from "react";
 import type { HeaderPolicy } from "@/api/types";
 import { useChange } from "@/api/use-change";
-import { useMay } from "@/session/permission";
 import { Button } from "@/ui/button";
 import { Card, CardBody } from "@/ui/card";
 import { Choice } from "@/ui/choice";
 import { INPUT } from "@/ui/field";
 import { Loaded } from "@/ui/loading";
-import { ProblemNote } from "@/ui/problem-note";
+import { SaveForm } from "@/ui/save-form";
 import { inherited, namedHeaders, PRESETS, type Header } from "./presets";
 import { headersQuery, setHeaders } from "./queries";
 import { inherits, needed, type Scope } from "./scope";
@@ -31,44 +30,24 @@ function Form({ scope, policy }: FormProps) {
     const known = Object.entries(policy.headers).map(([name, value]) => ({ name, value }));
     return known.length > 0 ? known : [{ name: "", value: "" }];
   });
-  const may = useMay(needed(scope));
   const call = useChange(
     () => setHeaders(scope, preset, preset === "custom" ? namedHeaders(headers) : {}),
     ["header-policies"],
   );
   return (
-    <form
-      className="space-y-5"
-      onSubmit={(event) => {
-        event.preventDefault();
-        call.mutate();
-      }}
-    >
-      <fieldset disabled={!may}>
-        <Card>
-          <CardBody className="space-y-5">
-            <Choice
-              label="Which headers"
-              value={preset}
-              options={inherits(scope) ? [inherited(policy), ...PRESETS] : PRESETS}
-              onChange={setPreset}
-            />
-            {preset === "custom" && <Lines headers={headers} onChange={setDraft} />}
-          </CardBody>
-        </Card>
-      </fieldset>
-      <ProblemNote error={call.error} />
-      {may ? (
-        <div className="flex items-center gap-3">
-          <Button type="submit" look="primary" busy={call.isPending}>
-            Save
-          </Button>
-          {call.isSuccess && <span role="status">Saved.</span>}
-        </div>
-      ) : (
-        <p className="text-muted">You may not change them: that takes the permission to {needed(scope)}.</p>
-      )}
-    </form>
+    <SaveForm call={call} needs={needed(scope)}>
+      <Card>
+        <CardBody className="space-y-5">
+          <Choice
+            label="Which headers"
+            value={preset}
+            options={inherits(scope) ? [inherited(policy), ...PRESETS] : PRESETS}
+            onChange={setPreset}
+          />
+          {preset === "custom" && <Lines headers={headers} onChange={setDraft} />}
+        </CardBody>
+      </Card>
+    </SaveForm>
   );
 }
 

@@ -4,12 +4,14 @@ use std::time::{Duration, SystemTime};
 
 use super::{clocks, disks};
 use crate::chaos::Field;
-use crate::client::Client;
+use crate::client::http_client;
 use crate::history::FaultKind;
 use crate::{Authority, GroundError};
 
 /// By how much a calendar has to be off that was set off by twice as much. Seconds.
 const OFF_MIN: u64 = clocks::AHEAD.unsigned_abs() / 2;
+/// How long an edge may take to say what time it is.
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
 /// Asks, before a fault is undone, whether it did what it is there for. Faults that are not asked about here cannot be made
 /// without an effect, or were asked when they were made.
@@ -51,12 +53,19 @@ pub(super) fn some(count: u64, otherwise: &str) -> Result<(), GroundError> {
     if count > 0 { Ok(()) } else { Err(GroundError::NoEffect(otherwise.into())) }
 }
 
-/// Whether the calendars of these nodes are another one than this process's.
+/// Whether the calendars of these nodes are another one than this process's. Their edges say so: the API's server keeps the
+/// date that it told last for as long as that is not over, which with a clock that went back is long.
 async fn off(field: &Field, nodes: &[usize]) -> Result<(), GroundError> {
+    let http = http_client(ANSWER_LIMIT)?;
     for &node in nodes {
-        let said = Client::get(&field.client, node, "/status").await?.date.unwrap_or_default();
+        let edge = format!("http://{}/", field.ground.node(node).edge());
+        let nobody =
+            |source| GroundError::Request { node, method: "GET".into(), path: "/".into(), source };
+        let answer = http.get(edge).send().await.map_err(nobody)?;
+        let said = answer.headers().get("date").and_then(|date| date.to_str().ok());
+        let said = said.unwrap_or("no time at all");
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let its = seconds(&said).unwrap_or(now);
+        let its = seconds(said).unwrap_or(now);
         if its.abs_diff(now).as_secs() < OFF_MIN {
             return Err(GroundError::NoEffect(format!("n{node} says that it is {said}")));
         }

@@ -139,7 +139,7 @@ mod tests {
 
     fn answer(status: u16, code: &str) -> Result<Answer, GroundError> {
         let body = json!({ "code": code });
-        Ok(Answer { status, node: None, applied: None, tag: None, date: None, body })
+        Ok(Answer { status, node: None, applied: None, tag: None, body })
     }
 
     #[test]
