@@ -21,6 +21,7 @@
 
 mod app;
 mod authority;
+mod calendar;
 pub mod chaos;
 pub mod check;
 mod client;
@@ -52,7 +53,7 @@ pub use ground::{Ground, Options, Start};
 pub use name_server::NameServer;
 pub use node::{Memory, Node};
 pub use report::{Failure, Report, Tally};
-pub use script::binary_has;
+pub use script::{binary_has, write_other_binary};
 pub use traffic::Traffic;
 pub use visitor::{Visit, Visitor};
 pub use wait::{RECOVERY, until};

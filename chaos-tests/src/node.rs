@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::GroundError;
 use crate::ground::EDGE_PORT;
@@ -231,6 +231,17 @@ impl Node<'_> {
     /// When a folder cannot be removed.
     pub fn wipe_blobs(&self) -> Result<(), GroundError> {
         self.remove(&["data/blobs", "data/registry", "data/pulled", "data/static"])
+    }
+
+    /// Has whatever is started anew on its machine be this program.
+    ///
+    /// # Errors
+    /// When it cannot be copied there.
+    pub fn begin_with(&self, program: &Path) -> Result<(), GroundError> {
+        let (path, next) = (self.folder().join("temps"), self.folder().join("temps.next"));
+        // A program that runs cannot be written to, but its name can go to another one.
+        let copied = fs::copy(program, &next).and_then(|_| fs::rename(&next, &path));
+        copied.map_err(|source| GroundError::Folder { path, source })
     }
 
     /// Has its machine look names up at this address from now on, until it boots.

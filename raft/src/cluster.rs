@@ -7,7 +7,7 @@ mod edge;
 mod expected;
 pub mod forward;
 mod group;
-mod handovers;
+mod known;
 mod members;
 mod propose;
 pub mod quorum;

@@ -21,6 +21,8 @@ use crate::wal::Wal;
 
 /// What disks write whole or not at all. What was not written of a longer file are zeros, from where one begins.
 const SECTOR_BYTES: usize = 512;
+/// The most that a record has before its payload, the payload's length included.
+const HEAD_BYTES: usize = 4 + 8 + 8 + 8 + 1 + 4;
 
 /// Cuts what was half written off the log in `dir`, and has the rest on the disk. Blocks.
 pub fn mend(dir: &Path) -> Result<(), RaftError> {
@@ -73,12 +75,25 @@ fn readable(bytes: &[u8]) -> (usize, Option<io::Error>) {
 /// not synced: the beginning of them and nothing more, or zeros to the end.
 fn is_torn(rest: &[u8], at: usize, error: &io::Error) -> bool {
     let is_record = |from: usize| RaftLogRecord::<Wal>::decode(&rest[from..]).is_ok();
-    if (1..rest.len()).any(is_record) {
+    if (1..rest.len()).any(is_record) || has_turned_bit(rest) {
         return false;
     }
     let last_sector = (at + rest.len() - 1) / SECTOR_BYTES * SECTOR_BYTES;
     let ends_in_zeros = rest[last_sector.saturating_sub(at)..].iter().all(|byte| *byte == 0);
     ends_in_zeros || error.kind() == io::ErrorKind::UnexpectedEof
+}
+
+/// Whether a single bit of its head is all that keeps `rest` from being a whole record: a length that leads beyond the end
+/// is also what a torn one has.
+fn has_turned_bit(rest: &[u8]) -> bool {
+    let mut record = rest.to_vec();
+    (0..HEAD_BYTES.min(rest.len()) * 8).any(|bit| {
+        let (octet, mask) = (bit / 8, 1 << (bit % 8));
+        record[octet] ^= mask;
+        let is_whole = RaftLogRecord::<Wal>::decode(&mut record.as_slice()).is_ok();
+        record[octet] ^= mask;
+        is_whole
+    })
 }
 
 fn cut_file(path: &Path, length: usize) -> io::Result<()> {

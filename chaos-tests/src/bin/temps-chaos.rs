@@ -80,6 +80,9 @@ struct RunArguments {
     /// The binary under test; TEMPS_BIN, or the one that was built beside this program, when missing
     #[arg(long)]
     binary: Option<PathBuf>,
+    /// The binary that the nodes begin with, as a release before; the `upgrade` fault leads from it to the one under test
+    #[arg(long)]
+    from_binary: Option<PathBuf>,
     /// Where the history and the page are left; temps-chaos-SEED when missing
     #[arg(long)]
     out: Option<PathBuf>,
@@ -132,7 +135,8 @@ fn plan(arguments: &RunArguments) -> Plan {
 async fn make(plan: Plan, arguments: RunArguments) -> Result<Outcome, ChaosError> {
     let folder =
         arguments.out.unwrap_or_else(|| PathBuf::from(format!("temps-chaos-{}", plan.seed)));
-    let planned = Run { plan, binary: arguments.binary, folder, say: |line| println!("{line}") };
+    let say = |line: &str| println!("{line}");
+    let planned = Run { plan, binary: arguments.binary, from: arguments.from_binary, folder, say };
     let (history, findings) = run(&planned, interruption()).await?;
     let (text, outcome) = conclusion(&findings);
     println!("\n{text}");

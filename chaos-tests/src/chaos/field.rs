@@ -1,5 +1,6 @@
 //! What everybody in a run shares.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -22,6 +23,8 @@ pub struct Field {
     pub recorder: Recorder,
     /// How many nodes there are.
     pub nodes: usize,
+    /// The program under test, which an upgrade leads to.
+    pub binary: PathBuf,
     /// The certificate authority, once a workload has started one.
     pub authority: Arc<OnceLock<Arc<Authority>>>,
     chance: Chance,
@@ -34,6 +37,7 @@ impl Field {
     #[must_use]
     pub fn new(
         ground: Arc<Ground>,
+        binary: PathBuf,
         client: Client,
         recorder: Recorder,
         seed: u64,
@@ -42,7 +46,7 @@ impl Field {
         let nodes = ground.nodes().count();
         let (chance, numbers) = (Chance::from_seed(seed), Arc::new(AtomicU64::new(1)));
         let authority = Arc::default();
-        Self { ground, client, recorder, nodes, authority, chance, stopped, numbers }
+        Self { ground, binary, client, recorder, nodes, authority, chance, stopped, numbers }
     }
 
     /// Lots of one's own.

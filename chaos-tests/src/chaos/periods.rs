@@ -49,8 +49,10 @@ enum Step {
 impl Periods<'_> {
     /// Goes through all of them. Dropping it leaves faults as they are: `undo_all` is for that.
     pub async fn go(&mut self, periods: &[Period], length: Duration) {
-        let began = Instant::now();
-        for Period { faults, to, .. } in periods {
+        let mut began = Instant::now();
+        for Period { from, faults, to } in periods {
+            // Whatever took longer than it was given moves what follows, and does not shorten it.
+            began += (began + *from).elapsed();
             for (at, step) in steps(faults) {
                 sleep_until(began + at).await;
                 match step {

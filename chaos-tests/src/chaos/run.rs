@@ -29,6 +29,8 @@ pub struct Run {
     pub plan: Plan,
     /// The binary under test; the one built beside this program when missing.
     pub binary: Option<PathBuf>,
+    /// The binary that nodes begin with, which an upgrade leads from; the one under test when missing.
+    pub from: Option<PathBuf>,
     /// Where its files are left.
     pub folder: PathBuf,
     /// Says a line to whoever watches.
@@ -44,7 +46,7 @@ pub struct Run {
 ///
 /// let length = Duration::from_secs(90);
 /// let plan = Plan { seed: 7, nodes: 3, length, ..Plan::default() };
-/// let planned = Run { plan, binary: None, folder: "chaos".into(), say: |line| println!("{line}") };
+/// let planned = Run { plan, binary: None, from: None, folder: "chaos".into(), say: |line| println!("{line}") };
 /// let (_never, stop) = tokio::sync::watch::channel(false);
 /// let (_history, findings) = run(&planned, stop).await?;
 /// assert!(findings.iter().all(|finding| finding.holds()));
@@ -58,15 +60,16 @@ pub async fn run(
     run: &Run,
     stop: watch::Receiver<bool>,
 ) -> Result<(History, Vec<Finding>), ChaosError> {
-    let Run { plan, binary, folder, say } = run;
+    let Run { plan, binary, from, folder, say } = run;
     refuse_too_short(plan)?;
     lacks::refuse(&plan.planned())?;
     let binary = script::chosen(binary.as_deref())?;
+    let first = from.as_ref().unwrap_or(&binary).clone();
     let file = |source| ChaosError::File { path: folder.clone(), source };
     fs::create_dir_all(folder).map_err(file)?;
     say(&format!("seed {}: {} nodes come up", plan.seed, plan.nodes));
     let options = Options {
-        binary: Some(binary.clone()),
+        binary: Some(first),
         disks: disks(plan)?,
         clocks: plan.planned().iter().any(|kind| kind.need() == Some(Need::Clocks)),
         ..Options::without_images(Start::Joined)
@@ -76,7 +79,7 @@ pub async fn run(
     let (recorder, recording) = Recorder::start(&folder.join("history.jsonl")).map_err(file)?;
     recorder.note(What::Begin(setup(plan, &binary))).await;
     let (over, stopped) = watch::channel(false);
-    let field = Field::new(ground.clone(), client, recorder, plan.seed, stopped);
+    let field = Field::new(ground.clone(), binary, client, recorder, plan.seed, stopped);
     let ending = act(run, &field, &over, stop).await?;
     field.recorder.note(What::End(ending)).await;
     finish(field, recording).await.map_err(file)?;

@@ -16,7 +16,7 @@ use rustix::io::Errno;
 
 use super::Inode;
 use super::inodes::kind;
-use super::serve::{Disk, Shared};
+use super::serve::Shared;
 
 /// Something that somebody has open.
 #[derive(Debug, Clone)]
@@ -112,15 +112,9 @@ impl Files {
         disk.journal.write(&inode, at, data.len() as u64)?;
         file.write_all_at(data, at)?;
         if OFlags::from_bits_retain(flags.0.cast_unsigned()).intersects(OFlags::DSYNC) {
-            sync(&mut disk, &inode)?;
+            disk.sync_file(&inode)?;
         }
         Ok(())
-    }
-
-    pub fn sync_file(&self, number: INodeNo) -> io::Result<()> {
-        let mut disk = self.disk.lock();
-        let inode = disk.inodes.get(number)?;
-        sync(&mut disk, &inode)
     }
 
     pub fn sync_folder(&self, number: INodeNo) -> io::Result<()> {
@@ -199,15 +193,6 @@ impl Files {
         }
         Ok(self.keep(Open::Folder(Arc::new(all))))
     }
-}
-
-fn sync(disk: &mut Disk, file: &Inode) -> io::Result<()> {
-    let synced = disk.may_sync();
-    match synced {
-        Ok(()) => disk.journal.sync_file(file),
-        Err(_) => disk.journal.fail_file(file),
-    }
-    synced
 }
 
 fn seconds_of(time: TimeOrNow) -> Timespec {

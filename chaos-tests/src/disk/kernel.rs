@@ -231,7 +231,7 @@ impl Filesystem for Files {
     }
 
     fn fsync(&self, _: &Request, number: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
-        answer!(reply, self.sync_file(number), () => reply.ok());
+        self.disk.lock().sync(number, reply);
     }
 
     fn fsyncdir(&self, _: &Request, number: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {

@@ -19,11 +19,13 @@ pub enum Order {
     FailSyncOnce,
     /// Fail every sync.
     FailSyncs,
+    /// Let whoever syncs a snapshot that is being written wait, until told anything that changes something.
+    StallSnapshots,
     /// Have no room for anything that grows.
     Full,
     /// Work again.
     Heal,
-    /// Tell how often it has failed as it was told, since it was last told anything else.
+    /// Tell how often it has failed or stalled as it was told, since it was last told anything else.
     Count,
     /// Lose power: whatever was not synced is gone. Nobody may have a file open.
     Lose,
@@ -37,6 +39,7 @@ impl fmt::Display for Order {
         match self {
             Self::FailSyncOnce => f.write_str("fail-sync-once"),
             Self::FailSyncs => f.write_str("fail-syncs"),
+            Self::StallSnapshots => f.write_str("stall-snapshots"),
             Self::Full => f.write_str("full"),
             Self::Heal => f.write_str("heal"),
             Self::Count => f.write_str("count"),
@@ -53,6 +56,7 @@ impl FromStr for Order {
         Ok(match text {
             "fail-sync-once" => Self::FailSyncOnce,
             "fail-syncs" => Self::FailSyncs,
+            "stall-snapshots" => Self::StallSnapshots,
             "full" => Self::Full,
             "heal" => Self::Heal,
             "count" => Self::Count,
@@ -85,8 +89,8 @@ mod tests {
 
     #[test]
     fn orders_are_understood() {
-        use Order::{Count, FailSyncOnce, FailSyncs, Full, Heal, Lose, Tear};
-        for order in [FailSyncOnce, FailSyncs, Full, Heal, Count, Lose, Tear(7)] {
+        use Order::{Count, FailSyncOnce, FailSyncs, Full, Heal, Lose, StallSnapshots, Tear};
+        for order in [FailSyncOnce, FailSyncs, StallSnapshots, Full, Heal, Count, Lose, Tear(7)] {
             assert_eq!(order.to_string().parse(), Ok(order));
         }
         assert!("tear".parse::<Order>().is_err());

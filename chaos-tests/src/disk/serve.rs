@@ -6,7 +6,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use fuser::{Config, MountOption, Session, SessionACL};
+use fuser::{Config, INodeNo, MountOption, ReplyEmpty, Session, SessionACL};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::files::Files;
@@ -25,6 +25,8 @@ pub(super) struct Disk {
     syncs: Syncs,
     is_full: bool,
     failed: u64,
+    /// Those who wait for a snapshot to be synced.
+    stalled: Vec<(Inode, ReplyEmpty)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,13 +34,14 @@ enum Syncs {
     Work,
     FailOnce,
     Fail,
+    StallSnapshots,
 }
 
 impl Disk {
     /// Whether a sync works that is asked for now.
     pub fn may_sync(&mut self) -> io::Result<()> {
         match self.syncs {
-            Syncs::Work => return Ok(()),
+            Syncs::Work | Syncs::StallSnapshots => return Ok(()),
             Syncs::FailOnce => self.syncs = Syncs::Work,
             Syncs::Fail => {}
         }
@@ -59,8 +62,46 @@ impl Disk {
         self.is_full
     }
 
+    /// Syncs a file, or fails to, or lets whoever asked for it wait.
+    pub fn sync(&mut self, number: INodeNo, reply: ReplyEmpty) {
+        let inode = match self.inodes.get(number) {
+            Ok(inode) => inode,
+            Err(error) => return reply.error(error.into()),
+        };
+        if self.syncs == Syncs::StallSnapshots && is_half_a_snapshot(&inode) {
+            self.failed += 1;
+            return self.stalled.push((inode, reply));
+        }
+        match self.sync_file(&inode) {
+            Ok(()) => reply.ok(),
+            Err(error) => reply.error(error.into()),
+        }
+    }
+
+    /// Syncs a file, unless it is to fail.
+    pub fn sync_file(&mut self, inode: &Inode) -> io::Result<()> {
+        let synced = self.may_sync();
+        match synced {
+            Ok(()) => self.journal.sync_file(inode),
+            Err(_) => self.journal.fail_file(inode),
+        }
+        synced
+    }
+
+    fn go_on(&mut self) {
+        for (inode, reply) in std::mem::take(&mut self.stalled) {
+            self.journal.sync_file(&inode);
+            // Whoever asked may have ended, and the kernel knows.
+            reply.ok();
+        }
+    }
+
     fn obey(&mut self, order: Order) -> io::Result<u64> {
+        if order != Order::Count {
+            self.go_on();
+        }
         match order {
+            Order::StallSnapshots => self.syncs = Syncs::StallSnapshots,
             Order::FailSyncOnce => self.syncs = Syncs::FailOnce,
             Order::FailSyncs => self.syncs = Syncs::Fail,
             Order::Full => self.is_full = true,
@@ -72,6 +113,13 @@ impl Disk {
         self.failed = 0;
         Ok(0)
     }
+}
+
+/// Whether that is what nodes write a snapshot to, until it is whole.
+fn is_half_a_snapshot(inode: &Inode) -> bool {
+    let Ok(path) = fs::read_link(inode.path()) else { return false };
+    let is_among_snapshots = path.parent().is_some_and(|folder| folder.ends_with("snapshots"));
+    is_among_snapshots && path.extension().is_some_and(|extension| extension == "tmp")
 }
 
 /// A disk that the kernel and those who give orders share.
@@ -101,7 +149,8 @@ pub fn mount(kept: &Path, at: &Path, socket: &Path) -> io::Result<()> {
     fs::create_dir_all(&gone)?;
     let inodes = Inodes::new(Inode::at(&files)?);
     let journal = Journal::new(gone);
-    let disk = Disk { inodes, journal, syncs: Syncs::Work, is_full: false, failed: 0 };
+    let (syncs, stalled) = (Syncs::Work, Vec::new());
+    let disk = Disk { inodes, journal, syncs, is_full: false, failed: 0, stalled };
     let disk = Shared(Arc::new(Mutex::new(disk)));
     let mut config = Config::default();
     config.mount_options =
@@ -217,6 +266,25 @@ mod tests {
         fs::create_dir(disk.path("a")).unwrap();
         fs::remove_dir(disk.path("a")).unwrap();
         assert!(!disk.path("a").exists());
+    }
+
+    #[test]
+    fn whoever_syncs_a_snapshot_waits_as_long_as_it_is_told_so() {
+        let disk = Mounted::new();
+        fs::create_dir(disk.path("snapshots")).unwrap();
+        disk.tell(Order::StallSnapshots);
+        append(&disk.path("log.tmp"), b"no snapshot").sync_all().unwrap();
+        append(&disk.path("snapshots/1.snapshot"), b"a whole one").sync_all().unwrap();
+        assert_eq!(disk.tell(Order::Count), 0);
+        let half = append(&disk.path("snapshots/2.tmp"), b"half");
+        let waits = std::thread::spawn(move || half.sync_all());
+        let began = Instant::now();
+        while disk.tell(Order::Count) == 0 {
+            assert!(began.elapsed() < Duration::from_secs(10), "somebody waits");
+        }
+        assert!(!waits.is_finished());
+        disk.tell(Order::Heal);
+        waits.join().unwrap().unwrap();
     }
 
     #[test]

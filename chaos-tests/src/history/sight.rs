@@ -16,6 +16,8 @@ pub enum FaultKind {
     KillLeader,
     /// All nodes' do.
     KillAll,
+    /// One node's process ends while it writes a snapshot.
+    KillInSnapshot,
     /// One node's process stands still.
     PauseOne,
     /// The leader's does.
@@ -54,6 +56,8 @@ pub enum FaultKind {
     PauseEngine,
     /// A node's engine ends at once, and starts anew without its containers.
     KillEngine,
+    /// Every node gets another program, one after the other.
+    Upgrade,
     /// A node is drained.
     Drain,
     /// A node is lost, removed, and another one takes its place with an empty disk.
@@ -115,10 +119,11 @@ pub enum Need {
 
 impl FaultKind {
     /// All there are.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 34] = [
         Self::KillOne,
         Self::KillLeader,
         Self::KillAll,
+        Self::KillInSnapshot,
         Self::PauseOne,
         Self::PauseLeader,
         Self::PowerOff,
@@ -138,6 +143,7 @@ impl FaultKind {
         Self::AuthorityFails,
         Self::PauseEngine,
         Self::KillEngine,
+        Self::Upgrade,
         Self::Drain,
         Self::Replace,
         Self::ReplaceCutOff,
@@ -157,6 +163,7 @@ impl FaultKind {
             Self::KillOne => "kill-one",
             Self::KillLeader => "kill-leader",
             Self::KillAll => "kill-all",
+            Self::KillInSnapshot => "kill-in-snapshot",
             Self::PauseOne => "pause-one",
             Self::PauseLeader => "pause-leader",
             Self::PowerOff => "power-off",
@@ -176,6 +183,7 @@ impl FaultKind {
             Self::AuthorityFails => "authority-fails",
             Self::PauseEngine => "pause-engine",
             Self::KillEngine => "kill-engine",
+            Self::Upgrade => "upgrade",
             Self::Drain => "drain",
             Self::Replace => "replace",
             Self::ReplaceCutOff => "replace-cut-off",
@@ -196,6 +204,7 @@ impl FaultKind {
             Self::KillOne => "kill -9 of one node",
             Self::KillLeader => "kill -9 of the leader",
             Self::KillAll => "kill -9 of all nodes at once",
+            Self::KillInSnapshot => "kill -9 of a node that writes a snapshot",
             Self::PauseOne => "one node stands still",
             Self::PauseLeader => "the leader stands still",
             Self::PowerOff => "a machine loses power",
@@ -215,6 +224,7 @@ impl FaultKind {
             Self::AuthorityFails => "the certificate authority answers with errors",
             Self::PauseEngine => "a container engine stands still",
             Self::KillEngine => "kill -9 of a container engine",
+            Self::Upgrade => "all nodes are upgraded, one after the other",
             Self::Drain => "a node is drained",
             Self::Replace => "a node is lost and replaced by an empty one",
             Self::ReplaceCutOff => "a node is replaced by one that is cut off from another",
@@ -238,6 +248,7 @@ impl FaultKind {
             | Self::PauseOne
             | Self::PauseLeader
             | Self::PowerOff
+            | Self::Upgrade
             | Self::Drain
             | Self::Replace
             | Self::ReplaceCutOff => Place::Process,
@@ -251,7 +262,8 @@ impl FaultKind {
             | Self::Duplication
             | Self::Reorder => Place::Links,
             Self::PauseEngine | Self::KillEngine => Place::Engine,
-            Self::SyncOnce
+            Self::KillInSnapshot
+            | Self::SyncOnce
             | Self::SyncAlways
             | Self::DiskFull
             | Self::LostWrites
@@ -287,7 +299,8 @@ impl FaultKind {
         match self {
             Self::Loss | Self::Delay | Self::Duplication | Self::Reorder => Some(Need::Tunnels),
             Self::ClockAhead | Self::ClockBehind => Some(Need::Clocks),
-            Self::SyncOnce
+            Self::KillInSnapshot
+            | Self::SyncOnce
             | Self::SyncAlways
             | Self::DiskFull
             | Self::LostWrites
@@ -305,6 +318,7 @@ impl FaultKind {
                 | Self::KillLeader
                 | Self::KillAll
                 | Self::PowerOff
+                | Self::Upgrade
                 | Self::Replace
                 | Self::ReplaceCutOff
         ) || matches!(self.place(), Place::Disk)
@@ -352,7 +366,8 @@ impl Fault {
     #[must_use]
     pub fn hides(&self, node: usize) -> bool {
         let ends = matches!(self.kind.place(), Place::Process | Place::Disk);
-        let is_process = ends && self.kind != FaultKind::Drain;
+        let serves_on = matches!(self.kind, FaultKind::Drain | FaultKind::Upgrade);
+        let is_process = ends && !serves_on;
         (is_process || self.kind == FaultKind::ClientSide) && self.nodes.contains(&node)
     }
 }

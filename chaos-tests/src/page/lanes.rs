@@ -23,6 +23,7 @@ const fn class(kind: FaultKind) -> &'static str {
         FaultKind::KillOne
         | FaultKind::KillLeader
         | FaultKind::KillAll
+        | FaultKind::KillInSnapshot
         | FaultKind::PowerOff
         | FaultKind::Replace
         | FaultKind::ReplaceCutOff => "death",
@@ -30,7 +31,7 @@ const fn class(kind: FaultKind) -> &'static str {
         | FaultKind::PauseLeader
         | FaultKind::PauseEngine
         | FaultKind::KillEngine => "pause",
-        FaultKind::Drain => "drain",
+        FaultKind::Drain | FaultKind::Upgrade => "drain",
         FaultKind::SyncOnce
         | FaultKind::SyncAlways
         | FaultKind::DiskFull

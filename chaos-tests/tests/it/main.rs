@@ -2,6 +2,7 @@
 
 mod certificates;
 mod clients;
+mod clocks;
 mod common;
 mod death;
 mod disk;

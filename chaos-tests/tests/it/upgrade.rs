@@ -1,7 +1,6 @@
 //! The nodes get another program, one after the other, with clients on every edge throughout.
 
-use std::fs::{self, File, Permissions};
-use std::io::Write;
+use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,7 +8,9 @@ use std::process::Command;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::CertificateDer;
 use serde_json::{Value, json};
-use temps_chaos_tests::{Client, Ground, RECOVERY, Traffic, Visitor, Writes, until};
+use temps_chaos_tests::{
+    Client, Ground, RECOVERY, Traffic, Visitor, Writes, until, write_other_binary,
+};
 
 use crate::clients::{Count, Http3, Https, Place, Question, Regular, Socket, Streams};
 use crate::common::{APP, cluster, end_well};
@@ -36,14 +37,7 @@ async fn all_run(client: &Client) -> Vec<Option<String>> {
 fn next_binary(ground: &Ground) -> PathBuf {
     let path = ground.folder().join("next");
     let temps = ground.node(1).folder().join("temps");
-    // What it says for debuggers is most of it, and would have to pass from node to node.
-    let mut strip = Command::new("strip");
-    strip.arg("--strip-debug").arg("-o").args([&path, &temps]);
-    if !strip.status().is_ok_and(|status| status.success()) {
-        fs::copy(&temps, &path).expect("every node has its program");
-    }
-    let mut next = File::options().append(true).open(&path).expect("the copy is there");
-    next.write_all(b"the next one").expect("the disk has room");
+    write_other_binary(&temps, &path, "the next one").expect("the disk has room");
     path
 }
 

@@ -15,7 +15,7 @@ use super::chronicle::Chronicle;
 use super::doors::Doors;
 use super::expected::{Expected, Role};
 use super::group::{Group, leads};
-use super::handovers::Handovers;
+use super::known::Known;
 use crate::liveness::{HandsOver, Verdict, judge};
 use crate::membership::{Change, NodeView, View, next};
 use crate::trust::draw_authority;
@@ -30,12 +30,40 @@ const BEHIND_MAX: u64 = 500;
 const CHANGE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What is remembered of the others between two looks.
-#[derive(Default)]
 struct Watch {
     expected: Expected,
-    handovers: Handovers,
+    handovers: Known,
     doors: Doors,
     chronicle: Chronicle,
+}
+
+impl Watch {
+    fn new() -> Self {
+        Self {
+            expected: Expected::default(),
+            handovers: Known::of(|node| node.hands_over_since),
+            doors: Doors::default(),
+            chronicle: Chronicle::default(),
+        }
+    }
+}
+
+/// For how long members have been what they are.
+struct Ages {
+    joining: Known,
+    lost: Known,
+}
+
+impl Ages {
+    fn new() -> Self {
+        let joining = |node: &Node| (node.standing == Standing::Joining).then_some(node.joined_at);
+        Self { joining: Known::of(joining), lost: Known::of(|node| node.lost_since) }
+    }
+
+    fn follow(&mut self, state: &State, now: Instant) {
+        self.joining.follow(state, now);
+        self.lost.follow(state, now);
+    }
 }
 
 impl Group {
@@ -70,7 +98,7 @@ impl Group {
 
     /// Says who is lost and who is back, while this node leads. Runs until Raft ends.
     pub(super) async fn watch_nodes(self) {
-        let (mut ticks, mut watch) = (ticks(), Watch::default());
+        let (mut ticks, mut watch) = (ticks(), Watch::new());
         loop {
             ticks.tick().await;
             let metrics = self.metrics();
@@ -103,7 +131,7 @@ impl Group {
     }
 
     /// Where the nodes that hand over are reached.
-    fn handing(&self, handovers: &Handovers) -> BTreeMap<NodeId, SocketAddr> {
+    fn handing(&self, handovers: &Known) -> BTreeMap<NodeId, SocketAddr> {
         let applied = self.applied();
         let handing = applied.nodes.values().filter(|node| handovers.since(node.id).is_some());
         handing.filter_map(|node| Some((node.id, node.address?))).collect()
@@ -133,15 +161,16 @@ impl Group {
 
     /// Brings the members to what they should be, while this node leads. Runs until Raft ends.
     pub(super) async fn keep_members(self) {
-        let mut ticks = ticks();
+        let (mut ticks, mut ages) = (ticks(), Ages::new());
         loop {
             ticks.tick().await;
+            ages.follow(&self.applied(), Instant::now());
             let metrics = self.metrics();
             if !leads(&metrics) || !self.leads_quorum(&metrics) {
                 continue;
             }
             let full = self.full_nodes(&metrics).await;
-            let Some(change) = next(&self.view(&metrics, &full)) else { continue };
+            let Some(change) = next(&self.view(&metrics, &ages, &full)) else { continue };
             info!(?change, "changing the members");
             match timeout(CHANGE_TIMEOUT, self.change(change.clone())).await {
                 Ok(Ok(())) => {}
@@ -164,13 +193,12 @@ impl Group {
         join_all(asked).await.into_iter().flatten().collect()
     }
 
-    fn view(&self, metrics: &RaftMetrics, full: &BTreeSet<NodeId>) -> View {
+    fn view(&self, metrics: &RaftMetrics, ages: &Ages, full: &BTreeSet<NodeId>) -> View {
         let membership = metrics.membership_config.membership();
-        let now = Timestamp::now();
         let voters: BTreeSet<NodeId> = membership.voter_ids().map(NodeId).collect();
         let state = self.applied();
         let nodes =
-            state.nodes.values().map(|node| node_view(&state, node, metrics, now, full)).collect();
+            state.nodes.values().map(|node| node_view(&state, node, metrics, ages, full)).collect();
         View {
             leader: self.node,
             is_joint: membership.get_joint_config().len() > 1,
@@ -229,10 +257,10 @@ fn node_view(
     state: &State,
     node: &Node,
     metrics: &RaftMetrics,
-    now: Timestamp,
+    ages: &Ages,
     full: &BTreeSet<NodeId>,
 ) -> NodeView {
-    let since = |at: Timestamp| now.duration_since(at).unsigned_abs();
+    let now = Instant::now();
     let matched = metrics.replication.as_ref().and_then(|all| all.get(&node.id.0));
     let matched = matched.and_then(|at| at.as_ref()).map(|at| at.index);
     let last = metrics.last_log_index.unwrap_or_default();
@@ -242,11 +270,8 @@ fn node_view(
         standing: node.standing,
         serves: node.standing == Standing::Draining
             && state.replicas_on(node.id).any(|replica| replica.intent != Intent::Keep),
-        age: match node.standing {
-            Standing::Joining => since(node.joined_at),
-            Standing::Ready | Standing::Draining => Duration::ZERO,
-        },
-        lost: node.lost_since.map(since),
+        age: ages.joining.lasts(node.id, now).unwrap_or_default(),
+        lost: node.lost_since.map(|_| ages.lost.lasts(node.id, now).unwrap_or_default()),
         caught_up: matched.is_some_and(|matched| matched + BEHIND_MAX >= last),
         lacks_room: full.contains(&node.id),
     }

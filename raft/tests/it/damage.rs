@@ -271,11 +271,14 @@ async fn a_last_entry_that_is_all_there_and_damaged_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     written(dir.path()).await;
     let (segment, good, begins) = newest_segment(dir.path());
-    let mut bad = good.clone();
-    bad[begins.last().unwrap() + HEAD_BYTES + 5] ^= 0x10;
-    fs::write(&segment, &bad).unwrap();
-    let refused = refusal(dir.path()).await;
-    assert!(matches!(refused, RaftError::LogDamaged { .. }), "{refused}");
+    // What it says, and its length, which leads beyond the end of the file then.
+    for at in [HEAD_BYTES + 5, HEAD_BYTES - 1, HEAD_BYTES - 2, HEAD_BYTES - 3, HEAD_BYTES - 4] {
+        let mut bad = good.clone();
+        bad[begins.last().unwrap() + at] ^= 0x10;
+        fs::write(&segment, &bad).unwrap();
+        let refused = refusal(dir.path()).await;
+        assert!(matches!(refused, RaftError::LogDamaged { .. }), "octet {at}: {refused}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

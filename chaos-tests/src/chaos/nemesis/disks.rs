@@ -120,7 +120,7 @@ pub(super) async fn failed(field: &Field, nodes: &[usize]) -> Result<u64, Ground
     Ok(failed)
 }
 
-async fn told(field: &Field, node: usize, order: Order) -> Result<u64, GroundError> {
+pub(super) async fn told(field: &Field, node: usize, order: Order) -> Result<u64, GroundError> {
     let disk = field.ground.node(node).disk();
     let done = tokio::task::spawn_blocking(move || tell(&disk, order)).await;
     let done = done.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));

@@ -65,15 +65,7 @@ pub(super) async fn join_cut_off(field: &Field, nodes: &[usize]) -> Result<(), G
     field.ground.heal().await?;
     match joined {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) | Err(_) => {
-            for &node in nodes {
-                let node = field.ground.node(node);
-                if node.runs().await {
-                    node.kill9().await?;
-                }
-            }
-            join(field, nodes).await
-        }
+        Ok(Err(_)) | Err(_) => join(field, nodes).await,
     }
 }
 
@@ -86,6 +78,10 @@ pub(super) async fn remove(field: &Field, node: usize, gone: &[usize]) -> Result
 pub(super) async fn join(field: &Field, nodes: &[usize]) -> Result<(), GroundError> {
     for &node in nodes {
         let fresh = field.ground.node(node);
+        // One that did not get in in time runs still.
+        if fresh.runs().await {
+            fresh.kill9().await?;
+        }
         // A removal that nobody acknowledged may still be to come.
         if is_member(field, node, nodes).await {
             fresh.start().await?;

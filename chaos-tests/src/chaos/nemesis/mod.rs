@@ -11,6 +11,8 @@ mod links;
 mod members;
 mod processes;
 mod proof;
+mod snapshots;
+mod upgrade;
 
 use crate::GroundError;
 use crate::chaos::Field;
@@ -44,6 +46,7 @@ impl Nemesis<'_> {
                 vec![leader?]
             }
             FaultKind::KillAll
+            | FaultKind::Upgrade
             | FaultKind::Ring
             | FaultKind::Loss
             | FaultKind::Delay
@@ -81,6 +84,7 @@ pub(super) async fn make(
         FaultKind::KillOne | FaultKind::KillLeader | FaultKind::KillAll => {
             processes::kill(field, nodes).await
         }
+        FaultKind::KillInSnapshot => snapshots::kill(field, nodes).await,
         FaultKind::PauseOne | FaultKind::PauseLeader => processes::pause(field, nodes).await,
         FaultKind::PowerOff => processes::power_off(field, nodes).await,
         FaultKind::Halves | FaultKind::LeaderAlone => links::isolate(field, nodes).await,
@@ -98,6 +102,7 @@ pub(super) async fn make(
         FaultKind::AuthorityFails => authority::fail(field).await,
         FaultKind::PauseEngine => engines::pause(field, nodes).await,
         FaultKind::KillEngine => engines::kill(field, nodes).await,
+        FaultKind::Upgrade => upgrade::roll(field).await,
         FaultKind::Drain => members::drain(field, nodes).await,
         FaultKind::Replace => members::lose(field, nodes).await,
         FaultKind::ReplaceCutOff => members::lose_cut_off(field, nodes).await,
@@ -138,6 +143,8 @@ pub(super) async fn undo(
         FaultKind::AuthorityHangs => authority::go_on(field).await,
         FaultKind::PauseEngine => engines::resume(field, nodes).await,
         FaultKind::KillEngine => engines::start(field, nodes).await,
+        // Nobody goes back to the program before.
+        FaultKind::Upgrade => Ok(()),
         FaultKind::Drain => members::undrain(field, nodes).await,
         FaultKind::ReplaceCutOff => {
             return members::join_cut_off(field, nodes).await.map(|()| nodes.to_vec());
@@ -146,7 +153,7 @@ pub(super) async fn undo(
             return members::join(field, nodes).await.map(|()| nodes.to_vec());
         }
         FaultKind::SyncOnce | FaultKind::SyncAlways => disks::heal_syncs(field, nodes).await,
-        FaultKind::DiskFull => disks::heal(field, nodes).await,
+        FaultKind::KillInSnapshot | FaultKind::DiskFull => disks::heal(field, nodes).await,
         FaultKind::LostWrites | FaultKind::TornWrites => disks::start(field, nodes).await,
     }
     .map(|()| Vec::new())

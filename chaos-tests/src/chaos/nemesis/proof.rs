@@ -1,17 +1,14 @@
 //! Whether a fault did anything while it was there: one that did not, proves nothing about those who lived with it.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use super::{clocks, disks};
 use crate::chaos::Field;
-use crate::client::http_client;
 use crate::history::FaultKind;
 use crate::{Authority, GroundError};
 
-/// By how much a calendar has to be off that was set off by twice as much. Seconds.
-const OFF_MIN: u64 = clocks::AHEAD.unsigned_abs() / 2;
-/// How long an edge may take to say what time it is.
-const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+/// By how much a calendar has to be off that was set off by twice as much.
+const OFF_MIN: Duration = Duration::from_secs(clocks::AHEAD.unsigned_abs() / 2);
 
 /// Asks, before a fault is undone, whether it did what it is there for. Faults that are not asked about here cannot be made
 /// without an effect, or were asked when they were made.
@@ -53,40 +50,13 @@ pub(super) fn some(count: u64, otherwise: &str) -> Result<(), GroundError> {
     if count > 0 { Ok(()) } else { Err(GroundError::NoEffect(otherwise.into())) }
 }
 
-/// Whether the calendars of these nodes are another one than this process's. Their edges say so: the API's server keeps the
-/// date that it told last for as long as that is not over, which with a clock that went back is long.
+/// Whether the calendars of these nodes are another one than this process's.
 async fn off(field: &Field, nodes: &[usize]) -> Result<(), GroundError> {
-    let http = http_client(ANSWER_LIMIT)?;
     for &node in nodes {
-        let edge = format!("http://{}/", field.ground.node(node).edge());
-        let nobody =
-            |source| GroundError::Request { node, method: "GET".into(), path: "/".into(), source };
-        let answer = http.get(edge).send().await.map_err(nobody)?;
-        let said = answer.headers().get("date").and_then(|date| date.to_str().ok());
-        let said = said.unwrap_or("no time at all");
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let its = seconds(said).unwrap_or(now);
-        if its.abs_diff(now).as_secs() < OFF_MIN {
-            return Err(GroundError::NoEffect(format!("n{node} says that it is {said}")));
+        let off = field.ground.node(node).clock_error().await?;
+        if off < OFF_MIN {
+            return Err(GroundError::NoEffect(format!("n{node}'s clock is off by {off:?}")));
         }
     }
     Ok(())
-}
-
-/// A date of HTTP, as time since 1970.
-fn seconds(date: &str) -> Option<Duration> {
-    let time = jiff::fmt::rfc2822::parse(date).ok()?.timestamp();
-    u64::try_from(time.as_second()).ok().map(Duration::from_secs)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn dates_of_http_are_understood() {
-        let known = seconds("Sun, 06 Nov 1994 08:49:37 GMT");
-        assert_eq!(known, Some(Duration::from_secs(784_111_777)));
-        assert_eq!(seconds("yesterday"), None);
-    }
 }
