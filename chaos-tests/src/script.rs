@@ -122,6 +122,7 @@ fn image_store() -> PathBuf {
     let home = || PathBuf::from(env::var_os("HOME").unwrap_or_default()).join(".cache");
     cache.unwrap_or_else(home).join("temps/images")
 }
+
 /// Writes the same program as another file by its digest, which this mark makes.
 ///
 /// # Errors
@@ -129,9 +130,9 @@ fn image_store() -> PathBuf {
 pub fn write_other_binary(program: &Path, at: &Path, mark: &str) -> io::Result<()> {
     // Whoever reads the file that is there goes on reading that one.
     let new = at.with_extension("new");
-    // What it says for debuggers is most of it, and would have to pass from node to node.
+    // What it says for debuggers, and all names, are most of it, and would have to pass from node to node.
     let mut strip = std::process::Command::new("strip");
-    strip.arg("--strip-debug").arg("-o").args([new.as_path(), program]);
+    strip.arg("-o").args([new.as_path(), program]);
     if !strip.status().is_ok_and(|status| status.success()) {
         fs::copy(program, &new)?;
     }
