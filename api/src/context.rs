@@ -33,6 +33,9 @@ pub const RELAYED_MAX: usize = 256;
 /// How many webhooks a node reads at once; nobody has proven anything before their body is read.
 pub const WEBHOOKS_AT_ONCE: usize = 8;
 
+/// How many sources a node looks at at once: each is fetched and unpacked on its disk.
+pub const DETECTIONS_MAX: usize = 4;
+
 /// What every handler can use.
 pub(crate) struct Context {
     pub cluster: Cluster,
@@ -60,6 +63,7 @@ pub(crate) struct Context {
     bodies: Arc<Semaphore>,
     relayed: Arc<Semaphore>,
     webhooks: Arc<Semaphore>,
+    detections: Arc<Semaphore>,
 }
 
 /// The state of the router.
@@ -107,6 +111,7 @@ impl Context {
             bodies: Arc::new(Semaphore::new(BODIES_MAX)),
             relayed: Arc::new(Semaphore::new(RELAYED_MAX)),
             webhooks: Arc::new(Semaphore::new(WEBHOOKS_AT_ONCE)),
+            detections: Arc::new(Semaphore::new(DETECTIONS_MAX)),
         }
     }
 
@@ -130,6 +135,11 @@ impl Context {
     /// A place among the requests this node has sent on.
     pub fn relay_slot(&self) -> Result<OwnedSemaphorePermit, ApiError> {
         slot(&self.relayed, "requests for other nodes")
+    }
+
+    /// A place among the sources this node looks at.
+    pub fn detection_slot(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        slot(&self.detections, "sources to look at")
     }
 
     /// A place among the webhooks this node reads at once; waits as long as a body may take.

@@ -172,6 +172,9 @@ pub enum ApiError {
     /// The builder could not take an upload or read a log.
     #[error(transparent)]
     Build(#[from] BuildError),
+    /// A source that was looked at could not be had, or cannot be built.
+    #[error("{}", .0.message())]
+    Source(BuildError),
     /// A DNS provider did not do what it was asked for.
     #[error(transparent)]
     DnsProvider(#[from] ProviderError),

@@ -22,6 +22,7 @@ mod credentials;
 mod dashboard;
 mod deletion;
 mod deployments;
+mod detections;
 mod dns_providers;
 mod dns_zones;
 mod domains;

@@ -14,9 +14,9 @@ use crate::body::JSON_BYTES_MAX;
 use crate::context::Shared;
 use crate::{
     ApiError, answer, api_keys, audit, callers, certificates, changes, consistency, dashboard,
-    deployments, dns_providers, dns_zones, domains, environments, events, exec, git_push, guards,
-    header_policies, health, logs, metrics, nodes, openapi, projects, registry, replicas, schema,
-    session, sessions, settings, status, uploads, users, variables, webhooks,
+    deployments, detections, dns_providers, dns_zones, domains, environments, events, exec,
+    git_push, guards, header_policies, health, logs, metrics, nodes, openapi, projects, registry,
+    replicas, schema, session, sessions, settings, status, uploads, users, variables, webhooks,
 };
 
 /// Where the OpenAPI document is.
@@ -76,6 +76,7 @@ fn apps() -> OpenApiRouter<Shared> {
         .routes(routes!(exec::exec))
         .routes(routes!(logs::containers))
         .routes(routes!(uploads::receive))
+        .routes(routes!(detections::detect))
         .routes(routes!(deployments::list, deployments::create))
         .routes(routes!(deployments::show))
         .routes(routes!(deployments::cancel))

@@ -1,16 +1,20 @@
 //! The handle: one call from a request to an artifact.
 
 mod build;
+mod detect;
+mod fetch;
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tempfile::TempDir;
 use temps_state::{Built, NodeId, State};
 use tokio_util::sync::CancellationToken;
 
 use self::build::Build;
+pub use self::detect::{DETECT_SECONDS_MAX, DetectRequest, Detected};
 use crate::base_images::BaseImages;
 use crate::blobs::write_error;
 use crate::garbage::{Garbage, Grace, Kept, Needed};
@@ -103,6 +107,12 @@ impl Builder {
             log.write(step::BUILD, &error.to_string());
         }
         result
+    }
+
+    /// A folder for one piece of work, gone when dropped.
+    fn work_folder(&self, prefix: &str) -> Result<TempDir, BuildError> {
+        let made = tempfile::Builder::new().prefix(prefix).tempdir_in(self.folder("work"));
+        made.map_err(|source| BuildError::Write { what: "the work folder", source })
     }
 
     /// The content-addressed store of this node.

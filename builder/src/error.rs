@@ -56,6 +56,8 @@ pub enum BuildError {
     Checkout { url: String, detail: String },
     #[error("git took more than {seconds} s on {url}")]
     CheckoutTimedOut { url: String, seconds: u64 },
+    #[error("fetching the source took more than {seconds} s")]
+    DetectTimedOut { seconds: u64 },
     #[error("the source has no folder `{directory}`")]
     DirectoryMissing { directory: String },
 
@@ -118,12 +120,12 @@ fn listed(names: &[String]) -> String {
 impl BuildError {
     /// What the deployment's record says of it, with the last lines of the log.
     pub fn failure(&self, log_tail: Vec<String>) -> Failure {
-        Failure {
-            code: self.code(),
-            message: self.message(),
-            hint: crate::hint::hint(self),
-            log_tail,
-        }
+        Failure { code: self.code(), message: self.message(), hint: self.hint(), log_tail }
+    }
+
+    /// What to try next.
+    pub fn hint(&self) -> String {
+        crate::hint::hint(self)
     }
 
     /// The error and its causes, in one sentence.
@@ -162,6 +164,7 @@ impl BuildError {
             | Self::RepositoryUnreachable { .. }
             | Self::Checkout { .. }
             | Self::CheckoutTimedOut { .. }
+            | Self::DetectTimedOut { .. }
             | Self::DirectoryMissing { .. } => Code::SourceNotFound,
             Self::RevisionNotFound { .. } => Code::RevisionNotFound,
             Self::Config(_) => Code::ConfigInvalid,

@@ -73,6 +73,9 @@ fn of_source(error: &BuildError) -> Option<&'static str> {
             "Check the host name in the URL, and that this node may connect to it; then deploy \
              again."
         }
+        BuildError::DetectTimedOut { .. } => {
+            "Deploy it without looking first: a build may take longer to fetch it."
+        }
         BuildError::Checkout { .. } => "Try `git clone` with the same URL on the node.",
         BuildError::UrlRefused { .. } => "Use an https, ssh or file URL.",
         BuildError::GitMissing { .. } => "Install git on the node: `apt-get install git`.",

@@ -57,7 +57,7 @@ pub use base_images::{BASE_IMAGES_MAX, BaseImages};
 pub use blobs::{BLOB_BYTES_MAX, BlobDigest, Blobs, PARTS_MAX, digest_of};
 pub use build_log::{BuildLogs, LINE_BYTES_MAX, LINES_MAX, LOGS_OPEN_MAX, LogLine};
 pub use build_request::BuildRequest;
-pub use builder::Builder;
+pub use builder::{Builder, DETECT_SECONDS_MAX, DetectRequest, Detected};
 pub use engine::{ENGINE_GREETING_SECONDS_MAX, ENGINE_TIMEOUT_SECONDS, Engine, EngineUnavailable};
 pub use error::BuildError;
 pub use frontend::REGISTRY_SECONDS_MAX;

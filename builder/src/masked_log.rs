@@ -15,21 +15,27 @@ pub const MASK: &str = "•••";
 /// Writes the lines of one build.
 #[derive(Clone)]
 pub(crate) struct MaskedLog {
-    logs: BuildLogs,
-    deployment: DeploymentId,
+    /// Where its lines go; `None` drops them.
+    to: Option<(BuildLogs, DeploymentId)>,
     mask: Mask,
 }
 
 impl MaskedLog {
     pub(crate) fn new(logs: BuildLogs, deployment: DeploymentId, mask: Mask) -> Self {
-        Self { logs, deployment, mask }
+        Self { to: Some((logs, deployment)), mask }
+    }
+
+    /// For work that is no build: nobody reads what it writes.
+    pub(crate) fn silent() -> Self {
+        Self { to: None, mask: Mask::default() }
     }
 
     /// Writes a text, which may have several lines.
     pub(crate) fn write(&self, step: &str, text: &str) {
+        let Some((logs, deployment)) = &self.to else { return };
         for line in text.lines() {
             let line = line.rsplit('\r').find(|part| !part.is_empty()).unwrap_or_default();
-            self.logs.append(self.deployment, LogLine::new(step, self.mask.apply(line)));
+            logs.append(*deployment, LogLine::new(step, self.mask.apply(line)));
         }
     }
 

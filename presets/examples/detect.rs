@@ -7,7 +7,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let tree = Folder::new(folder);
     let config = AppConfig::read(&tree)?;
     let recipe = detect(&tree, &config)?;
-    eprintln!("{}: {}", recipe.preset, recipe.because);
+    eprintln!("{}: {}", recipe.preset, recipe.because());
     for warning in &recipe.warnings {
         eprintln!("warning: {warning}");
     }

@@ -188,12 +188,12 @@ fn recognised(source: Source) -> Result<(&'static Preset, String), DetectError> 
 }
 
 fn recipe(preset: &Preset, because: String, plan: Plan) -> Recipe {
-    let reasons: Vec<String> = std::iter::once(because).chain(plan.notes).collect();
     Recipe {
         preset: preset.name,
-        because: reasons.join("; "),
+        reasons: std::iter::once(because).chain(plan.notes).collect(),
         warnings: plan.warnings,
         dockerfile: plan.dockerfile,
+        commands: plan.commands,
         output: plan.output,
         port: plan.port,
     }

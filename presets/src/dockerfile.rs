@@ -3,6 +3,8 @@
 //! Every step that may need the network or the project's variables first sources one small script, which takes them
 //! from the build's secrets. Secrets are mounted for that step only and are in no layer.
 
+use crate::recipe::Commands;
+
 /// The build secret with the project's variables, as a shell file of `export NAME='value'` lines.
 pub const VARIABLES_SECRET: &str = "temps-env";
 /// The build secret with extra certificate authorities, in PEM.
@@ -59,6 +61,7 @@ impl Run {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Writer {
     text: String,
+    commands: Commands,
     /// The id of the user that steps run as; root when `None`.
     uid: Option<u32>,
 }
@@ -117,10 +120,20 @@ impl Writer {
 
     /// The step that builds the app; a changed variable repeats it.
     pub(crate) fn build_by(self, run: Run) -> Self {
-        self.line(format!("ARG {VARIABLES_ARG}")).run(run)
+        let mut writer = self.line(format!("ARG {VARIABLES_ARG}"));
+        writer.commands.build.push(run.command.clone());
+        writer.step(run)
     }
 
-    pub(crate) fn run(self, run: Run) -> Self {
+    /// A step before or after the one that builds the app.
+    pub(crate) fn run(mut self, run: Run) -> Self {
+        if !run.plain {
+            self.commands.install.push(run.command.clone());
+        }
+        self.step(run)
+    }
+
+    fn step(self, run: Run) -> Self {
         if run.plain && run.caches.is_empty() {
             return self.line(format!("RUN {}", run.command));
         }
@@ -159,13 +172,15 @@ impl Writer {
     }
 
     /// The start command, run by a shell that makes way for it, so that signals reach the app.
-    pub(crate) fn start(self, command: &str) -> Self {
+    pub(crate) fn start(mut self, command: &str) -> Self {
+        self.commands.start = Some(command.to_owned());
         let words = ["/bin/sh", "-c", &making_way(command)];
         self.line(format!("CMD {}", serde_json::json!(words)))
     }
 
-    pub(crate) fn text(self) -> String {
-        self.text
+    /// The text, and the commands in it.
+    pub(crate) fn finish(self) -> (String, Commands) {
+        (self.text, self.commands)
     }
 }
 

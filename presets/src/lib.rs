@@ -24,6 +24,6 @@ pub use config::{
 pub use detect::{DetectError, PRESETS, detect};
 pub use dockerfile::{CA_SECRET, VARIABLES_ARG, VARIABLES_SECRET};
 pub use preset::Preset;
-pub use recipe::{Dockerfile, IGNORED, Output, Recipe};
+pub use recipe::{Commands, Dockerfile, IGNORED, Output, Recipe};
 pub use schema::json_schema;
 pub use source_tree::{FileMap, Folder, SourceTree};

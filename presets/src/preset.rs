@@ -31,7 +31,7 @@ pub(crate) mod vue_cli;
 use crate::detect::DetectError;
 use crate::dockerfile::Writer;
 use crate::listening::Listening;
-use crate::recipe::{Dockerfile, Output};
+use crate::recipe::{Commands, Dockerfile, Output};
 use crate::source::Source;
 
 /// The folder of static files in an image that holds nothing else.
@@ -53,6 +53,7 @@ pub struct Preset {
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) dockerfile: Dockerfile,
+    pub(crate) commands: Commands,
     pub(crate) output: Output,
     pub(crate) port: Option<u16>,
     /// What else was found and where; follows the reason for the preset.
@@ -63,8 +64,10 @@ pub(crate) struct Plan {
 impl Plan {
     /// An image that runs a server.
     pub(crate) fn server(writer: Writer, port: u16) -> Self {
+        let (text, commands) = writer.finish();
         Self {
-            dockerfile: Dockerfile::Written(writer.text()),
+            dockerfile: Dockerfile::Written(text),
+            commands,
             output: Output::Image,
             port: Some(port),
             notes: Vec::new(),
@@ -74,8 +77,10 @@ impl Plan {
 
     /// An image that holds only the files of [`SITE`].
     pub(crate) fn site(writer: Writer, single_page: bool) -> Self {
+        let (text, commands) = writer.finish();
         Self {
-            dockerfile: Dockerfile::Written(writer.text()),
+            dockerfile: Dockerfile::Written(text),
+            commands,
             output: Output::Static { directory: SITE.into(), single_page },
             port: None,
             notes: Vec::new(),

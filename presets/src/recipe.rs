@@ -28,12 +28,14 @@ pub const IGNORED: &[&str] = &[
 pub struct Recipe {
     /// The preset's name, such as `nextjs`.
     pub preset: &'static str,
-    /// Which file and key decided, such as "package.json has the dependency `next`".
-    pub because: String,
+    /// Why: which files and keys decided, such as "package.json has the dependency `next`"; the preset's comes first.
+    pub reasons: Vec<String>,
     /// What will probably not work, and what to do about it; for the build log.
     pub warnings: Vec<String>,
     /// What the image is built by.
     pub dockerfile: Dockerfile,
+    /// What runs in the image, where the source's own Dockerfile does not say so.
+    pub commands: Commands,
     /// What the build gives.
     pub output: Output,
     /// The port the app listens on, when the source tells.
@@ -45,13 +47,30 @@ impl Recipe {
     pub fn image(reference: &str) -> Self {
         Self {
             preset: "image",
-            because: format!("the source is the image {reference}"),
+            reasons: vec![format!("the source is the image {reference}")],
             warnings: Vec::new(),
             dockerfile: Dockerfile::None,
+            commands: Commands::default(),
             output: Output::Image,
             port: None,
         }
     }
+
+    /// The reasons in one line.
+    pub fn because(&self) -> String {
+        self.reasons.join("; ")
+    }
+}
+
+/// The commands of a written Dockerfile, as people know them: without mounts and scripts around them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Commands {
+    /// What is run before the build, such as `npm ci`.
+    pub install: Vec<String>,
+    /// What builds the app, such as `npm run build`.
+    pub build: Vec<String>,
+    /// What runs the app.
+    pub start: Option<String>,
 }
 
 /// What an image is built by.

@@ -3,7 +3,7 @@ import { execSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { check, lookedOnPhone, settings } from "./harness.mjs";
+import { check, looked, lookedOnPhone, settings } from "./harness.mjs";
 
 const SAMPLES = new URL("../../deploy/samples/", import.meta.url).pathname;
 
@@ -13,6 +13,8 @@ export async function configureStory(page, seen, go) {
     await go("/new");
     await page.getByLabel("Folder to deploy").setInputFiles(join(SAMPLES, "node-express"));
     await page.getByLabel("Name", { exact: true }).last().fill("shop");
+    await page.getByRole("list", { name: "Why" }).getByText("package.json has the script").waitFor();
+    await looked(page, "detection");
     await page.getByRole("button", { name: "Deploy", exact: true }).last().click();
     await page.waitForURL("**/projects/shop/deployments/1");
     await page.getByRole("log").getByText("preset node").waitFor({ timeout: 60_000 });

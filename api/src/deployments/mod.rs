@@ -117,7 +117,7 @@ pub(crate) async fn create(
     let environment =
         ids::environment(&state, project, environment.as_deref().unwrap_or(PRODUCTION))?;
     let find = |d: &str| Ok(ids::deployment(&state, &(p.clone(), d.into()))?.id);
-    let source = match source.read(project, find)? {
+    let source = match source.read(Some(project), find)? {
         // What was answered before is the answer, wherever the source is by now.
         source if caller.was_answered(&state) => source,
         Source::Image { reference } => {
@@ -137,7 +137,11 @@ pub(crate) async fn create(
 }
 
 /// The archive may have been sent to another node.
-async fn ensure_upload(context: &Context, state: &Agreed, digest: &str) -> Result<(), ApiError> {
+pub(crate) async fn ensure_upload(
+    context: &Context,
+    state: &Agreed,
+    digest: &str,
+) -> Result<(), ApiError> {
     match source_copy::obtain(context, state, digest).await {
         Err(BuildError::UploadMissing { .. }) => Err(ApiError::not_found("upload", digest)),
         obtained => Ok(obtained?),

@@ -162,7 +162,7 @@ impl SourceIn {
     /// The source that the cluster keeps. `find` looks a deployment of the project up.
     pub(crate) fn read(
         self,
-        project: &Project,
+        project: Option<&Project>,
         find: impl Fn(&str) -> Result<DeploymentId, ApiError>,
     ) -> Result<Source, ApiError> {
         match self {
@@ -184,7 +184,7 @@ impl SourceIn {
 
 /// A Git source; what is missing comes from the project's repository.
 fn git(
-    project: &Project,
+    project: Option<&Project>,
     url: Option<String>,
     branch: Option<String>,
     commit: Option<String>,
@@ -194,6 +194,12 @@ fn git(
         let url = checked_url("source.url", url)?;
         return Ok(Source::Git { url, branch, commit, directory: directory.unwrap_or_default() });
     }
+    let Some(project) = project else {
+        return Err(ApiError::invalid(
+            "source.url",
+            "name a repository, or a project that has one",
+        ));
+    };
     let Some(repository) = project.repository.clone() else {
         return Err(ApiError::Conflict {
             code: "no_repository",

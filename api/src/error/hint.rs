@@ -46,6 +46,7 @@ impl ApiError {
                 "free space on the node, then try again: `df -h` shows its disks, `docker system df` what the engine uses"
             }
             Self::Conflict { hint, .. } => hint,
+            Self::Source(error) => return Some(error.hint()),
             Self::DnsProvider(error) => return provider_hint(error),
             Self::Propose(ProposeError::Rejected(rejected)) => return rejected_hint(rejected),
             Self::Propose(ProposeError::NoQuorum) | Self::Read(ReadError::NoQuorum) => {

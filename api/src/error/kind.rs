@@ -45,6 +45,7 @@ impl ApiError {
             Self::Propose(error) => propose_kind(error),
             Self::Read(error) => read_kind(error),
             Self::Build(error) => build_kind(error),
+            Self::Source(error) => source_kind(error),
             Self::DnsProvider(error) => provider_kind(error),
             Self::Replica(error) => replica_kind(error),
             Self::Seal(_)
@@ -85,6 +86,18 @@ fn build_kind(error: &BuildError) -> (StatusCode, &'static str) {
         FailureCode::EngineUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "engine_unavailable"),
         _ => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
     }
+}
+
+/// A source is its owner's: what is wrong with it is told by the code that a failed deployment has.
+fn source_kind(error: &BuildError) -> (StatusCode, &'static str) {
+    let code = match error.code() {
+        FailureCode::SourceNotFound => "source_not_found",
+        FailureCode::RevisionNotFound => "revision_not_found",
+        FailureCode::ConfigInvalid => "config_invalid",
+        FailureCode::PresetNotFound => "preset_not_found",
+        _ => return build_kind(error),
+    };
+    (StatusCode::UNPROCESSABLE_ENTITY, code)
 }
 
 fn provider_kind(error: &ProviderError) -> (StatusCode, &'static str) {

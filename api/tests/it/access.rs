@@ -157,6 +157,7 @@ fn endpoints() -> Vec<(Method, &'static str, Option<Permission>)> {
         (&patch, "/api/projects/{p}/environments/{e}/guard", Some(Write)),
         (&delete, "/api/projects/{p}/environments/{e}/guard", Some(Write)),
         (&post, "/api/uploads", Some(Deploy)),
+        (&post, "/api/detections", Some(Deploy)),
         (&get, "/api/projects/{p}/deployments", Some(Read)),
         (&post, "/api/projects/{p}/deployments", Some(Deploy)),
         (&get, "/api/projects/{p}/deployments/{d}", Some(Read)),

@@ -6,6 +6,7 @@ mod access;
 mod callers;
 mod certificates;
 mod common;
+mod detections;
 mod dns_zones;
 mod domains;
 mod git_push;

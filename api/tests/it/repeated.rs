@@ -14,6 +14,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("post /api/auth/login", "every login is a session of its own"),
     ("post /api/logout", "the session is gone, whoever asks again"),
     ("post /api/uploads", "an archive is named by its digest"),
+    ("post /api/detections", "looks, and changes nothing"),
     ("post /api/binaries/{digest}", "a binary is named by its digest"),
     ("post /api/nodes/{n}/upgrade", "the same binary again joins in: node/tests/upgrade.rs"),
     ("post /api/webhook/git/{server}/{p}", "a delivery has an id of its own: webhooks.rs"),

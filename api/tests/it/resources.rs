@@ -329,7 +329,7 @@ async fn a_write_can_wait_for_the_edges() {
     node.get("/api/projects/other").await.problem(404, "not_found");
 }
 
-fn upload(node: &TestNode, octets: Vec<u8>, media: &str) -> impl Future<Output = Answer> {
+pub fn upload(node: &TestNode, octets: Vec<u8>, media: &str) -> impl Future<Output = Answer> {
     read(
         node.admin(Method::POST, "/api/uploads")
             .header("content-type", media.to_string())

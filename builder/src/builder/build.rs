@@ -10,16 +10,16 @@ use temps_presets::{AppConfig, CA_SECRET, Output, Recipe, VARIABLES_SECRET};
 use temps_state::{Artifact, Built, Revision, Source};
 
 use super::Inner;
+use super::fetch::Fetch;
 use crate::base_images::BASE_IMAGES_MAX;
 use crate::caps::Caps;
-use crate::checkout::Wanted;
 use crate::image_build::ImageBuild;
 use crate::image_folder::ImageFolder;
 use crate::masked_log::MaskedLog;
 use crate::older_words::{self, Rewritten};
 use crate::recipe::{ImagePlan, SourcePlan};
 use crate::session::{BuildSecrets, shell_file};
-use crate::source_folder::{self, GitSource, SourceFolder};
+use crate::source_folder::SourceFolder;
 use crate::static_site::{self, Served};
 use crate::{
     BuildError, BuildRequest, Builder, OWN_REGISTRY, OwnImage, dockerfile, frontend, garbage,
@@ -39,10 +39,11 @@ impl Build<'_> {
         if let Source::Image { reference } = &self.request.source {
             return self.told(step::BUILD, self.ready_image(reference)).await;
         }
-        let prefix = format!("{}-", self.request.deployment);
-        let work = tempfile::Builder::new().prefix(&prefix).tempdir_in(self.folder("work"));
-        let work = work.map_err(|source| BuildError::Write { what: "the work folder", source })?;
-        let source = self.told(step::SOURCE, self.fetch(work.path())).await?;
+        let work = self.builder.work_folder(&format!("{}-", self.request.deployment))?;
+        let BuildRequest { source, deploy_key, nodes, .. } = self.request;
+        let fetch =
+            Fetch { builder: self.builder, source, deploy_key: deploy_key.as_deref(), nodes };
+        let source = self.told(step::SOURCE, fetch.run(work.path(), self.log)).await?;
         let plan = self.told(step::DETECT, async { self.detect(&source) }).await?;
         let variables = self.inner.key.digest(&self.request.variables);
         match plan.image(&source.root, variables)? {
@@ -66,30 +67,10 @@ impl Build<'_> {
         result
     }
 
-    async fn fetch(&self, work: &Path) -> Result<SourceFolder, BuildError> {
-        match &self.request.source {
-            Source::Upload { digest } => {
-                self.builder.obtain_upload(digest, &self.request.nodes).await?;
-                source_folder::unpack(&self.inner.uploads, digest, work, self.log).await
-            }
-            Source::Git { url, branch, commit, directory } => {
-                let git = GitSource {
-                    url,
-                    wanted: Wanted::read(branch.as_deref(), commit.as_deref()),
-                    directory,
-                    deploy_key: self.request.deploy_key.as_deref(),
-                    known_hosts: &self.inner.data_dir.join("known_hosts"),
-                };
-                git.check_out(work, self.log).await
-            }
-            Source::Image { .. } | Source::Artifact { .. } => Err(BuildError::NothingToBuild),
-        }
-    }
-
     fn detect(&self, source: &SourceFolder) -> Result<SourcePlan, BuildError> {
         let plan = SourcePlan::read(&source.root)?;
-        let Recipe { preset, because, warnings, .. } = &plan.recipe;
-        self.log.write(step::DETECT, &format!("preset {preset}: {because}"));
+        let Recipe { preset, warnings, .. } = &plan.recipe;
+        self.log.write(step::DETECT, &format!("preset {preset}: {}", plan.recipe.because()));
         for warning in warnings {
             self.log.write(step::DETECT, &format!("warning: {warning}"));
         }

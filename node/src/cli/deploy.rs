@@ -9,6 +9,7 @@ use temps_builder::UPLOAD_BYTES_MAX;
 use temps_state::PRODUCTION;
 
 use super::context::{Context, TargetArgs};
+use super::detection;
 use crate::client::{Client, path};
 use crate::error::CliError;
 use crate::folder;
@@ -49,6 +50,9 @@ pub struct Args {
     /// Return once the deployment is asked for, without waiting for it.
     #[arg(long)]
     no_wait: bool,
+    /// Show what would be built and why, and build nothing.
+    #[arg(long, conflicts_with_all = ["image", "no_wait"])]
+    dry_run: bool,
 }
 
 pub async fn run(context: &Context, args: Args) -> Result<(), CliError> {
@@ -56,8 +60,11 @@ pub async fn run(context: &Context, args: Args) -> Result<(), CliError> {
         true => None,
         false => Some(folder::existing(&args.folder)?),
     };
-    let project = project_name(&args, folder.as_deref())?;
     check_source(&args)?;
+    if args.dry_run {
+        return dry_run(context, &args, folder).await;
+    }
+    let project = project_name(&args, folder.as_deref())?;
     let client = context.client()?;
     let packed = pack_folder(folder.clone()).await?;
     let revision = folder.as_deref().and_then(revision::read);
@@ -79,6 +86,30 @@ pub async fn run(context: &Context, args: Args) -> Result<(), CliError> {
     };
     let url = view::read::<Deployment>(&last)?.url;
     context.output.answer(&last, || url)
+}
+
+/// Sends the source, and has a node look at it as a build would.
+async fn dry_run(context: &Context, args: &Args, folder: Option<PathBuf>) -> Result<(), CliError> {
+    let client = context.client()?;
+    let project = match args.git {
+        Some(_) => repository_of(&client, args).await?,
+        None => None,
+    };
+    let packed = pack_folder(folder).await?;
+    let source = source(&client, &context.output, args, packed).await?;
+    let body = json!({"project": project, "source": source});
+    let detection = client.post(&path(&["detections"]), &body).await?.value;
+    context.output.try_answer(&detection, || detection::shown(&detection))
+}
+
+/// The project whose repository and deploy key are used, where there is one already.
+async fn repository_of(client: &Client, args: &Args) -> Result<Option<String>, CliError> {
+    let project = project_name(args, None)?;
+    match client.get(&path(&["projects", &project])).await {
+        Ok(_) => Ok(Some(project)),
+        Err(error) if error.is_not_found() && args.git != Some(None) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 fn project_name(args: &Args, folder: Option<&Path>) -> Result<String, CliError> {

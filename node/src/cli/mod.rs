@@ -8,6 +8,7 @@ mod completion;
 mod context;
 mod deploy;
 mod deployments;
+mod detection;
 mod dns;
 mod domains;
 mod env;

@@ -247,6 +247,35 @@ fn a_queued_deployment_says_what_it_waits_for() {
 }
 
 #[test]
+fn a_dry_run_shows_what_would_be_built_and_makes_nothing() {
+    let detection = json!({
+        "preset": "static", "reasons": ["there is index.html"],
+        "output": {"type": "static", "directory": ""},
+    });
+    let server = Canned::serve(vec![
+        ("POST /api/uploads", 201, json!({"digest": "abc", "bytes": 1}).to_string()),
+        ("POST /api/detections", 200, detection.to_string()),
+    ]);
+    let user = User::new();
+    let folder = user.home().join("My Shop!");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("index.html"), "hi").unwrap();
+    let folder = folder.to_str().unwrap();
+    let ended = server.run(&user, &["deploy", "--dry-run", folder]).expect(0);
+    assert!(ended.stdout.contains("because   there is index.html"), "{ended:?}");
+    let json = server.run(&user, &["deploy", "--dry-run", "--json", folder]).expect(0);
+    assert!(json.stdout.contains("\"preset\": \"static\""), "{json:?}");
+    let source = json!({"type": "upload", "digest": "abc"});
+    assert_eq!(server.sent("POST /api/detections")["source"], source);
+    let url = ["deploy", "--dry-run", "--git", "https://h/team/app.git", "--branch", "next"];
+    server.run(&user, &url).expect(0);
+    let sent = server.sent("POST /api/detections");
+    assert_eq!((&sent["project"], &sent["source"]["branch"]), (&json!(null), &json!("next")));
+    let asked = server.seen.lock().unwrap().join("");
+    assert!(!asked.contains("POST /api/projects"), "{asked}");
+}
+
+#[test]
 fn git_without_a_url_deploys_the_projects_repository() {
     let server = Canned::serve(vec![
         ("GET /api/projects/shop ", 200, json!({"name": "shop"}).to_string()),

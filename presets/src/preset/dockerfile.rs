@@ -5,7 +5,7 @@
 
 use super::{Plan, Preset};
 use crate::detect::DetectError;
-use crate::recipe::{Dockerfile, Output};
+use crate::recipe::{Commands, Dockerfile, Output};
 use crate::source::Source;
 
 const FILES: &[&str] = &["Dockerfile", "Containerfile"];
@@ -40,6 +40,7 @@ fn plan(source: Source) -> Result<Plan, DetectError> {
     Ok(Plan {
         notes: port.map(|port| format!("{path} exposes port {port}")).into_iter().collect(),
         dockerfile: Dockerfile::InSource(path),
+        commands: Commands::default(),
         output: Output::Image,
         port,
         warnings: Vec::new(),

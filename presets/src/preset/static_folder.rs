@@ -6,7 +6,7 @@
 use super::{Plan, Preset};
 use crate::detect::DetectError;
 use crate::node::Workshop;
-use crate::recipe::{Dockerfile, Output};
+use crate::recipe::{Commands, Dockerfile, Output};
 use crate::source::Source;
 
 /// Where sites are, by habit; the root first.
@@ -30,6 +30,7 @@ fn plan(source: Source) -> Result<Plan, DetectError> {
         .ok_or(DetectError::FileMissing { preset: PRESET.name, file: "index.html" })?;
     Ok(Plan {
         dockerfile: Dockerfile::None,
+        commands: Commands::default(),
         output: Output::Static { directory, single_page: source.single_page(false) },
         port: None,
         notes: Vec::new(),

@@ -19,8 +19,8 @@ pub fn recipe(files: &[(&str, &str)]) -> Recipe {
 /// Checks preset and reason, and the written Dockerfile against `tests/golden/<name>.Dockerfile`.
 pub fn check(name: &str, files: &[(&str, &str)], preset: &str, because: &str) -> Recipe {
     let recipe = recipe(files);
-    assert_eq!(recipe.preset, preset, "{name}: {}", recipe.because);
-    assert_eq!(recipe.because, because, "{name}");
+    assert_eq!(recipe.preset, preset, "{name}: {}", recipe.because());
+    assert_eq!(recipe.because(), because, "{name}");
     let Dockerfile::Written(text) = &recipe.dockerfile else {
         panic!("{name}: nothing was written")
     };

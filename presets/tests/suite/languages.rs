@@ -16,7 +16,7 @@ fn written(files: &[(&str, &str)]) -> String {
 fn a_dockerfile_of_its_own() {
     let recipe = recipe(&[("Dockerfile", "FROM a\nEXPOSE 8081"), ("package.json", "broken")]);
     assert_eq!((recipe.preset, recipe.port), ("dockerfile", Some(8081)));
-    assert_eq!(recipe.because, "there is a Dockerfile; Dockerfile exposes port 8081");
+    assert_eq!(recipe.because(), "there is a Dockerfile; Dockerfile exposes port 8081");
     assert_eq!(recipe.dockerfile, Dockerfile::InSource("Dockerfile".into()));
 }
 

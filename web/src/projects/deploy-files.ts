@@ -1,6 +1,5 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import { useState } from "react";
 import { api, changeHeaders, unwrap } from "@/api/client";
 import { send } from "@/api/stream";
 import { freeName } from "./names";
@@ -8,30 +7,37 @@ import { projectsQuery } from "./queries";
 import { tarGz } from "./tar";
 import type { TreeFile } from "./tree";
 
+/** Files, or an archive of some. */
+export type Files = TreeFile[] | Blob;
+
+/** Sends files to the node, and gives the name by which it knows them. */
+export async function sendFiles(files: Files, onProgress: (share: number) => void): Promise<string> {
+  const archive = files instanceof Blob ? files : await tarGz(files);
+  const media = files instanceof Blob ? "application/octet-stream" : "application/gzip";
+  const headers = { ...changeHeaders(), "content-type": media };
+  const { digest } = await send<{ digest: string }>("/api/uploads", archive, headers, onProgress);
+  return digest;
+}
+
 interface Wanted {
   /** The project's name. */
   name: string;
-  files: TreeFile[] | Blob;
+  /** What is deployed; a text is what sending it gave. */
+  files: Files | string;
   /** Whether another name is taken where that one is somebody's. */
   anew?: boolean;
-  /** Whether the project is there already. */
-  existing?: boolean;
 }
 
 /** Makes a project of files, deploys it and shows how that goes. */
 export function useDeployFiles() {
   const queries = useQueryClient();
   const navigate = useNavigate();
-  const [progress, setProgress] = useState(0);
-  const mutation = useMutation({
-    mutationFn: async ({ name, files, anew = false, existing = false }: Wanted) => {
+  return useMutation({
+    mutationFn: async ({ name, files, anew = false }: Wanted) => {
       const known = anew ? await queries.fetchQuery({ ...projectsQuery, staleTime: 0 }) : [];
       const project = anew ? freeName(name, new Set(known.map((one) => one.name))) : name;
-      const archive = files instanceof Blob ? files : await tarGz(files);
-      const media = files instanceof Blob ? "application/octet-stream" : "application/gzip";
-      const headers = { ...changeHeaders(), "content-type": media };
-      const { digest } = await send<{ digest: string }>("/api/uploads", archive, headers, setProgress);
-      if (!existing) await unwrap(api.POST("/api/projects", { body: { name: project } }));
+      const digest = typeof files === "string" ? files : await sendFiles(files, () => undefined);
+      await unwrap(api.POST("/api/projects", { body: { name: project } }));
       const deployment = await unwrap(
         api.POST("/api/projects/{p}/deployments", {
           params: { path: { p: project } },
@@ -41,7 +47,5 @@ export function useDeployFiles() {
       return { project, deployment: String(deployment.number) };
     },
     onSuccess: (params) => navigate({ to: "/projects/$project/deployments/$deployment", params }),
-    onSettled: () => setProgress(0),
   });
-  return { ...mutation, progress };
 }

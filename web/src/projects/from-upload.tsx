@@ -1,26 +1,34 @@
 import { FolderUp } from "lucide-react";
 import { useRef, useState } from "react";
+import { Found } from "@/detections/found";
+import { Looking } from "@/detections/looking";
 import { Button } from "@/ui/button";
 import { Card, CardBody } from "@/ui/card";
 import { classes } from "@/ui/classes";
 import { Field } from "@/ui/field";
 import { ProblemNote } from "@/ui/problem-note";
-import { useDeployFiles } from "./deploy-files";
+import { useDeployFiles, type Files } from "./deploy-files";
+import { useLookAtFiles } from "./look-at-files";
 import { nameFrom } from "./names";
 import { belowCommonFolder, chosenFiles, droppedFiles, type TreeFile } from "./tree";
 
 const ARCHIVE = /\.(tar\.gz|tgz|tar\.zst)$/;
 
-interface Chosen {
-  files: TreeFile[] | Blob;
-  what: string;
-}
-
 export function FromUpload() {
-  const [chosen, setChosen] = useState<Chosen>();
+  const [chosen, setChosen] = useState<string>();
   const [name, setName] = useState("");
   const [failure, setFailure] = useState<unknown>();
+  const look = useLookAtFiles();
   const deploy = useDeployFiles();
+  const begin = (files: Files, what: string) => {
+    setChosen(what);
+    look.mutate(files);
+  };
+  const startAnew = () => {
+    setChosen(undefined);
+    look.reset();
+    deploy.reset();
+  };
   const take = (found: TreeFile[]) => {
     const archive = found.length === 1 && ARCHIVE.test(found[0]?.path ?? "") ? found[0] : undefined;
     const { folder, files } = belowCommonFolder(found);
@@ -28,10 +36,13 @@ export function FromUpload() {
     setFailure(undefined);
     setName(nameFrom(archive?.path.replace(ARCHIVE, "") ?? folder ?? "app"));
     const what = archive?.path ?? `${files.length} ${files.length === 1 ? "file" : "files"}`;
-    setChosen({ files: archive?.content ?? files, what });
+    begin(archive?.content ?? files, what);
   };
   return (
-    <Card title="From a folder" about="Sent as it is, without node_modules and .git; built on a node.">
+    <Card
+      title="From a folder"
+      about="Sent as it is, without node_modules and .git. You see what was found before anything is built."
+    >
       <CardBody className="space-y-4">
         {chosen === undefined ? (
           <Drop onFiles={take} onFailure={setFailure} />
@@ -40,24 +51,30 @@ export function FromUpload() {
             className="space-y-4"
             onSubmit={(event) => {
               event.preventDefault();
-              deploy.mutate({ name, files: chosen.files });
+              if (look.data !== undefined) deploy.mutate({ name, files: look.data.digest });
             }}
           >
             <Field
               label="Name"
-              hint={chosen.what}
+              hint={chosen}
               value={name}
               required
               onChange={(event) => setName(event.target.value)}
             />
-            {deploy.isPending && deploy.progress > 0 && (
-              <progress className="h-2 w-full accent-solid" value={deploy.progress} aria-label="Upload" />
-            )}
+            {look.isPending && look.progress < 1 && <Looking what="Sending it…" progress={look.progress} />}
+            {look.isPending && look.progress >= 1 && <Looking what="Looking at it…" />}
+            {look.data?.detection && <Found detection={look.data.detection} />}
+            <ProblemNote error={look.error ?? look.data?.problem} />
             <div className="flex gap-2">
-              <Button type="submit" look="primary" busy={deploy.isPending}>
-                Deploy
+              <Button
+                type="submit"
+                look={look.data?.problem === undefined ? "primary" : "plain"}
+                disabled={look.data === undefined}
+                busy={deploy.isPending}
+              >
+                {look.data?.problem === undefined ? "Deploy" : "Deploy it all the same"}
               </Button>
-              <Button onClick={() => setChosen(undefined)}>Another folder</Button>
+              <Button onClick={startAnew}>Another folder</Button>
             </div>
           </form>
         )}
