@@ -12,6 +12,8 @@ export default defineConfig({
   // Nothing is inlined: the node allows files of its own only.
   build: {
     assetsInlineLimit: 0,
+    // The terminal is a document of its own: what emulates it writes styles, which the dashboard's policy forbids.
+    rollupOptions: { input: ["index.html", "terminal.html"] },
     modulePreload: { polyfill: false },
     target: ["chrome123", "firefox120", "safari17.5"],
   },

@@ -41,7 +41,7 @@ pub(crate) async fn exec(
     request: Request,
 ) -> Result<Response, ApiError> {
     let (mut parts, _) = request.into_parts();
-    if caller.session.is_some() && !is_same_origin(&parts.headers) {
+    if caller.session.is_some() && is_foreign(&parts.headers) {
         return Err(ApiError::ForeignOrigin);
     }
     let Replica { id: replica, node, .. } = find(&context, path).await?;
@@ -77,11 +77,16 @@ async fn find(
     }
 }
 
-/// Browsers send cookies with WebSockets of any page, so only this node's own pages may open one with a session.
-fn is_same_origin(headers: &HeaderMap) -> bool {
+/// Browsers send cookies with WebSockets of any page, so only this node's own pages may open one with a session. They
+/// name their origin with every WebSocket, but not where a page asks in the plain way why one was refused; for such a
+/// request nothing runs.
+fn is_foreign(headers: &HeaderMap) -> bool {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    if !headers.contains_key(header::ORIGIN) {
+        return headers.contains_key(header::UPGRADE);
+    }
     let origin = text(header::ORIGIN).and_then(|origin| origin.split_once("://"));
-    origin.is_some_and(|(_, host)| Some(host) == text(header::HOST))
+    origin.is_none_or(|(_, host)| Some(host) != text(header::HOST))
 }
 
 fn exec_request(query: &str) -> Result<ExecRequest, ApiError> {
@@ -115,7 +120,28 @@ fn pairs(query: &str) -> Vec<(String, String)> {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderValue;
+
     use super::*;
+
+    #[test]
+    fn only_pages_of_the_same_origin_open_a_websocket() {
+        let foreign = |fields: &[(header::HeaderName, &'static str)]| {
+            let fields = [(header::HOST, "n1:3000")].iter().chain(fields).cloned();
+            is_foreign(
+                &fields.map(|(name, value)| (name, HeaderValue::from_static(value))).collect(),
+            )
+        };
+        let opens = (header::UPGRADE, "websocket");
+        let from = |origin| (header::ORIGIN, origin);
+        assert!(!foreign(&[opens.clone(), from("http://n1:3000")]));
+        for origin in ["http://n2:3000", "http://n1", "http://n1:3000.evil.example", "null", ""] {
+            assert!(foreign(&[opens.clone(), from(origin)]), "{origin}");
+            assert!(foreign(&[from(origin)]), "{origin}");
+        }
+        assert!(foreign(&[opens]));
+        assert!(!foreign(&[]));
+    }
 
     #[test]
     fn commands_are_read_word_by_word() {

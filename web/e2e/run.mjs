@@ -2,6 +2,7 @@
 import { check, failures, is, looked, lookedOnPhone, openBrowser, settings } from "./harness.mjs";
 import { accessStory, edgeStory, paletteStory } from "./settings.mjs";
 import { clusterStory, configureStory, failureStory, projectProtectionStory } from "./stories.mjs";
+import { terminalStory } from "./terminal.mjs";
 
 const FIRST_PAGE_BYTES_MAX = 200_000;
 const { browser, page, complaints } = await openBrowser();
@@ -74,6 +75,7 @@ await check("a rollback says what changes, and is live at once", async () => {
 });
 
 await configureStory(page, seen, go);
+await terminalStory(page, looked, go, "shop");
 await projectProtectionStory(page, seen, go);
 await clusterStory(page, seen, go);
 for (const [name, path, heading] of [

@@ -18,6 +18,8 @@ const OTHERS: [&str; 9] =
 const HASHED: &str = "assets/";
 /// The page that leads to every other file.
 const INDEX: &str = "index.html";
+/// The page of a terminal, which has a policy of its own.
+const TERMINAL: &str = "terminal.html";
 
 /// What the build has left; empty but for a hidden file where nobody has built it.
 #[derive(RustEmbed)]

@@ -1,7 +1,11 @@
-import { NodeName } from "@/cluster/node-name";
+import { SquareTerminal } from "lucide-react";
 import type { Replica } from "@/api/types";
+import { NodeName } from "@/cluster/node-name";
+import { useMay } from "@/session/permission";
+import { terminalUrl } from "@/terminal/place";
 import { Ago } from "@/ui/ago";
 import { Badge, Tag, type Tone } from "@/ui/badge";
+import { buttonClasses } from "@/ui/button";
 import { Cell, Table } from "@/ui/table";
 import { Usage } from "./usage";
 
@@ -26,20 +30,24 @@ interface Props {
 
 /** The containers of a deployment or an environment, and where they run. */
 export function Replicas({ project, environment, replicas }: Props) {
+  const may = useMay("exec");
+  const columns = ["Replica", "State", "Task", "Node", "CPU", "Memory", "Since"];
   return (
-    <Table
-      label="Replicas"
-      columns={["Replica", "State", "Task", "Node", "CPU", "Memory", "Since"]}
-      numbers={["CPU", "Memory"]}
-    >
+    <Table label="Replicas" columns={may ? [...columns, ""] : columns} numbers={["CPU", "Memory"]}>
       {replicas.map((replica) => (
-        <Row key={replica.id} {...{ project, environment, replica }} />
+        <Row key={replica.id} {...{ project, environment, replica, may }} />
       ))}
     </Table>
   );
 }
 
-function Row({ project, environment, replica }: Omit<Props, "replicas"> & { replica: Replica }) {
+interface RowProps extends Omit<Props, "replicas"> {
+  replica: Replica;
+  /** Whether the user may run commands in it. */
+  may: boolean;
+}
+
+function Row({ project, environment, replica, may }: RowProps) {
   const { id, observed, intent, node, container, created_at } = replica;
   return (
     <tr>
@@ -58,6 +66,26 @@ function Row({ project, environment, replica }: Omit<Props, "replicas"> & { repl
       <Cell className="text-muted">
         <Ago at={created_at} />
       </Cell>
+      {may && (
+        <Cell className="text-right">
+          {runs(replica) && (
+            <a
+              className={buttonClasses("quiet")}
+              href={terminalUrl({ project, environment, replica: id })}
+              target="_blank"
+              rel="noreferrer"
+              aria-label={`Terminal in ${container ?? id}`}
+            >
+              <SquareTerminal aria-hidden /> Terminal
+            </a>
+          )}
+        </Cell>
+      )}
     </tr>
   );
+}
+
+/** Whether there is a container that runs, in whatever state its app is. */
+function runs({ observed, intent }: Replica): boolean {
+  return observed.type !== "pending" && observed.type !== "down" && intent.type !== "keep";
 }

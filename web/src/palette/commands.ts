@@ -1,10 +1,12 @@
 import type { Project } from "@/api/types";
 import { TABS } from "@/projects/tabs";
 import { placesFor } from "@/settings/places";
+import { terminalUrl } from "@/terminal/place";
 
 /** Where a command leads, or what it does. */
 export type Target =
   | { to: string; params?: { project: string } }
+  | { opens: string }
   | { does: "theme"; theme: "light" | "dark" | "system" }
   | { does: "help" | "log-out" };
 
@@ -19,13 +21,21 @@ interface Known {
   permissions: readonly string[];
   /** The project whose page is shown. */
   here: string | undefined;
+  /** The environment that it is about; production unless told. */
+  environment?: string | undefined;
 }
 
 /** All that can be found, what is nearest first. */
-export function commands({ projects, permissions, here }: Known): Command[] {
+export function commands({ projects, permissions, here, environment }: Known): Command[] {
   const page = (text: string, to: string): Command => ({ group: "Pages", text, target: { to } });
   const todo = (text: string, target: Target): Command => ({ group: "To do", text, target });
   const found: Command[] = here === undefined ? [] : pagesOf(here);
+  if (here !== undefined && permissions.includes("exec"))
+    found.push({
+      group: "Pages",
+      text: `${here} · Terminal`,
+      target: { opens: terminalUrl({ project: here, environment }) },
+    });
   for (const { name } of projects)
     found.push({
       group: "Projects",

@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { useNavigate, useParams } from "@tanstack/react-router";
+import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { CornerDownLeft, Search } from "lucide-react";
 import { useEffect, useId, useRef, useState } from "react";
 import { projectsQuery } from "@/projects/queries";
@@ -22,9 +22,10 @@ export default function Palette({ onHelp, onClose }: Props) {
   const [wanted, setWanted] = useState("");
   const [at, setAt] = useState(0);
   const { project } = useParams({ strict: false });
+  const { env } = useSearch({ strict: false });
   const projects = useQuery(projectsQuery).data ?? [];
   const permissions = useQuery(sessionQuery).data?.permissions ?? [];
-  const all = commands({ projects, permissions, here: project });
+  const all = commands({ projects, permissions, here: project, environment: env });
   const found = fitting(all, ({ text }) => text, wanted).slice(0, SHOWN_MAX);
   const chosen = Math.min(at, found.length - 1);
   const run = useRun(onHelp, onClose);
@@ -124,6 +125,10 @@ function useRun(onHelp: () => void, onClose: () => void) {
     onClose();
     if ("to" in target) {
       void navigate(target as never);
+      return;
+    }
+    if ("opens" in target) {
+      window.open(target.opens, "_blank", "noreferrer");
       return;
     }
     if (target.does === "theme") setTheme(target.theme);

@@ -2,6 +2,7 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
 import { Brand } from "@/app/brand";
+import { TERMINAL_PAGE } from "@/terminal/place";
 import { Button } from "@/ui/button";
 import { Field } from "@/ui/field";
 import { useTitle } from "@/ui/page";
@@ -20,7 +21,10 @@ export default function LoginPage() {
     mutationFn: () => logIn(email, password),
     onSuccess: async () => {
       await queries.fetchQuery({ ...sessionQuery, staleTime: 0 });
-      await navigate({ to: inside(next), replace: true });
+      const to = inside(next);
+      // A document of its own, which the router does not know.
+      if (to.startsWith(TERMINAL_PAGE)) window.location.replace(to);
+      else await navigate({ to, replace: true });
     },
   });
   return (

@@ -18,6 +18,13 @@ export function applyTheme() {
   else document.documentElement.dataset.theme = theme;
 }
 
+/** Has the page take the theme that is chosen on another one. */
+export function followTheme() {
+  window.addEventListener("storage", ({ key }) => {
+    if (key === KEY) applyTheme();
+  });
+}
+
 export function setTheme(theme: Theme) {
   localStorage.setItem(KEY, theme);
   applyTheme();
