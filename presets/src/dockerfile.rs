@@ -121,14 +121,14 @@ impl Writer {
     /// The step that builds the app; a changed variable repeats it.
     pub(crate) fn build_by(self, run: Run) -> Self {
         let mut writer = self.line(format!("ARG {VARIABLES_ARG}"));
-        writer.commands.build.push(run.command.clone());
+        writer.commands.build.push(one_line(&run.command));
         writer.step(run)
     }
 
     /// A step before or after the one that builds the app.
     pub(crate) fn run(mut self, run: Run) -> Self {
         if !run.plain {
-            self.commands.install.push(run.command.clone());
+            self.commands.install.push(one_line(&run.command));
         }
         self.step(run)
     }
@@ -184,6 +184,12 @@ impl Writer {
     }
 }
 
+/// A command without the breaks that a Dockerfile has in it.
+fn one_line(command: &str) -> String {
+    let lines: Vec<&str> = command.lines().map(|line| line.trim_end_matches('\\').trim()).collect();
+    lines.join(" ")
+}
+
 /// The command with `exec` before its last part, where that is one plain command.
 fn making_way(command: &str) -> String {
     if command.contains("&&") && command.contains(['"', '\'']) {
@@ -210,7 +216,13 @@ pub(crate) fn shell_word(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::making_way;
+    use super::{making_way, one_line};
+
+    #[test]
+    fn a_command_is_shown_in_one_line() {
+        assert_eq!(one_line("a b \\\n    || a c"), "a b || a c");
+        assert_eq!(one_line("go build ."), "go build .");
+    }
 
     #[test]
     fn the_shell_makes_way_for_the_last_command() {
