@@ -19,17 +19,20 @@ export function Found({ detection }: { detection: Detection }) {
         </h3>
         <ul className="mt-1 list-disc space-y-0.5 pl-5 text-muted" aria-label="Why">
           {reasons.map((reason) => (
+            // Begins with the name of a file.
             <li key={reason} className="break-words">
-              {sentence(reason)}
+              {reason}
             </li>
           ))}
         </ul>
       </div>
-      <Facts>
+      <dl className="space-y-2">
         <Commands name="Install" lines={commands.install} />
         <Commands name="Build" lines={commands.build} />
         <Commands name="Start" lines={commands.start ? [commands.start] : []} />
         {dockerfile?.type === "in_source" && <Commands name="Dockerfile" lines={[dockerfile.path]} />}
+      </dl>
+      <Facts>
         <Fact name="Result">{outputOf(detection)}</Fact>
         {port !== undefined && <Fact name="Port">{port}</Fact>}
         {revision && (
