@@ -230,6 +230,7 @@ works() {
     'temps login '*) login_asks "$1" ;;
     'temps deploy') as_written "$1" | grep -x "http://app-production.localho.st:$(edge_port "$NODE")"; answers app one ;;
     'temps deploy --git '*) as_written "$1"; answers shop from-git ;;
+    'temps deploy --dry-run') as_written "$1" | grep -E '^because +' ;;
     'temps deploy --image nginx:stable') image_deploys "$1" ;;
     'docker login 127.0.0.1:3000') engine_logs_in "$1" ;;
     'docker push 127.0.0.1:3000/team/shop:1') image_is_pushed "$1" ;;
