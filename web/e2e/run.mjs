@@ -1,7 +1,13 @@
 // What a new user does, in a real browser, against a real node: npm run browser
 import { check, failures, is, looked, lookedOnPhone, openBrowser, settings } from "./harness.mjs";
 import { accessStory, edgeStory, paletteStory } from "./settings.mjs";
-import { clusterStory, configureStory, failureStory, projectProtectionStory } from "./stories.mjs";
+import {
+  clusterStory,
+  configureStory,
+  detectionStory,
+  failureStory,
+  projectProtectionStory,
+} from "./stories.mjs";
 import { terminalStory } from "./terminal.mjs";
 
 const FIRST_PAGE_BYTES_MAX = 200_000;
@@ -74,6 +80,7 @@ await check("a rollback says what changes, and is live at once", async () => {
   await page.getByText("Served at").waitFor({ timeout: 60_000 });
 });
 
+await detectionStory(page, seen, go);
 await configureStory(page, seen, go);
 await terminalStory(page, looked, go, "shop");
 await projectProtectionStory(page, seen, go);

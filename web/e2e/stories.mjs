@@ -7,6 +7,48 @@ import { check, looked, lookedOnPhone, settings } from "./harness.mjs";
 
 const SAMPLES = new URL("../../deploy/samples/", import.meta.url).pathname;
 
+/** A Git repository is looked at before it is deployed, and so is what is wrong with it. */
+export async function detectionStory(page, seen, go) {
+  const repository = mkdtempSync(join(tmpdir(), "temps-repository-"));
+  writeFileSync(join(repository, "index.html"), "<h1>From Git</h1>");
+  const who = "-c user.name=Ann -c user.email=ann@example.test";
+  const git = (line) => execSync(`git ${who} ${line}`, { cwd: repository });
+  git("init --quiet --initial-branch=trunk");
+  git("add .");
+  git("commit --quiet -m 'One page'");
+  await go("/new");
+  await check("a repository says what will be built of it, and why, before it is", async () => {
+    await page.getByLabel("Address of the repository").fill(`file://${repository}`);
+    await page.getByRole("button", { name: "See what will be built" }).click();
+    const found = page.getByRole("region", { name: "What will be built" });
+    await found.getByRole("list", { name: "Why" }).getByText("there is index.html").waitFor();
+    await found.getByText("One page").waitFor();
+  });
+  await seen("detection-git");
+  await check("what was found fits a phone", () => lookedOnPhone(page, "detection-git"));
+  await check("a branch that is not there says which ones are", async () => {
+    await page.getByText("Branch and folder").click();
+    await page.getByLabel("Branch").fill("nope");
+    await page.getByRole("button", { name: "See what will be built" }).click();
+    const alert = page.getByRole("alert");
+    await alert.getByText(/What to do: .*trunk/).waitFor();
+    await alert.getByText("revision_not_found").waitFor();
+  });
+  await seen("detection-refused");
+  await check("it is deployed as it was shown, from the repository's own branch", async () => {
+    await page.getByLabel("Branch").fill("");
+    await page.getByLabel("Name", { exact: true }).first().fill("from-git");
+    await page.getByRole("button", { name: "See what will be built" }).click();
+    await page.getByRole("button", { name: "Deploy", exact: true }).click();
+    await page.waitForURL("**/projects/from-git/deployments/1");
+    await page.getByText("Served at").waitFor({ timeout: 60_000 });
+    await go("/projects/from-git/settings");
+    if ((await page.getByRole("textbox", { name: "Branch" }).inputValue()) !== "trunk")
+      throw new Error("it has another branch");
+  });
+  rmSync(repository, { recursive: true });
+}
+
 /** An app in containers: its variables, domain, logs and settings. */
 export async function configureStory(page, seen, go) {
   await check("a folder is sent, built and served, and its log is shown while it is built", async () => {

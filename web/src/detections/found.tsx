@@ -26,7 +26,7 @@ export function Found({ detection }: { detection: Detection }) {
           ))}
         </ul>
       </div>
-      <dl className="space-y-2">
+      <dl className="space-y-2 empty:hidden">
         <Commands name="Install" lines={commands.install} />
         <Commands name="Build" lines={commands.build} />
         <Commands name="Start" lines={commands.start ? [commands.start] : []} />
@@ -50,7 +50,7 @@ export function Found({ detection }: { detection: Detection }) {
       <p className="text-muted">
         {config_file
           ? `${config_file} has its settings`
-          : "To change any of it, put a temps.json beside the source"}
+          : "To change any of it, put a temps.json at the root of the app"}
         : preset, commands, folder and port.
       </p>
       {dockerfile?.type === "written" && (
