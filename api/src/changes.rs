@@ -102,7 +102,7 @@ mod tests {
             (NodeId(*id), Node::new(NodeId(*id), format!("n{id}"), Timestamp::UNIX_EPOCH))
         };
         let state = Agreed { nodes: nodes.iter().map(node).collect(), ..Agreed::default() };
-        Arc::new(Applied { index, state })
+        Arc::new(Applied { index, state, ..Applied::default() })
     }
 
     #[tokio::test]

@@ -5,8 +5,8 @@ use std::fmt;
 use axum::extract::State;
 use serde::{Deserialize, Serialize, Serializer};
 use temps_state::{
-    AcmeSettings, BuildSettings, Command, DnsSettings, DomainName, EdgeSettings, Network, Settings,
-    State as Agreed, eab_key_octets,
+    AcmeSettings, BuildSettings, Command, DnsSettings, DomainName, EdgeSettings, Network,
+    SECONDS_MAX, Settings, State as Agreed, eab_key_octets,
 };
 use utoipa::ToSchema;
 
@@ -99,9 +99,9 @@ group! {
         headers_max: usize,
         /// Seconds a client may take to send its headers.
         header_seconds_max: u64,
-        /// Connections that clients may hold open.
+        /// Connections that clients may hold open, and requests that may be under way.
         connections_max: usize,
-        /// Connections that one client address may hold open.
+        /// Connections that one client address may hold open, and requests of it that may be under way.
         connections_per_client_max: usize,
         /// Seconds a connection may idle between requests.
         idle_seconds_max: u64,
@@ -297,8 +297,37 @@ fn check(body: &SettingsBody) -> Result<(), ApiError> {
         ("edge.connection_seconds_max", body.edge.connection_seconds_max),
         ("edge.connection_requests_max", u64::from(body.edge.connection_requests_max)),
     ];
-    match at_least_one.iter().find(|(_, value)| *value == 0) {
-        Some((field, _)) => Err(ApiError::invalid(*field, "use at least 1")),
+    if let Some((field, _)) = at_least_one.iter().find(|(_, value)| *value == 0) {
+        return Err(ApiError::invalid(*field, "use at least 1"));
+    }
+    let is_too_long =
+        |(field, value): &&(&str, u64)| field.contains("_seconds") && *value > SECONDS_MAX;
+    match at_least_one.iter().find(is_too_long) {
+        Some((field, _)) => {
+            let why = format!("use at most {SECONDS_MAX} seconds, which is a year");
+            Err(ApiError::invalid(*field, why))
+        }
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_neither_none_nor_longer_than_a_year() {
+        let with = |seconds| {
+            let mut body = SettingsBody::default();
+            body.edge.connection_seconds_max = seconds;
+            check(&body)
+        };
+        assert!([1, SECONDS_MAX].into_iter().all(|seconds| with(seconds).is_ok()));
+        for (seconds, why) in [(0, "at least 1"), (SECONDS_MAX + 1, "at most"), (u64::MAX, "year")]
+        {
+            let error = format!("{:?}", with(seconds).unwrap_err());
+            let told = error.contains("edge.connection_seconds_max") && error.contains(why);
+            assert!(told, "{error}");
+        }
     }
 }

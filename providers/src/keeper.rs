@@ -84,7 +84,16 @@ impl Keeper {
     async fn keep(mut self) {
         let (mut changes, mut failures) = (self.ledger.cluster.watch(), 0);
         loop {
-            let state = changes.borrow_and_update().clone();
+            changes.mark_unchanged();
+            // Not by a state of long ago: others may lead already, and have put the records right by theirs.
+            let state = match self.ledger.cluster.read_latest().await {
+                Ok(state) => state,
+                Err(error) => {
+                    debug!(%error, "records at a DNS provider are left as they are");
+                    sleep(BACKOFF_FIRST).await;
+                    continue;
+                }
+            };
             let Some(account) = state.dns_providers.get(&self.ledger.id) else { return };
             let Err(error) = self.round(&state, account).await else {
                 failures = 0;

@@ -1,7 +1,7 @@
 //! Sends what the edge answers by itself.
 
-use http::Method;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
+use http::{Method, Version};
 use pingora_core::Result;
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
@@ -27,6 +27,17 @@ pub(crate) async fn answer(
 pub(crate) async fn respond(session: &mut Session, ctx: &Request, fault: &Fault) -> Result<()> {
     let accept = text(&session.req_header().headers, ACCEPT);
     let page = Page::new(fault, &ctx.id, accept);
+    respond_with(session, ctx, page).await
+}
+
+/// Answers one request too many. Where clients say how much of an answer they take, it has no body: nothing is left that a
+/// client could leave lying about.
+pub(crate) async fn turn_away(session: &mut Session, ctx: &Request, fault: &Fault) -> Result<()> {
+    let head = session.req_header();
+    let mut page = Page::new(fault, &ctx.id, text(&head.headers, ACCEPT));
+    if head.version > Version::HTTP_11 {
+        page.body.clear();
+    }
     respond_with(session, ctx, page).await
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pingora_core::protocols::TcpKeepalive;
-use temps_state::EdgeSettings;
+use temps_state::{EdgeSettings, SECONDS_MAX};
 
 use crate::networks::Networks;
 
@@ -138,7 +138,7 @@ impl Limits {
 
 impl From<&EdgeSettings> for Limits {
     fn from(settings: &EdgeSettings) -> Self {
-        let seconds = |n: u64| Duration::from_secs(n.max(1));
+        let seconds = |n: u64| Duration::from_secs(n.clamp(1, SECONDS_MAX));
         Self {
             body_bytes_max: settings.body_bytes_max,
             header_bytes_max: usize::try_from(settings.header_bytes_max).unwrap_or(usize::MAX),
@@ -166,7 +166,30 @@ impl Default for Limits {
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::Instant;
+
     use super::*;
+
+    #[test]
+    fn times_can_be_counted_with_whatever_the_settings_say() {
+        for n in [0, u64::MAX] {
+            let settings = EdgeSettings {
+                header_seconds_max: n,
+                idle_seconds_max: n,
+                upstream_read_seconds_max: n,
+                connection_seconds_max: n,
+                ..EdgeSettings::default()
+            };
+            let limits = Limits::from(&settings);
+            let Limits { header_time_max, idle_max, upstream_read_max, .. } = limits;
+            let longest = limits.connection_time_max + OVERTIME_MAX;
+            for time in [header_time_max, idle_max, upstream_read_max, longest] {
+                assert!(
+                    time >= Duration::from_secs(1) && Instant::now().checked_add(time).is_some()
+                );
+            }
+        }
+    }
 
     #[test]
     fn a_body_must_keep_its_pace() {

@@ -17,7 +17,7 @@ use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use tokio::time::{Instant, timeout_at};
 
 use crate::access_log::{AccessLog, Entry, logged_host, logged_path};
-use crate::answer::{answer, leave_as_it_is, respond, respond_with};
+use crate::answer::{answer, leave_as_it_is, respond, respond_with, turn_away};
 use crate::compress::CompressionBuilder;
 use crate::connector::NODE_UNREACHABLE;
 use crate::error_page::{Fault, Page};
@@ -85,6 +85,13 @@ impl ProxyHttp for Phases {
     }
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Box<Request>) -> Result<bool> {
+        match self.requests.take(ctx.client, &ctx.limits) {
+            Ok(share) => ctx.share = Some(share),
+            Err(fault) => {
+                turn_away(session, ctx, &fault).await?;
+                return Ok(true);
+            }
+        }
         if let Some(fault) = malformed(session.req_header()) {
             respond(session, ctx, &fault).await?;
             return Ok(true);

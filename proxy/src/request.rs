@@ -18,6 +18,7 @@ use crate::host::{host_of, port_of};
 use crate::inner::label_of;
 use crate::limits::Limits;
 use crate::ports::HTTPS_PORT;
+use crate::request_count::RequestShare;
 use crate::route::Route;
 use crate::stamp::Stamp;
 use crate::upstream::{Lease, Speech};
@@ -48,6 +49,8 @@ pub(crate) struct Request {
     pub(crate) speech: Speech,
     /// The environment that answers, once found.
     pub(crate) route: Option<Arc<Route>>,
+    /// What it takes of its client's share.
+    pub(crate) share: Option<RequestShare>,
     /// How it fares with replicas.
     pub(crate) attempts: Attempts,
     /// When a replica was given it last; its body follows.
@@ -111,6 +114,7 @@ impl Request {
             http3_port: None,
             speech: Speech::Http1,
             route: None,
+            share: None,
             attempts: Attempts::default(),
             sent_at: now,
             body_bytes: 0,

@@ -1,5 +1,5 @@
-//! How many requests apps have, in all and of each client: each takes a connection of its own to the app, and HTTP/2 brings
-//! many over one. No lock, and nothing grows.
+//! How many requests are under way, in all and of each client: each holds memory, and a file or a connection of its own to an
+//! app, and HTTP/2 brings many over one connection. No lock, and nothing grows.
 //!
 //! Counts by the hash of a key in two rows of a table; the smaller one holds. Keys that share both their places count as
 //! one, so a count may be too high, never too low. The hash is seeded anew in every process, so that nobody can choose
@@ -20,7 +20,7 @@ const ROWS: usize = 2;
 /// Counts of one row.
 const COLUMNS: usize = 8_192;
 
-/// The requests of this node that apps have.
+/// The requests that are under way on this node.
 pub(crate) struct RequestCount {
     all: AtomicU32,
     counts: Box<[AtomicU32]>,
@@ -39,8 +39,8 @@ enum Key {
     RemoteSite(IpAddr),
 }
 
-/// Keys that one request is counted by.
-const KEYS_MAX: usize = 4;
+/// Keys that one share is counted by.
+const KEYS_MAX: usize = 2;
 
 /// Where a key is counted.
 type Places = [usize; ROWS];
@@ -49,6 +49,8 @@ type Places = [usize; ROWS];
 #[derive(Debug)]
 pub(crate) struct RequestShare {
     count: Arc<RequestCount>,
+    /// Whether it is one of all, too.
+    in_all: bool,
     places: [Option<Places>; KEYS_MAX],
 }
 
@@ -59,29 +61,33 @@ impl RequestCount {
         Self { all: 0.into(), counts, seed: RandomState::new(), most }
     }
 
-    /// Counts a request that goes to an app of this node, or to one of another; refuses one too many. A proxy that says
-    /// nothing of its client may be one of many.
+    /// Counts a request; refuses one too many. A proxy that says nothing of its client may be one of many.
     pub(crate) fn take(
         self: &Arc<Self>,
         client: IpAddr,
-        is_remote: bool,
         limits: &Limits,
     ) -> Result<RequestShare, Fault> {
         let bounds = Bounds::of(limits, self.most);
         let before = self.all.fetch_add(1, Ordering::Relaxed);
-        let mut share = RequestShare { count: self.clone(), places: [None; KEYS_MAX] };
+        let share = self.nothing(true);
         if !is_below(before, bounds.all) {
             return Err(Fault::Overloaded);
         }
-        if limits.trusted.contains(client) {
-            return Ok(share);
-        }
-        share.add_client(client, [Key::Client, Key::Site], bounds)?;
-        if is_remote {
-            let bounds = bounds.per_client_at_most(REMOTE_PER_CLIENT_MAX);
-            share.add_client(client, [Key::RemoteClient, Key::RemoteSite], bounds)?;
-        }
-        Ok(share)
+        share.of_client(client, [Key::Client, Key::Site], bounds, limits)
+    }
+
+    /// Counts a request that goes to an app of another node, besides.
+    pub(crate) fn take_remote(
+        self: &Arc<Self>,
+        client: IpAddr,
+        limits: &Limits,
+    ) -> Result<RequestShare, Fault> {
+        let bounds = Bounds::of(limits, self.most).per_client_at_most(REMOTE_PER_CLIENT_MAX);
+        self.nothing(false).of_client(client, [Key::RemoteClient, Key::RemoteSite], bounds, limits)
+    }
+
+    fn nothing(self: &Arc<Self>, in_all: bool) -> RequestShare {
+        RequestShare { count: self.clone(), in_all, places: [None; KEYS_MAX] }
     }
 
     fn places(&self, key: &Key) -> Places {
@@ -104,15 +110,17 @@ impl fmt::Debug for RequestCount {
 
 impl RequestShare {
     /// Counts one more of a client, and of its site.
-    fn add_client(
-        &mut self,
+    fn of_client(
+        mut self,
         client: IpAddr,
         [of_client, of_site]: [fn(IpAddr) -> Key; 2],
         bounds: Bounds,
-    ) -> Result<(), Fault> {
-        let has_share = self.add(&of_client(network_of(client)), bounds.per_client)
-            && site_of(client).is_none_or(|site| self.add(&of_site(site), bounds.per_site));
-        if has_share { Ok(()) } else { Err(Fault::TooManyAtOnce) }
+        limits: &Limits,
+    ) -> Result<Self, Fault> {
+        let has_share = limits.trusted.contains(client)
+            || self.add(&of_client(network_of(client)), bounds.per_client)
+                && site_of(client).is_none_or(|site| self.add(&of_site(site), bounds.per_site));
+        if has_share { Ok(self) } else { Err(Fault::TooManyAtOnce) }
     }
 
     /// Counts one more of a key; tells whether there were less than `most`. It counts in any case, until this is dropped.
@@ -131,8 +139,8 @@ fn is_below(count: u32, most: usize) -> bool {
 
 impl Drop for RequestShare {
     fn drop(&mut self) {
-        let Self { count, places } = self;
-        count.all.fetch_sub(1, Ordering::Relaxed);
+        let Self { count, in_all, places } = self;
+        count.all.fetch_sub(u32::from(*in_all), Ordering::Relaxed);
         for count in places.iter().flatten().flat_map(|places| count.at(*places)) {
             count.fetch_sub(1, Ordering::Relaxed);
         }
@@ -148,32 +156,36 @@ mod tests {
         Limits { connections_max: all, connections_per_client_max: each, ..Limits::default() }
     }
 
-    /// As many as are allowed of what a client asks.
-    fn taken(
-        count: &Arc<RequestCount>,
-        client: &str,
-        is_remote: bool,
-        limits: &Limits,
-    ) -> (Vec<RequestShare>, Fault) {
+    /// As many as are allowed.
+    fn all_of(take: impl Fn() -> Result<RequestShare, Fault>) -> (Vec<RequestShare>, Fault) {
         let mut shares = Vec::new();
         loop {
-            match count.take(client.parse().unwrap(), is_remote, limits) {
+            match take() {
                 Ok(share) => shares.push(share),
                 Err(fault) => return (shares, fault),
             }
         }
     }
 
+    /// As many as are allowed of what a client asks.
+    fn taken(
+        count: &Arc<RequestCount>,
+        client: &str,
+        limits: &Limits,
+    ) -> (Vec<RequestShare>, Fault) {
+        all_of(|| count.take(client.parse().unwrap(), limits))
+    }
+
     #[test]
     fn requests_are_bounded_in_all_and_per_client() {
         let count = Arc::new(RequestCount::new(None));
         let limits = few(5, 3);
-        let (first, fault) = taken(&count, "192.0.2.1", false, &limits);
+        let (first, fault) = taken(&count, "192.0.2.1", &limits);
         assert_eq!((first.len(), fault), (3, Fault::TooManyAtOnce));
-        let (second, fault) = taken(&count, "192.0.2.2", false, &limits);
+        let (second, fault) = taken(&count, "192.0.2.2", &limits);
         assert_eq!((second.len(), fault), (2, Fault::Overloaded));
         drop(first);
-        let (third, fault) = taken(&count, "192.0.2.2", false, &limits);
+        let (third, fault) = taken(&count, "192.0.2.2", &limits);
         assert_eq!((third.len(), fault), (1, Fault::TooManyAtOnce));
         drop((second, third));
         let mut counts = count.counts.iter().chain([&count.all]);
@@ -184,20 +196,21 @@ mod tests {
     fn one_client_has_but_a_part_of_what_goes_to_other_nodes() {
         let count = Arc::new(RequestCount::new(None));
         let limits = Limits::default();
-        let (remote, fault) = taken(&count, "192.0.2.1", true, &limits);
+        let [first, second] = ["192.0.2.1", "192.0.2.2"].map(|client| client.parse().unwrap());
+        let (remote, fault) = all_of(|| count.take_remote(first, &limits));
         assert_eq!((remote.len(), fault), (REMOTE_PER_CLIENT_MAX, Fault::TooManyAtOnce));
-        assert!(count.take("192.0.2.1".parse().unwrap(), false, &limits).is_ok());
-        assert!(count.take("192.0.2.2".parse().unwrap(), true, &limits).is_ok());
+        assert!(count.take(first, &limits).is_ok());
+        assert!(count.take_remote(second, &limits).is_ok());
     }
 
     #[test]
     fn a_site_has_the_shares_of_a_few_clients() {
         let count = Arc::new(RequestCount::new(None));
         let limits = few(99, 2);
-        let of = |n: u32| taken(&count, &format!("2001:db8:0:{:x}::1", n << 8), false, &limits).0;
+        let of = |n: u32| taken(&count, &format!("2001:db8:0:{:x}::1", n << 8), &limits).0;
         let held: Vec<_> = (0..9).map(of).collect();
         assert_eq!(held.iter().map(Vec::len).sum::<usize>(), 8, "two of each of four clients");
-        assert_eq!(taken(&count, "2001:db8:1::1", false, &limits).0.len(), 2, "another site");
+        assert_eq!(taken(&count, "2001:db8:1::1", &limits).0.len(), 2, "another site");
     }
 
     #[test]
@@ -207,9 +220,9 @@ mod tests {
             trusted: [&"192.0.2.9/32".parse().unwrap()].into_iter().collect(),
             ..few(99, 99)
         };
-        let (held, _) = taken(&count, "192.0.2.1", false, &limits);
+        let (held, _) = taken(&count, "192.0.2.1", &limits);
         assert_eq!(held.len(), 2);
-        let (others, fault) = taken(&count, "192.0.2.9", true, &limits);
+        let (others, fault) = taken(&count, "192.0.2.9", &limits);
         assert_eq!((others.len(), fault), (6, Fault::Overloaded), "a proxy is many");
     }
 }

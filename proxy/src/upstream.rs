@@ -65,7 +65,7 @@ pub(crate) struct Lease {
     endpoint: Arc<Endpoint>,
     /// What the app may send ahead, where it is spoken to by HTTP/2.
     window: Option<AnswerWindow>,
-    /// What the request takes of its client's share.
+    /// What the request takes of its client's share of other nodes.
     share: Option<RequestShare>,
 }
 
@@ -75,14 +75,16 @@ impl Lease {
         Self { endpoint: endpoint.clone(), window: None, share: None }
     }
 
-    /// The same, unless too many requests have one, or too many of this client.
+    /// The same, unless this client has too many at other nodes.
     pub(crate) fn counted(
         mut self,
         requests: &Arc<RequestCount>,
         client: IpAddr,
         limits: &Limits,
     ) -> Result<Self, Fault> {
-        self.share = Some(requests.take(client, !self.endpoint.line.is_local(), limits)?);
+        if !self.endpoint.line.is_local() {
+            self.share = Some(requests.take_remote(client, limits)?);
+        }
         Ok(self)
     }
 

@@ -112,7 +112,8 @@ impl Cluster {
         self.inner.group.read_latest().await
     }
 
-    /// Whether this node leads, for work that one node does for all.
+    /// Whether this node leads and a quorum follows it, for work that one node does for all. Another node may begin with the
+    /// same a moment before a leader that was cut off hears of it.
     pub fn leading(&self) -> watch::Receiver<bool> {
         self.inner.leading.clone()
     }
@@ -183,7 +184,9 @@ impl Cluster {
     ) -> Result<(JoinToken, String), TrustError> {
         let meeting = self.inner.meeting.as_ref().ok_or(TrustError::NoAuthority)?;
         let ttl = SignedDuration::try_from(ttl).unwrap_or(SignedDuration::MAX);
-        meeting.trust.token_of(seed, Timestamp::now(), ttl, uses)
+        // The cluster judges by the latest time that any of its clocks has told, so its life begins there.
+        let now = self.state().at.max(Timestamp::now());
+        meeting.trust.token_of(seed, now, ttl, uses)
     }
 
     /// How another node is, by its own word.

@@ -106,6 +106,16 @@ pub enum RaftError {
         /// The data folder.
         path: PathBuf,
     },
+    /// A join began and came to nothing. Whoever wanted to join must not found a cluster instead.
+    #[error(
+        "this machine was to join a cluster, and was not let in: run `temps join` again; to found a cluster of its own \
+         here, delete {} first",
+        path.display()
+    )]
+    JoinRefused {
+        /// The key that the join made.
+        path: PathBuf,
+    },
     /// The log is gone, and there was one.
     #[error(
         "the log in {} is gone: this node may have promised what it does not know any more, and an older log \

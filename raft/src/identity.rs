@@ -107,6 +107,10 @@ fn found(folder: &Folder) -> Result<(Identity, ClusterKey), RaftError> {
     if folder.authority().exists() {
         return Err(RaftError::JoinUnfinished { path: folder.root.clone() });
     }
+    // Of a machine that founds a cluster its own key is the last.
+    if folder.node_key().exists() && !folder.key().exists() {
+        return Err(RaftError::JoinRefused { path: folder.node_key() });
+    }
     let key = match read_key(&folder.key())? {
         Some(key) => key,
         None => draw_key(&folder.key())?,

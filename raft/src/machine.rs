@@ -81,7 +81,8 @@ impl Machine {
 }
 
 fn published(content: &Content) -> Applied {
-    Applied { index: content.position.index(), state: content.state.clone() }
+    let position = &content.position;
+    Applied { index: position.index(), at: position.at, state: content.state.clone() }
 }
 
 impl RaftStateMachine<TypeConfig> for Machine {

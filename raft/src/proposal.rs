@@ -47,6 +47,8 @@ pub struct Committed {
 pub struct Applied {
     /// The index of the last applied log entry; 0 before the first.
     pub index: u64,
+    /// The latest time that any entry carried, by whichever clock was ahead; the beginning of time before the first.
+    pub at: Timestamp,
     /// The state.
     pub state: State,
 }

@@ -102,7 +102,7 @@ pub use row::{Row, RowError, decode, encode};
 pub use run_config::{CronJob, HealthCheck, Resources, RunConfig};
 pub use secret::{CLUSTER_KEY_LEN, ClusterKey, NONCE_LEN, SealError, Sealed};
 pub use settings::{
-    AcmeSettings, BuildSettings, EdgeSettings, PREVIEW_DOMAIN_DEFAULT, Settings,
+    AcmeSettings, BuildSettings, EdgeSettings, PREVIEW_DOMAIN_DEFAULT, SECONDS_MAX, Settings,
     TRUSTED_PROXIES_MAX, eab_key_octets,
 };
 pub use static_site::{Encoding, MANIFEST, Manifest, StaticFile};

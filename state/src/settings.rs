@@ -81,9 +81,9 @@ pub struct EdgeSettings {
     pub headers_max: usize,
     /// Seconds a client may take to send its headers.
     pub header_seconds_max: u64,
-    /// Connections that clients may hold open.
+    /// Connections that clients may hold open, and requests that may be under way.
     pub connections_max: usize,
-    /// Connections that one client address may hold open.
+    /// Connections that one client address may hold open, and requests of it that may be under way.
     pub connections_per_client_max: usize,
     /// Seconds a connection may idle between requests.
     pub idle_seconds_max: u64,
@@ -114,6 +114,9 @@ pub struct EdgeSettings {
 fn is_false(value: &bool) -> bool {
     !value
 }
+
+/// The longest time that a setting may ask for, in seconds: a year.
+pub const SECONDS_MAX: u64 = 366 * 24 * 3_600;
 
 /// The most networks of trusted proxies.
 pub const TRUSTED_PROXIES_MAX: usize = 1_000;

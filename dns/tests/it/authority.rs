@@ -44,7 +44,8 @@ impl Ground {
     fn start() -> Self {
         let sockets = AuthoritySockets::bind(([127, 0, 0, 1], 0).into()).unwrap();
         let at = sockets.udp.local_addr().unwrap();
-        let (tell, applied) = watch::channel(Arc::new(Applied { index: 7, state: state() }));
+        let (tell, applied) =
+            watch::channel(Arc::new(Applied { index: 7, state: state(), ..Applied::default() }));
         Self { at, tell, authority: Authority::start(sockets, applied).unwrap() }
     }
 
@@ -90,7 +91,7 @@ fn answers_follow_the_state() {
     let mut without = state();
     let lost = Node { lost_since: Some(Timestamp::UNIX_EPOCH), ..node(2) };
     without.nodes.insert(NodeId(2), lost);
-    ground.tell.send_replace(Arc::new(Applied { index: 8, state: without }));
+    ground.tell.send_replace(Arc::new(Applied { index: 8, state: without, ..Applied::default() }));
     assert_eq!(ground.addresses(), ["192.0.2.1", "192.0.2.3"]);
     let soa = ground.ask("apps.example.com.", RecordType::SOA).answers[0].data.to_string();
     assert!(soa.contains(" 8 "), "{soa}");

@@ -181,7 +181,8 @@ async fn a_node_that_was_replaced_is_told_until_the_zone_above_knows() {
         let sight = looks.last(&zone)?;
         Some(state.delegation_faults(&zone, &sight.found.ok()?, sight.at))
     };
-    let (_tell, applied) = watch::channel(Arc::new(Applied { index: 1, state: state(&[1, 2]) }));
+    let (_tell, applied) =
+        watch::channel(Arc::new(Applied { index: 1, state: state(&[1, 2]), ..Applied::default() }));
     let keeping = tokio::spawn(looks.clone().keep(applied));
     let until = Instant::now() + PATIENCE;
     while faults(&state(&[1, 2])) != Some(vec![]) {

@@ -109,7 +109,8 @@ impl Ground {
 fn state() -> watch::Receiver<Arc<Applied>> {
     let mut state = State::default();
     state.hosts.insert("shop-production".into(), EnvironmentId::from_parts(0, 1));
-    let (tell, applied) = watch::channel(Arc::new(Applied { index: 1, state }));
+    let (tell, applied) =
+        watch::channel(Arc::new(Applied { index: 1, state, ..Applied::default() }));
     // The last state holds also when nobody tells another.
     drop(tell);
     applied

@@ -38,10 +38,15 @@ struct Kept {
 impl Accounts<'_> {
     /// The account that was opened, if one was.
     pub(super) async fn opened(&self) -> Result<Option<Account>, AcmeError> {
-        match self.kept()? {
-            Some(kept) if !kept.id.is_empty() => self.restore(&kept).await.map(Some),
-            _ => Ok(None),
+        match self.kept()?.filter(|kept| !kept.id.is_empty()) {
+            Some(kept) => self.restore(&kept).await.map(Some),
+            None => Ok(None),
         }
+    }
+
+    /// What the authority calls the account that was opened, if one was.
+    pub(super) fn id(&self) -> Result<Option<String>, AcmeError> {
+        Ok(self.kept()?.map(|kept| kept.id).filter(|id| !id.is_empty()))
     }
 
     /// The account, opened if none was yet. The authority knows the settings' e-mail address then.

@@ -9,6 +9,7 @@ mod error;
 mod ledger;
 mod on_demand;
 mod renewal_advice;
+mod silence;
 mod way;
 mod work;
 
@@ -20,10 +21,11 @@ use jiff::Timestamp;
 use temps_raft::{Applied, Cluster};
 use temps_state::DomainName;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::domain_probe::DomainProbe;
+use silence::Silence;
 use work::Worker;
 
 pub use on_demand::keep_previews;
@@ -80,12 +82,22 @@ fn concerns(older: &Applied, newer: &Applied) -> bool {
 struct Desk {
     under_way: JoinSet<DomainName>,
     names: BTreeSet<DomainName>,
+    silence: Silence,
 }
 
 impl Desk {
     fn take_on(&mut self, cluster: &Cluster, worker: &Arc<Worker>) {
-        let due = due::due(&cluster.state(), cluster.node_id(), Timestamp::now());
-        for name in due {
+        let (state, node) = (cluster.state(), cluster.node_id());
+        for (name, fence) in self.silence.follow(&state, node, Instant::now()) {
+            if self.names.insert(name.clone()) {
+                let worker = worker.clone();
+                self.under_way.spawn(async move {
+                    worker.take_from_silent(&name, fence).await;
+                    name
+                });
+            }
+        }
+        for name in due::due(&state, node, Timestamp::now()) {
             if self.names.len() >= ORDERS_AT_ONCE {
                 return;
             }

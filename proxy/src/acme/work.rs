@@ -34,6 +34,8 @@ const WORK_MAX: Duration = Duration::from_secs(240);
 const LEASE: Duration = Duration::from_secs(15);
 /// How often it renews it, so that one that comes late ends nothing.
 const RENEW_EVERY: Duration = Duration::from_secs(5);
+/// How long an order is left alone whose state cannot be changed, as when the disk is full: else it would be tried again at once.
+const REFUSED_PAUSE: Duration = Duration::from_secs(5);
 /// How long every edge may take to show a challenge.
 const EDGES_WITHIN: Duration = Duration::from_secs(20);
 /// How an order is looked at again while the authority works on it.
@@ -69,12 +71,23 @@ impl Worker {
 
     /// Works on a domain's order until there is a certificate or a reason why not, or the right to it is gone.
     pub(crate) async fn work(&self, name: &DomainName) {
-        let Some(fence) = self.lease(name).await else { return };
+        let Some(fence) = self.lease(name).await else { return sleep(REFUSED_PAUSE).await };
         // Whoever changes the order holds it, so that no fence ends under a change that is on its way.
         let fence = Mutex::new(fence);
         tokio::select! {
             () = self.work_on(name, &fence) => {}
             () = self.renew(name, &fence) => {}
+        }
+    }
+
+    /// Takes the right to an order from a node that has been silent for too long, so that somebody can go on with it.
+    pub(crate) async fn take_from_silent(&self, name: &DomainName, fence: u64) {
+        let error = "the node that worked on it has fallen silent".into();
+        let failure = OrderFailure { error, retry_at: Timestamp::now(), over: false };
+        let command = Command::FailOrder { name: name.clone(), fence, failure, spent: vec![] };
+        if let Err(error) = self.cluster.propose_own(command).await {
+            info!(%name, %error, "the domain's certificate is still another node's to get");
+            sleep(REFUSED_PAUSE).await;
         }
     }
 
@@ -86,6 +99,7 @@ impl Worker {
         warn!(%name, %error, "the domain got no certificate");
         if let Err(error) = self.fail(name, fence, &error).await {
             warn!(%name, %error, "nobody could be told that the domain got no certificate");
+            sleep(REFUSED_PAUSE).await;
         }
     }
 
@@ -118,9 +132,10 @@ impl Worker {
         let settings = self.cluster.state().settings().acme;
         let authority = Authority::new(&settings)?;
         let job = Job { worker: self, name, fence, settings, authority };
+        let used = job.accounts().id()?;
         let got = job.run().await;
         if let Err(AcmeError::AccountGone) = got {
-            job.accounts().replace().await?;
+            job.replace_account(used).await?;
         }
         got
     }
@@ -176,6 +191,15 @@ impl Job<'_> {
     async fn account(&self) -> Result<Account, AcmeError> {
         let _turn = self.worker.opening.lock().await;
         self.accounts().get().await
+    }
+
+    /// Opens an account in the place of one that is gone, unless somebody did, who works on another name.
+    async fn replace_account(&self, gone: Option<String>) -> Result<(), AcmeError> {
+        let _turn = self.worker.opening.lock().await;
+        if gone.is_some() && self.accounts().id()? == gone {
+            self.accounts().replace().await?;
+        }
+        Ok(())
     }
 
     fn accounts(&self) -> Accounts<'_> {

@@ -309,3 +309,35 @@ async fn an_old_connection_is_told_to_end() {
     }
     assert_eq!(raw.closed().await, Some(0));
 }
+
+/// Waits until so many streams have begun to be answered, and so many have their whole answer; no more may.
+async fn answers(raw: &mut Raw, begun: usize, ended: usize) {
+    let (mut heads, mut ends) = (0, 0);
+    while heads < begun || ends < ended {
+        let frame = raw.next().await.expect("a frame");
+        let of_stream = matches!(frame.kind, HEADERS | DATA);
+        ends += usize::from(of_stream && frame.flags & END_STREAM != 0);
+        heads += usize::from(frame.kind == HEADERS);
+    }
+    assert_eq!((heads, ends), (begun, ended));
+}
+
+/// A client that takes nothing of its answers leaves them all with the edge.
+#[tokio::test]
+async fn answers_that_nobody_takes_are_few() {
+    let edge = TestEdge::start_with(|s| s.edge.connections_per_client_max = 8).await;
+    let mut raw = Raw::open(edge.http).await;
+    let window = |octets: u8| frame(SETTINGS, 0, 0, &[0, 4, 0, 0, octets, 0]);
+    let head = get(&host("nobody-knows-it"), "/");
+    let ask = |n: u32| frame(HEADERS, END_HEADERS | END_STREAM, 2 * n + 1, &head);
+    raw.send(&window(0)).await;
+    for n in 0..20 {
+        raw.send(&ask(n)).await;
+    }
+    // One too many is turned away without a body, so that nothing is left of it.
+    answers(&mut raw, 20, 12).await;
+    raw.send(&window(0xff)).await;
+    answers(&mut raw, 0, 8).await;
+    raw.send(&ask(20)).await;
+    answers(&mut raw, 1, 1).await;
+}

@@ -81,7 +81,7 @@ impl TestEdge {
         };
         let edge = Edge::bind(config).expect("free ports").with_key(cluster_key());
         let (http, https) = (edge.http_addr(), edge.https_addr().expect("an address"));
-        let empty = Arc::new(Applied { index: 0, state: State::default() });
+        let empty = Arc::new(Applied::default());
         let (state, applied) = watch::channel(empty);
         let mut metrics = Registry::default();
         let handle = Some(equip(edge).start(applied, &mut metrics));
@@ -138,7 +138,7 @@ impl TestEdge {
     }
 
     async fn show(&mut self, index: u64, state: State) {
-        self.state.send_replace(Arc::new(Applied { index, state }));
+        self.state.send_replace(Arc::new(Applied { index, state, ..Applied::default() }));
         let mut applied = self.handle().applied();
         let reached = applied.wait_for(|applied| *applied >= index);
         timeout(PATIENCE, reached).await.expect("in time").expect("it runs");

@@ -166,7 +166,7 @@ impl Group {
             ticks.tick().await;
             ages.follow(&self.applied(), Instant::now());
             let metrics = self.metrics();
-            if !leads(&metrics) || !self.leads_quorum(&metrics) {
+            if !self.leads_quorum(&metrics) {
                 continue;
             }
             let full = self.full_nodes(&metrics).await;

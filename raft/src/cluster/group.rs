@@ -20,8 +20,8 @@ use crate::snapshots::Snapshots;
 use crate::types::{Raft, RaftMetrics};
 use crate::{Applied, PeerStatus};
 
-/// How often somebody who waits looks whether the quorum is still there.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How often it is looked whether the quorum is still there.
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Why a node that was stopped answers nothing.
 pub const STOPPED: &str = "it was told to; another process may have taken its place";
@@ -147,11 +147,9 @@ impl Group {
         since.filter(|_| !is_alone(self.node, &self.metrics())).map(|since| since.elapsed())
     }
 
-    /// Whether this leader has heard of a quorum of late. It is its own quorum when nobody else votes.
+    /// Whether this node leads and has heard of a quorum of late.
     pub(super) fn leads_quorum(&self, metrics: &RaftMetrics) -> bool {
-        let is_heard =
-            |id: NodeId| id == self.node || self.heard(id).is_some_and(|ago| ago < QUORUM_SILENCE);
-        is_quorum(metrics.membership_config.membership().get_joint_config(), is_heard)
+        leads_quorum(self.node, self.peers.as_deref(), metrics)
     }
 
     /// How long ago another node answered this one as its leader.
@@ -193,6 +191,14 @@ impl Group {
 /// Whether these are the metrics of a leader.
 pub fn leads(metrics: &RaftMetrics) -> bool {
     metrics.running_state.is_ok() && metrics.state == ServerState::Leader
+}
+
+/// Whether these are the metrics of a leader that has heard of a quorum of late. It is its own quorum when nobody else votes.
+pub fn leads_quorum(node: NodeId, peers: Option<&Peers>, metrics: &RaftMetrics) -> bool {
+    let heard = |id: NodeId| peers?.heard().ago(id);
+    let is_heard = |id: NodeId| id == node || heard(id).is_some_and(|ago| ago < QUORUM_SILENCE);
+    let groups = metrics.membership_config.membership().get_joint_config();
+    leads(metrics) && is_quorum(groups, is_heard)
 }
 
 fn is_alone(node: NodeId, metrics: &RaftMetrics) -> bool {

@@ -8,7 +8,7 @@ use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::forward::from_reply;
-use super::group::{Group, STOPPED, leads, may_retry};
+use super::group::{Group, STOPPED, may_retry};
 use crate::config::{ENTRY_BYTES_MAX, LEADER_WAIT, PROPOSE_TIMEOUT, RETRY_PAUSE};
 use crate::peer::{PeerError, Target};
 use crate::planted::{self, Bug};
@@ -113,7 +113,7 @@ impl Group {
         let metrics = self.metrics();
         match &metrics.running_state {
             Err(fatal) => Err(ProposeError::Stopped { reason: fatal.to_string() }),
-            Ok(()) if leads(&metrics) && self.leads_quorum(&metrics) => Ok(()),
+            Ok(()) if self.leads_quorum(&metrics) => Ok(()),
             Ok(()) => Err(ProposeError::NoQuorum),
         }
     }

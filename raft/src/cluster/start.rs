@@ -11,7 +11,7 @@ use tokio::sync::{OnceCell, watch};
 use tokio::time::timeout;
 
 use super::duties::member;
-use super::group::{Group, leads};
+use super::group::{Group, LOOK_EVERY, leads_quorum};
 use super::serve::Serving;
 use super::{Cluster, Inner, Meeting};
 use crate::config::{LEAD_ALONE_TIMEOUT, LogLength, raft_config};
@@ -50,7 +50,7 @@ impl Cluster {
         let group = Group::new(node, data_dir, snapshots, raft.clone(), applied, peers.clone());
         let founded = identity.founded() && found(&raft, node, known_address(&peer)).await?;
         let leads = lead_if_alone(&raft, node).await?;
-        let leading = watch_leading(&raft);
+        let leading = watch_leading(&group);
 
         let meeting = match (trust, peers, port, peer) {
             (Some(trust), Some(peers), Some(port), Some(peer)) => {
@@ -137,13 +137,16 @@ pub async fn lead_if_alone(raft: &Raft, node: NodeId) -> Result<bool, RaftError>
     Err(running.map_or_else(RaftError::failed, |()| RaftError::NotLeading))
 }
 
-/// Follows whether this node leads, until Raft ends.
-fn watch_leading(raft: &Raft) -> watch::Receiver<bool> {
-    let mut metrics = raft.metrics();
-    let (sender, receiver) = watch::channel(leads(&metrics.borrow_watched()));
+/// Follows whether this node leads and a quorum follows it, until Raft ends. A leader that is cut off does not know of another
+/// one, and must not go on working in its place.
+fn watch_leading(group: &Group) -> watch::Receiver<bool> {
+    // Not the group itself, which keeps Raft alive.
+    let (node, peers, mut metrics) = (group.node, group.peers.clone(), group.raft.metrics());
+    let leads_now = leads_quorum(node, peers.as_deref(), &metrics.borrow_watched());
+    let (sender, receiver) = watch::channel(leads_now);
     tokio::spawn(async move {
-        while metrics.changed().await.is_ok() {
-            let now = leads(&metrics.borrow_watched());
+        while !matches!(timeout(LOOK_EVERY, metrics.changed()).await, Ok(Err(_))) {
+            let now = leads_quorum(node, peers.as_deref(), &metrics.borrow_watched());
             sender.send_if_modified(|leading| std::mem::replace(leading, now) != now);
         }
         sender.send_replace(false);

@@ -229,6 +229,13 @@ async fn every_token_that_does_not_let_in_says_why() {
     let JoinError::TokenExpired { at: told } = error else { panic!("{error:?}") };
     assert_eq!(told.as_second(), at.as_second());
     assert_eq!(member.nodes(), 1);
+
+    // Whoever starts the machine now does not want a cluster of its own.
+    let folder = Folder { root: dir.path().into() };
+    let opened = identity::open(&folder).map(drop);
+    assert!(matches!(opened, Err(RaftError::JoinRefused { .. })), "{opened:?}");
+    std::fs::remove_file(folder.node_key()).unwrap();
+    assert!(identity::open(&folder).unwrap().0.founded(), "unless that is said");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -44,7 +44,7 @@ impl Ground {
     }
 
     pub fn without_authority() -> Self {
-        let applied = watch::Sender::new(Arc::new(Applied { index: 10, state: State::default() }));
+        let applied = watch::Sender::new(Arc::new(Applied { index: 10, ..Applied::default() }));
         let cluster = hex::encode(rand::random::<[u8; 16]>());
         Self { cluster, key: ClusterKey::new(rand::random()), applied }
     }
@@ -53,7 +53,7 @@ impl Ground {
         self.applied.send_modify(|applied| {
             let mut state = applied.state.clone();
             change(&mut state);
-            *applied = Arc::new(Applied { index: applied.index, state });
+            *applied = Arc::new(Applied { index: applied.index, at: applied.at, state });
         });
     }
 

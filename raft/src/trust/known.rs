@@ -169,7 +169,7 @@ mod tests {
         };
         state.nodes.insert(NodeId(1), node(1, ""));
         state.nodes.insert(NodeId(5), node(5, "k5"));
-        let applied = Applied { index: 8, state };
+        let applied = Applied { index: 8, state, ..Applied::default() };
         let cases = [
             (1, "any", true),
             (5, "k5", true),

@@ -350,3 +350,17 @@ async fn write_steadily(cluster: Cluster, stopped: watch::Receiver<bool>) -> (Ve
     }
     (acknowledged, longest)
 }
+
+/// It may not know of the next leader for as long as it is cut off.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_leader_that_nobody_answers_does_no_work_for_all() {
+    let mut places = cluster_of(3).await;
+    let leads = leader(&places).await;
+    let rest = others(&places, leads);
+    for at in &rest {
+        places[*at].stop().await;
+    }
+    until("it works for all no longer", || !places[leads].leads()).await;
+    places[rest[0]].start().await;
+    until("somebody does again", || places.iter().any(|one| one.is_running() && one.leads())).await;
+}

@@ -62,7 +62,11 @@ pub struct Ground {
 
 impl Ground {
     pub async fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::start_in(tempfile::tempdir().unwrap()).await
+    }
+
+    /// In a folder.
+    pub async fn start_in(folder: TempDir) -> Self {
         let config = Config { data_dir: folder.path().join("node"), peer: None };
         let cluster = Cluster::start(config).await.unwrap();
         let any = SocketAddr::from(([127, 0, 0, 1], 0));

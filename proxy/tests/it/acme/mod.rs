@@ -2,6 +2,7 @@
 
 mod deaths;
 mod front;
+mod full_disk;
 mod ground;
 mod habits;
 mod orders;
