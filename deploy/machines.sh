@@ -64,6 +64,8 @@ make_network() {
     ip -n "$router" route add default via "$(ip_of $HOST_PART)" dev host
     ip netns exec "$router" sysctl -q net.ipv4.ip_forward=1
     make_chains
+    # Those of a cluster that was cut off while nobody could remove them.
+    while way_out -D 2>/dev/null; do :; done
     way_out -I
 }
 

@@ -22,6 +22,7 @@ use crate::nodes::Upgrades;
 use crate::passwords::Passwords;
 use crate::places::{Place, Places};
 use crate::relay::Nodes;
+use crate::requests::Requests;
 use crate::{Api, ApiConfig, ApiError, Sites, registry};
 
 /// How many streams that last as long as somebody reads them (logs, events, shells) a node serves at once.
@@ -48,6 +49,7 @@ pub(crate) struct Context {
     pub upgrades: Option<Arc<dyn Upgrades>>,
     pub domain_look: Option<Arc<dyn DomainLook>>,
     pub zone_look: Option<Arc<dyn ZoneLook>>,
+    pub requests: Option<Arc<dyn Requests>>,
     pub engine: EngineSight,
     pub registry: Arc<prometheus_client::registry::Registry>,
     pub http: HttpMetrics,
@@ -83,6 +85,7 @@ impl Context {
             upgrades,
             domain_look,
             zone_look,
+            requests,
             config,
         } = api;
         Self {
@@ -98,6 +101,7 @@ impl Context {
             upgrades,
             domain_look,
             zone_look,
+            requests,
             engine: EngineSight::default(),
             registry: metrics,
             http: HttpMetrics::default(),

@@ -32,6 +32,7 @@ mod error;
 mod events;
 mod exec;
 mod failing;
+mod far;
 mod front;
 mod git_push;
 mod guards;
@@ -49,12 +50,14 @@ mod nodes;
 mod openapi;
 mod pages;
 mod passwords;
+mod placement;
 mod places;
 mod projects;
 mod push;
 mod registry;
 mod relay;
 mod replicas;
+mod requests;
 mod router;
 mod schema;
 mod secrets;
@@ -65,6 +68,7 @@ mod source_copy;
 mod status;
 mod streams;
 mod uploads;
+mod usage;
 mod users;
 mod variables;
 mod webhooks;
@@ -96,6 +100,7 @@ pub use nodes::{
 pub use pages::Page;
 pub use registry::{LocalRegistry, OtherNodes};
 pub use relay::{Duplex, Nodes};
+pub use requests::{Followed, RequestLine, RequestSeen, Requests};
 pub use variables::RESERVED_VARIABLES;
 
 /// What the API needs to know of its node.
@@ -137,6 +142,8 @@ pub struct Api {
     pub domain_look: Option<Arc<dyn DomainLook>>,
     /// Looks how zones are handed over; `None` where nobody does.
     pub zone_look: Option<Arc<dyn ZoneLook>>,
+    /// Tells which requests the edge has answered; `None` where nobody does.
+    pub requests: Option<Arc<dyn Requests>>,
     /// Ports and folders.
     pub config: ApiConfig,
 }

@@ -20,7 +20,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::auth::MayRead;
 use crate::consistency::Seen;
 use crate::context::{Context, Shared};
-use crate::logs::far::Whose;
+use crate::logs::far::Lines;
 use crate::relay::{Relayed, is_elsewhere};
 use crate::{ApiError, ids, streams};
 
@@ -139,10 +139,10 @@ pub(crate) async fn containers(
         None => {
             let near = context.scheduler.environment_logs(environment.id, asked).await?;
             let near = near.map(ContainerLine::from).boxed();
-            let whose = Whose { environment: environment.id, replica: None };
+            let lines = Lines { environment: environment.id, replica: None, asked };
             match parts.extensions.get::<Relayed>() {
                 Some(Relayed) => near,
-                None => stream::select(near, far::all(&context, &parts, whose, asked)).boxed(),
+                None => stream::select(near, crate::far::all(&context, &parts, lines)).boxed(),
             }
         }
     };
@@ -158,8 +158,8 @@ async fn of_replica(
     asked: LogQuery,
 ) -> Result<BoxStream<'static, ContainerLine>, ApiError> {
     if is_elsewhere(context, parts, replica.node) {
-        let whose = Whose { environment, replica: Some(replica.id) };
-        return Ok(far::of_node(context, parts, replica.node, whose, asked).boxed());
+        let lines = Lines { environment, replica: Some((replica.id, replica.node)), asked };
+        return Ok(crate::far::of_node(context, parts, replica.node, lines).boxed());
     }
     let lines = context.scheduler.logs(vec![replica.id], asked).await?;
     Ok(lines.map(ContainerLine::from).boxed())

@@ -8,7 +8,8 @@ use axum::extract::{Path, Request, State};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use temps_scheduler::Stats;
 use temps_state::{DeploymentId, Intent, NodeId, Observed, Replica, ReplicaId, State as Agreed};
 use utoipa::ToSchema;
 
@@ -89,7 +90,7 @@ pub enum ObservedOut {
 }
 
 /// What a replica uses now.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[schema(as = Stats)]
 pub struct StatsOut {
     /// Hundredths of one processor.
@@ -100,6 +101,13 @@ pub struct StatsOut {
     pub memory_limit_bytes: u64,
     /// Processes and threads.
     pub pids: u64,
+}
+
+impl From<Stats> for StatsOut {
+    fn from(stats: Stats) -> Self {
+        let Stats { cpu_percent, memory_bytes, memory_limit_bytes, pids } = stats;
+        Self { cpu_percent, memory_bytes, memory_limit_bytes, pids }
+    }
 }
 
 impl ReplicaOut {
@@ -169,11 +177,5 @@ pub(crate) async fn stats(
         return send_on(&context, node, Request::from_parts(parts, Body::empty())).await;
     }
     let stats = context.scheduler.stats(id).await?;
-    let out = StatsOut {
-        cpu_percent: stats.cpu_percent,
-        memory_bytes: stats.memory_bytes,
-        memory_limit_bytes: stats.memory_limit_bytes,
-        pids: stats.pids,
-    };
-    Ok(Out(out).into_response())
+    Ok(Out(StatsOut::from(stats)).into_response())
 }

@@ -15,8 +15,9 @@ use crate::context::Shared;
 use crate::{
     ApiError, answer, api_keys, audit, callers, certificates, changes, consistency, dashboard,
     deployments, detections, dns_providers, dns_zones, domains, environments, events, exec,
-    git_push, guards, header_policies, health, logs, metrics, nodes, openapi, projects, registry,
-    replicas, schema, session, sessions, settings, status, uploads, users, variables, webhooks,
+    git_push, guards, header_policies, health, logs, metrics, nodes, openapi, placement, projects,
+    registry, replicas, requests, schema, session, sessions, settings, status, uploads, usage,
+    users, variables, webhooks,
 };
 
 /// Where the OpenAPI document is.
@@ -73,8 +74,10 @@ fn apps() -> OpenApiRouter<Shared> {
         .routes(routes!(variables::unset))
         .routes(routes!(replicas::list))
         .routes(routes!(replicas::stats))
+        .routes(routes!(usage::follow))
         .routes(routes!(exec::exec))
         .routes(routes!(logs::containers))
+        .routes(routes!(requests::list))
         .routes(routes!(uploads::receive))
         .routes(routes!(detections::detect))
         .routes(routes!(deployments::list, deployments::create))
@@ -122,7 +125,9 @@ fn names() -> OpenApiRouter<Shared> {
 fn cluster() -> OpenApiRouter<Shared> {
     OpenApiRouter::new()
         .routes(routes!(status::status))
+        .routes(routes!(status::follow))
         .routes(routes!(changes::changes))
+        .routes(routes!(placement::show))
         .routes(routes!(nodes::list))
         .routes(routes!(nodes::list_tokens, nodes::create_token))
         .routes(routes!(nodes::delete_token))

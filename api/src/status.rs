@@ -1,22 +1,30 @@
 //! `/api/status`: how the cluster is.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use axum::Json as Out;
 use axum::extract;
+use axum::http::request::Parts;
+use axum::response::Response;
+use futures::stream;
 use jiff::Timestamp;
 use serde::Serialize;
 use temps_raft::{Applied, MayLose};
 use temps_state::{Artifact, Node, NodeId, State};
+use tokio::time::sleep;
 use utoipa::ToSchema;
 
-use crate::ApiError;
 use crate::auth::MayRead;
 use crate::context::{Context, Shared};
 use crate::dns_providers::FailingDnsProviderOut;
 use crate::dns_zones::ZoneOut;
 use crate::failing::{self, FailingOut};
 use crate::nodes::{NodeOut, Sight};
+use crate::{ApiError, streams};
+
+/// Between two looks for those who follow.
+const LOOK_PAUSE: Duration = Duration::from_secs(2);
 
 /// How the cluster is.
 #[derive(Debug, Serialize, ToSchema)]
@@ -91,6 +99,29 @@ pub(crate) async fn status(
     let state = context.cluster.state();
     let sight = Sight::of(&context, &state).await;
     Ok(Out(shown(&context, &state, sight)))
+}
+
+/// Streams how the cluster is, every few seconds: how far behind nodes are is in no state that could tell of it.
+#[utoipa::path(
+    get, path = "/api/status/stream", tag = "cluster",
+    responses((status = 200, body = StatusOut, content_type = "application/x-ndjson"))
+)]
+pub(crate) async fn follow(
+    extract::State(context): extract::State<Shared>,
+    MayRead(caller): MayRead,
+    parts: Parts,
+) -> Result<Response, ApiError> {
+    let slot = context.follow_slot(Some(caller.user.id))?;
+    let looks = stream::unfold((context, false), |(context, again)| async move {
+        if again {
+            sleep(LOOK_PAUSE).await;
+        }
+        let state = context.cluster.state();
+        let sight = Sight::of(&context, &state).await;
+        let status = shown(&context, &state, sight);
+        Some((status, (context, true)))
+    });
+    Ok(streams::answer(&parts, slot, looks))
 }
 
 fn shown(context: &Context, state: &Applied, sight: Sight) -> StatusOut {

@@ -252,6 +252,7 @@ works() {
     'temps dns zones show apps.example.com') as_written "$1" | has 'apps.example.com: ' ;;
     'git remote add temps '*) push_works "$1" ;;
     'temps logs -f') log_follows "$1" ;;
+    'temps requests') ask_app app / >/dev/null; wait_until 10 as_written "$1" | grep ' 200 GET ' ;;
     'temps status') as_written "$1" | has 'This is the only node' ;;
     'temps deployments list') as_written "$1" | grep -E '^1 +live ' ;;
     'temps env set KEY=value') as_written "$1"; temps env list --project app | grep -E 'KEY.*value' ;;

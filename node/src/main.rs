@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod addresses;
+mod answered;
 mod attempts;
 mod banner;
 mod cli;

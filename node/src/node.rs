@@ -22,6 +22,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+use crate::answered::Answered;
 use crate::banner::{Banner, reachable};
 use crate::descriptors;
 use crate::domains::{self, Looker};
@@ -205,6 +206,7 @@ async fn start(
         upgrades: Some(Arc::new(upgrader.clone())),
         domain_look: Some(Arc::new(Looker { cluster: cluster.clone(), probe, edge: edge.view() })),
         zone_look: Some(Arc::new(domains::look_at_zones(&cluster, &stop))),
+        requests: Some(Arc::new(Answered { node: cluster.node_id(), recent: edge.requests() })),
         config: ApiConfig {
             http_port: http.port(),
             https_port: https.map(|address| address.port()),

@@ -290,6 +290,35 @@ pub struct LogLine {
     pub text: String,
 }
 
+/// A request that an edge answered, or why some are missing.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Request {
+    /// `request` or `missing`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// When.
+    pub at: Option<Timestamp>,
+    /// The node whose edge it was.
+    pub node: u64,
+    /// The status of the answer; `None` when the client left before.
+    pub status: Option<u16>,
+    /// The method.
+    pub method: String,
+    /// The name that it was sent to.
+    pub host: String,
+    /// The path.
+    pub path: String,
+    /// How long it took.
+    pub milliseconds: u64,
+    /// Who sent it.
+    pub client: String,
+    /// What went wrong.
+    pub error: Option<String>,
+    /// Why some are missing.
+    pub why: String,
+}
+
 /// One change.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]

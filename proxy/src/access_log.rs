@@ -16,6 +16,7 @@ use tracing::info;
 use crate::access_line::{AccessLines, LineWriter};
 use crate::connector::Place;
 use crate::host::NAME_MAX;
+use crate::recent::Recent;
 use crate::route::Route;
 
 /// How many entries may wait to be written; more are dropped and counted.
@@ -60,6 +61,7 @@ enum Message {
 pub(crate) struct AccessLog {
     entries: mpsc::Sender<Message>,
     dropped: Counter,
+    recent: Recent,
 }
 
 impl AccessLog {
@@ -87,12 +89,14 @@ impl AccessLog {
         })
     }
 
-    /// Starts a thread that is given the entries, as many at once as were gathered.
+    /// Starts a thread that keeps the latest entries, and is given them all, as many at once as were gathered.
     fn start(
         dropped: Counter,
         mut write: impl FnMut(&mut dyn Iterator<Item = Entry>) + Send + 'static,
     ) -> io::Result<Self> {
         let (entries, mut waiting) = mpsc::channel::<Message>(WAITING_MAX);
+        let recent = Recent::default();
+        let keeper = recent.clone();
         thread::Builder::new().name("temps-access".into()).spawn(move || {
             while let Some(first) = waiting.blocking_recv() {
                 if matches!(first, Message::Entry(_)) {
@@ -101,7 +105,10 @@ impl AccessLog {
                 let mut flushed = Vec::new();
                 let more = iter::from_fn(|| waiting.try_recv().ok()).take(WAITING_MAX);
                 write(&mut iter::once(first).chain(more).filter_map(|message| match message {
-                    Message::Entry(entry) => Some(*entry),
+                    Message::Entry(entry) => {
+                        keeper.keep(&entry);
+                        Some(*entry)
+                    }
                     Message::Flush(written) => {
                         flushed.push(written);
                         None
@@ -112,7 +119,12 @@ impl AccessLog {
                 }
             }
         })?;
-        Ok(Self { entries, dropped })
+        Ok(Self { entries, dropped, recent })
+    }
+
+    /// The latest of what it was given.
+    pub(crate) fn recent(&self) -> Recent {
+        self.recent.clone()
     }
 
     /// Resolves once everything is written that was logged before.

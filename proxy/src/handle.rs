@@ -10,6 +10,7 @@ use tracing::warn;
 
 use crate::EdgeView;
 use crate::access_log::AccessLog;
+use crate::recent::Recent;
 
 /// How long the last entries of the access log may take to be written.
 const LOG_MAX: Duration = Duration::from_secs(1);
@@ -45,6 +46,11 @@ impl EdgeHandle {
     /// What it does for a name.
     pub fn view(&self) -> EdgeView {
         self.view.clone()
+    }
+
+    /// The latest requests that it has answered.
+    pub fn requests(&self) -> Recent {
+        self.log.recent()
     }
 
     /// Takes no more connections, lets the requests under way end for as long as `within`, then cuts what is left.

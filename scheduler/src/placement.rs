@@ -61,6 +61,17 @@ pub struct Ledger<'a> {
     yielded: Vec<ReplicaId>,
 }
 
+/// How full a node is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Occupancy {
+    /// What it has for replicas.
+    pub offered: Room,
+    /// What those that serve or drain ask for.
+    pub taken: Room,
+    /// What those ask for that are kept for a rollback.
+    pub kept: Room,
+}
+
 /// One node, and what was promised there.
 struct Account<'a> {
     node: &'a Node,
@@ -197,6 +208,16 @@ impl<'a> Ledger<'a> {
         let best = all.min_by_key(|account| account.crowding(deployment))?;
         self.yielded.extend(best.promise(deployment, Room::asked(needs.resources)));
         Some(best.node.id)
+    }
+
+    /// How full a node is; nothing of one that is not there.
+    pub fn occupancy(&self, node: NodeId) -> Occupancy {
+        let of = |account: &Account| Occupancy {
+            offered: account.offered,
+            taken: account.taken,
+            kept: account.kept_in_all,
+        };
+        self.accounts.get(&node).map(of).unwrap_or_default()
     }
 
     /// How much of its processors and memory a node has promised, in thousandths of each, together.

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { check, looked, lookedOnPhone, settings } from "./harness.mjs";
+import { placementStory, requestsStory } from "./watching.mjs";
 
 const SAMPLES = new URL("../../deploy/samples/", import.meta.url).pathname;
 
@@ -93,6 +94,7 @@ export async function configureStory(page, seen, go) {
     await page.getByLabel("Search").fill("");
   });
   await seen("logs");
+  await requestsStory(page, seen, go);
   await check("a project is scaled, and its replicas appear by themselves", async () => {
     await go("/projects/shop");
     await page.getByRole("button", { name: "Scale" }).click();
@@ -113,6 +115,7 @@ export async function configureStory(page, seen, go) {
   });
   await seen("overview-of-containers");
   await check("overview fits a phone", () => lookedOnPhone(page, "overview-of-containers"));
+  await placementStory(page, seen, go);
   await check("a project's settings are shown", async () => {
     await go("/projects/shop/settings");
     await page.getByRole("heading", { name: "Repository" }).waitFor();

@@ -45,7 +45,7 @@ fn row(id: NodeId) -> String {
 }
 
 /// The node of that id, or the one of that name.
-fn find<'a>(state: &'a Agreed, text: &str) -> Result<&'a Node, ApiError> {
+pub(crate) fn find<'a>(state: &'a Agreed, text: &str) -> Result<&'a Node, ApiError> {
     let by_id = text.parse().ok().and_then(|id: NodeId| state.nodes.get(&id));
     let mut named = state.nodes.values().filter(|node| node.name == text);
     match (by_id, named.next(), named.next()) {

@@ -14,6 +14,7 @@ mod images;
 mod internal;
 mod membership;
 mod partition;
+mod requests;
 mod runs;
 mod speech;
 mod tools;

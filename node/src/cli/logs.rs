@@ -53,7 +53,7 @@ pub async fn run(context: &Context, args: Args) -> Result<(), CliError> {
     print_all(&context.output, &client, path, &query, replica_line).await
 }
 
-fn since_time(text: &str) -> Result<Timestamp, CliError> {
+pub fn since_time(text: &str) -> Result<Timestamp, CliError> {
     when::since(Timestamp::now(), text).ok_or_else(|| {
         CliError::usage(
             format!("--since {text} is neither a span nor a time"),

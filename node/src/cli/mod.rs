@@ -26,6 +26,7 @@ mod nodes;
 mod open;
 mod project_change;
 mod projects;
+mod requests;
 mod scale;
 mod scope;
 mod serve;
@@ -138,6 +139,8 @@ enum ClientVerb {
     Deployments(deployments::Args),
     /// Show what the app prints, or what its build printed (--build).
     Logs(logs::Args),
+    /// Show the requests that the edges answered for the app.
+    Requests(Box<requests::Args>),
     /// List, set, unset and import the environment variables of the app.
     Env(env::Args),
     /// List, add, show, verify, change and remove names of your own, such as app.example.com.
@@ -220,6 +223,7 @@ async fn perform(verb: ClientVerb, context: &Context) -> Result<u8, CliError> {
         ClientVerb::Environments(args) => environments::run(context, args).await,
         ClientVerb::Deployments(args) => deployments::run(context, args).await,
         ClientVerb::Logs(args) => logs::run(context, args).await,
+        ClientVerb::Requests(args) => requests::run(context, *args).await,
         ClientVerb::Env(args) => env::run(context, args).await,
         ClientVerb::Domains(args) => domains::run(context, args).await,
         ClientVerb::Dns(args) => dns::run(context, args).await,

@@ -6,11 +6,11 @@ import type { Changes } from "./types";
 
 /** What is shown of each table of the cluster's state: the first words of the queries' keys. */
 const SHOWN: Record<string, string[]> = {
-  nodes: ["status", "domains"],
+  nodes: ["status", "domains", "placement"],
   projects: ["projects"],
   environments: ["projects", "deployments"],
   deployments: ["deployments", "projects", "status"],
-  replicas: ["replicas", "projects", "deployments", "status"],
+  replicas: ["replicas", "projects", "deployments", "status", "placement"],
   variables: ["variables"],
   domains: ["domains"],
   certificates: ["domains", "status", "certificates"],

@@ -1,6 +1,7 @@
 import { answered, silent } from "./connection";
 import { eventParser } from "./events";
 import { problemOf, unreachable } from "./problem";
+import { whenSeen, whileSeen } from "./visibility";
 
 /** How long to wait before a stream that broke is asked for again, at first and at most. */
 const AGAIN_AFTER_MS = 500;
@@ -20,7 +21,10 @@ export interface Follow<T> {
   forEver?: boolean;
 }
 
-/** Follows a stream of server-sent events until the returned function is called; reconnects where the link breaks. */
+/**
+ * Follows a stream of server-sent events until the returned function is called; reconnects where the link breaks. A page that
+ * nobody sees lets go of it, and takes it up again.
+ */
 export function follow<T>(path: string, handlers: Follow<T>): () => void {
   const stop = new AbortController();
   void run(path, handlers, stop.signal);
@@ -30,13 +34,18 @@ export function follow<T>(path: string, handlers: Follow<T>): () => void {
 async function run<T>(path: string, handlers: Follow<T>, signal: AbortSignal) {
   let pause = AGAIN_AFTER_MS;
   while (!signal.aborted) {
+    await whenSeen(signal);
+    const seen = whileSeen(signal);
     try {
-      const ended = await once(path, handlers, signal, () => (pause = AGAIN_AFTER_MS));
+      const ended = await once(path, handlers, seen.signal, () => (pause = AGAIN_AFTER_MS));
       if (ended && !handlers.forEver) return handlers.onEnd?.();
     } catch (error) {
       if (signal.aborted) return;
       if (error instanceof Refused) return handlers.onProblem?.(error.cause);
-      silent();
+      // Else it was let go of because nobody looks.
+      if (!seen.signal.aborted) silent();
+    } finally {
+      seen.end();
     }
     await sleep(pause, signal);
     pause = Math.min(pause * 2, AGAIN_AFTER_MS_MAX);

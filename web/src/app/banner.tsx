@@ -17,7 +17,7 @@ const SILENT_MIN_MS = 1_500;
 export function Banner() {
   const { silentSince, withoutQuorum } = useConnection();
   // Known before it is needed: who else there is.
-  const { data: status } = useQuery({ ...statusQuery, refetchInterval: false });
+  const { data: status } = useQuery(statusQuery);
   useReturn(silentSince !== null);
   if (silentSince !== null) return <NodeLost since={silentSince} status={status} />;
   if (withoutQuorum !== null) return <QuorumLost seconds={withoutQuorum} />;

@@ -8,6 +8,7 @@ import {
   redirect,
 } from "@tanstack/react-router";
 import { asProblem } from "@/api/problem";
+import { filterOf, searchOf, type Filter } from "@/requests/filter";
 import { sessionQuery } from "@/session/session";
 import { Skeleton } from "@/ui/loading";
 import { Failed, NotFound } from "./failed";
@@ -94,6 +95,15 @@ const logs = createRoute({
   validateSearch: environmentOf,
   component: lazyRouteComponent(() => import("@/logs/page")),
 });
+const requests = createRoute({
+  getParentRoute: () => project,
+  path: "/requests",
+  validateSearch: (search: Record<string, unknown>): { env?: string } & Partial<Filter> => ({
+    ...environmentOf(search),
+    ...searchOf(filterOf(search)),
+  }),
+  component: lazyRouteComponent(() => import("@/requests/page")),
+});
 const projectProtection = createRoute({
   getParentRoute: () => project,
   path: "/protection",
@@ -172,6 +182,7 @@ const tree = root.addChildren([
       environments,
       domains,
       logs,
+      requests,
       projectProtection,
       projectSettings,
     ]),

@@ -28,7 +28,7 @@ export function Shell() {
         Skip to the page
       </a>
       <header className="border-b border-line bg-surface">
-        <div className="mx-auto flex max-w-6xl flex-wrap items-center gap-x-6 px-4">
+        <div className="mx-auto flex max-w-7xl flex-wrap items-center gap-x-6 px-4">
           <Link to="/" className="flex py-3" aria-label="Temps, to the projects">
             <Brand />
           </Link>
@@ -52,7 +52,7 @@ export function Shell() {
         </div>
       </header>
       <Banner />
-      <main id="main" className="mx-auto max-w-6xl px-4 py-6">
+      <main id="main" className="mx-auto max-w-7xl px-4 py-6">
         <Outlet />
       </main>
     </>

@@ -13,10 +13,13 @@ import { Page } from "@/ui/page";
 import { duration } from "@/ui/time";
 import { AddNode } from "./add-node";
 import { NodeTable } from "./node-table";
+import { Placement } from "./placement";
 import { statusQuery } from "./queries";
+import { useStatusStream } from "./use-status-stream";
 
 export default function ClusterPage() {
   const query = useQuery(statusQuery);
+  useStatusStream();
   const may = useMay("admin");
   const [adding, setAdding] = useState(false);
   return (
@@ -45,6 +48,7 @@ function Shown({ status }: { status: Status }) {
       <Card>
         <NodeTable status={status} />
       </Card>
+      <Placement nodes={status.nodes} />
       <Failing status={status} />
       <Card title="As this node knows it">
         <CardBody>

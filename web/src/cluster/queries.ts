@@ -1,13 +1,14 @@
 import { queryOptions } from "@tanstack/react-query";
 import { api, unwrap } from "@/api/client";
 
-/** How far behind nodes are, and whether they answer, is in no state that a stream could tell of. */
-const LOOK_EVERY_MS = 5_000;
-
 export const statusQuery = queryOptions({
   queryKey: ["status"],
-  refetchInterval: LOOK_EVERY_MS,
   queryFn: () => unwrap(api.GET("/api/status")),
+});
+
+export const placementQuery = queryOptions({
+  queryKey: ["placement"],
+  queryFn: () => unwrap(api.GET("/api/placement")),
 });
 
 export const tokensQuery = queryOptions({

@@ -10,19 +10,6 @@ export function replicasQuery(p: string, e: string) {
   });
 }
 
-/** What a replica uses is in no state that a stream could tell of; a look takes its node a second. */
-const USAGE_EVERY_MS = 5_000;
-
-export function usageQuery(p: string, e: string, r: string) {
-  const path = { p, e, r };
-  return queryOptions({
-    queryKey: ["usage", p, e, r],
-    refetchInterval: USAGE_EVERY_MS,
-    queryFn: () =>
-      unwrap(api.GET("/api/projects/{p}/environments/{e}/replicas/{r}/stats", { params: { path } })),
-  });
-}
-
 export function variablesQuery(p: string, e: string) {
   return queryOptions({
     queryKey: ["variables", p, e],

@@ -1,26 +1,15 @@
 import { SquareTerminal } from "lucide-react";
-import type { Replica } from "@/api/types";
+import type { Replica, Usage as Used } from "@/api/types";
 import { NodeName } from "@/cluster/node-name";
 import { useMay } from "@/session/permission";
 import { terminalUrl } from "@/terminal/place";
 import { Ago } from "@/ui/ago";
-import { Badge, Tag, type Tone } from "@/ui/badge";
+import { Badge, Tag } from "@/ui/badge";
 import { buttonClasses } from "@/ui/button";
 import { Cell, Table } from "@/ui/table";
+import { INTENTS, OBSERVED } from "./replica";
 import { Usage } from "./usage";
-
-const OBSERVED: Record<Replica["observed"]["type"], { tone: Tone; text: string }> = {
-  pending: { tone: "busy", text: "Pending" },
-  starting: { tone: "busy", text: "Starting" },
-  healthy: { tone: "good", text: "Healthy" },
-  unhealthy: { tone: "bad", text: "Unhealthy" },
-  down: { tone: "bad", text: "Down" },
-};
-const INTENTS: Record<Replica["intent"]["type"], string> = {
-  serve: "serves",
-  drain: "ends what it serves",
-  keep: "ready for rollback",
-};
+import { useUsage } from "./use-usage";
 
 interface Props {
   project: string;
@@ -31,11 +20,12 @@ interface Props {
 /** The containers of a deployment or an environment, and where they run. */
 export function Replicas({ project, environment, replicas }: Props) {
   const may = useMay("exec");
+  const usages = useUsage(project, environment);
   const columns = ["Replica", "State", "Task", "Node", "CPU", "Memory", "Since"];
   return (
     <Table label="Replicas" columns={may ? [...columns, ""] : columns} numbers={["CPU", "Memory"]}>
       {replicas.map((replica) => (
-        <Row key={replica.id} {...{ project, environment, replica, may }} />
+        <Row key={replica.id} usage={usages[replica.id]} {...{ project, environment, replica, may }} />
       ))}
     </Table>
   );
@@ -45,9 +35,10 @@ interface RowProps extends Omit<Props, "replicas"> {
   replica: Replica;
   /** Whether the user may run commands in it. */
   may: boolean;
+  usage: Used | undefined;
 }
 
-function Row({ project, environment, replica, may }: RowProps) {
+function Row({ project, environment, replica, may, usage }: RowProps) {
   const { id, observed, intent, node, container, created_at } = replica;
   return (
     <tr>
@@ -62,7 +53,7 @@ function Row({ project, environment, replica, may }: RowProps) {
       <Cell>
         <NodeName id={node} />
       </Cell>
-      <Usage {...{ project, environment, replica }} />
+      <Usage {...{ replica, usage }} />
       <Cell className="text-muted">
         <Ago at={created_at} />
       </Cell>

@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { Pause, Play } from "lucide-react";
 import { useState } from "react";
+import { LINES_MAX } from "@/api/use-lines";
 import { EnvironmentPicker } from "@/environments/picker";
 import { replicasQuery } from "@/environments/queries";
 import { useEnvironment, useProject } from "@/projects/project";
@@ -12,7 +13,7 @@ import { Page } from "@/ui/page";
 import { ProblemNote } from "@/ui/problem-note";
 import { clock } from "@/ui/time";
 import { matching, marked } from "./search";
-import { LINES_MAX, useLog } from "./use-log";
+import { useLog } from "./use-log";
 
 const ALL = "";
 

@@ -198,6 +198,7 @@ impl TestNode {
             upgrades: None,
             domain_look: Some(Arc::new(self.looks.clone())),
             zone_look: Some(Arc::new(self.zone_looks.clone())),
+            requests: None,
             config: ApiConfig {
                 http_port: 8080,
                 https_port: None,
