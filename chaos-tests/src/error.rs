@@ -23,6 +23,12 @@ pub enum GroundError {
         #[source]
         source: io::Error,
     },
+    /// No node runs that could let a machine in.
+    #[error("no node runs that could let n{node} in")]
+    NobodyToJoin {
+        /// Which machine.
+        node: usize,
+    },
     /// The script could not be run at all.
     #[error("cluster.sh {command} could not be run: {source}")]
     Script {

@@ -57,6 +57,7 @@ impl Periods<'_> {
                 sleep_until(began + at).await;
                 match step {
                     Step::Make(kind) => self.make(kind).await,
+                    Step::Undo(kind) if kind.lets_in() => self.undo_all().await,
                     Step::Undo(kind) => self.undo(kind).await,
                 }
             }

@@ -286,6 +286,12 @@ impl FaultKind {
         is_apart && self.place().goes_with(other.place())
     }
 
+    /// Whether machines are let in when it is undone. Those who let them in need links and clocks that are right.
+    #[must_use]
+    pub const fn lets_in(self) -> bool {
+        matches!(self, Self::Replace | Self::ReplaceCutOff | Self::BitFlip | Self::Truncation)
+    }
+
     /// Whether it is to be felt by nodes, whose apps may then miss replicas or requests. Nobody waits for an authority, and
     /// nothing that is served depends on a calendar.
     #[must_use]

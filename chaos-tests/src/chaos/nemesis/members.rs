@@ -88,11 +88,28 @@ pub(super) async fn join(field: &Field, nodes: &[usize]) -> Result<(), GroundErr
             continue;
         }
         fresh.wipe()?;
-        let token = field.ground.token().await?;
-        let others = (1..=field.nodes).find(|other| !nodes.contains(other)).unwrap_or(1);
-        fresh.join(field.ground.node(others).peer(), &token).await?;
+        join_by_any(field, node, nodes).await?;
     }
     Ok(())
+}
+
+/// Has one of the others let a machine in: one whose clock is wrong, or that is cut off, lets nobody in.
+async fn join_by_any(field: &Field, node: usize, gone: &[usize]) -> Result<(), GroundError> {
+    let fresh = field.ground.node(node);
+    let token = field.ground.token().await?;
+    let mut refused = GroundError::NobodyToJoin { node };
+    for other in others(field, gone) {
+        let member = field.ground.node(other);
+        if !member.runs().await {
+            continue;
+        }
+        let Err(error) = fresh.join(member.peer(), &token).await else { return Ok(()) };
+        if fresh.runs().await || is_member(field, node, gone).await {
+            return Err(error);
+        }
+        refused = error;
+    }
+    Err(refused)
 }
 
 /// Whether the others know a node of that name.
