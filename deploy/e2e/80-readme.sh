@@ -105,6 +105,8 @@ push_works() {
     wait_for 40 answers shop pushed
 }
 
+request_is_shown() { as_written "$1" | grep ' 200 GET '; }
+
 log_follows() {
     local pid
     as_written "$1" >"$STORY_FOLDER/followed" &
@@ -252,7 +254,7 @@ works() {
     'temps dns zones show apps.example.com') as_written "$1" | has 'apps.example.com: ' ;;
     'git remote add temps '*) push_works "$1" ;;
     'temps logs -f') log_follows "$1" ;;
-    'temps requests') ask_app app / >/dev/null; wait_until 10 as_written "$1" | grep ' 200 GET ' ;;
+    'temps requests') ask_app app / >/dev/null; wait_for 10 request_is_shown "$1" ;;
     'temps status') as_written "$1" | has 'This is the only node' ;;
     'temps deployments list') as_written "$1" | grep -E '^1 +live ' ;;
     'temps env set KEY=value') as_written "$1"; temps env list --project app | grep -E 'KEY.*value' ;;

@@ -45,7 +45,7 @@ fn told(node: NodeId, seen: &SeenRequest) -> RequestSeen {
         at: seen.at,
         node,
         request_id,
-        method,
+        method: method.to_string(),
         host,
         path,
         https: seen.https,

@@ -67,33 +67,20 @@ pub(crate) struct AccessLog {
 impl AccessLog {
     /// Starts the thread, which makes an event of each entry; it ends with the log.
     pub(crate) fn of_events(dropped: Counter) -> io::Result<Self> {
-        Self::start(dropped, |entries| entries.for_each(|entry| entry.tell()))
+        Self::start(dropped, Events)
     }
 
     /// Starts one that writes lines, many at once, which costs a fraction of what events do.
     pub(crate) fn of_lines(
         dropped: Counter,
         form: AccessLines,
-        mut out: Box<dyn Write + Send>,
+        out: Box<dyn Write + Send>,
     ) -> io::Result<Self> {
-        let mut lines = String::new();
-        let mut writer = LineWriter::new(form);
-        Self::start(dropped, move |entries| {
-            for entry in entries {
-                writer.append(&mut lines, &entry);
-                if lines.len() >= BATCH_BYTES {
-                    flush(&mut lines, &mut *out);
-                }
-            }
-            flush(&mut lines, &mut *out);
-        })
+        Self::start(dropped, Lines { writer: LineWriter::new(form), text: String::new(), out })
     }
 
-    /// Starts a thread that keeps the latest entries, and is given them all, as many at once as were gathered.
-    fn start(
-        dropped: Counter,
-        mut write: impl FnMut(&mut dyn Iterator<Item = Entry>) + Send + 'static,
-    ) -> io::Result<Self> {
+    /// Starts a thread that writes entries, as many at once as were gathered, and keeps the latest.
+    fn start(dropped: Counter, mut sink: impl Sink) -> io::Result<Self> {
         let (entries, mut waiting) = mpsc::channel::<Message>(WAITING_MAX);
         let recent = Recent::default();
         let keeper = recent.clone();
@@ -104,16 +91,16 @@ impl AccessLog {
                 }
                 let mut flushed = Vec::new();
                 let more = iter::from_fn(|| waiting.try_recv().ok()).take(WAITING_MAX);
-                write(&mut iter::once(first).chain(more).filter_map(|message| match message {
-                    Message::Entry(entry) => {
-                        keeper.keep(&entry);
-                        Some(*entry)
+                for message in iter::once(first).chain(more) {
+                    match message {
+                        Message::Entry(entry) => {
+                            sink.take(&entry);
+                            keeper.keep(*entry);
+                        }
+                        Message::Flush(written) => flushed.push(written),
                     }
-                    Message::Flush(written) => {
-                        flushed.push(written);
-                        None
-                    }
-                }));
+                }
+                sink.end();
                 for written in flushed {
                     let _ = written.send(());
                 }
@@ -143,10 +130,43 @@ impl AccessLog {
     }
 }
 
-/// Writes what was gathered. Where nobody reads it, nobody can be told either.
-fn flush(lines: &mut String, out: &mut dyn Write) {
-    let _ = out.write_all(lines.as_bytes());
-    lines.clear();
+/// Where entries are written.
+trait Sink: Send + 'static {
+    fn take(&mut self, entry: &Entry);
+
+    /// All that were gathered have been taken.
+    fn end(&mut self) {}
+}
+
+/// The events of the node's own log.
+struct Events;
+
+impl Sink for Events {
+    fn take(&mut self, entry: &Entry) {
+        entry.tell();
+    }
+}
+
+/// Lines of a form of their own.
+struct Lines {
+    writer: LineWriter,
+    text: String,
+    out: Box<dyn Write + Send>,
+}
+
+impl Sink for Lines {
+    fn take(&mut self, entry: &Entry) {
+        self.writer.append(&mut self.text, entry);
+        if self.text.len() >= BATCH_BYTES {
+            self.end();
+        }
+    }
+
+    /// Where nobody reads it, nobody can be told either.
+    fn end(&mut self) {
+        let _ = self.out.write_all(self.text.as_bytes());
+        self.text.clear();
+    }
 }
 
 impl Entry {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use http::Method;
 use jiff::Timestamp;
 use temps_state::{EnvironmentId, NodeId};
 use tokio::sync::broadcast;
@@ -28,7 +29,7 @@ pub struct SeenRequest {
     /// Its id, which its answer and the app have, too.
     pub request_id: String,
     /// Its method.
-    pub method: String,
+    pub method: Method,
     /// The name that it was sent to.
     pub host: String,
     /// Its path, or the beginning of a long one.
@@ -53,15 +54,15 @@ pub struct SeenRequest {
 
 impl SeenRequest {
     /// What is kept of an entry; nothing of one that belongs to no environment.
-    fn of(entry: &Entry) -> Option<Self> {
+    fn of(entry: Entry) -> Option<Self> {
         let environment = entry.route.as_ref()?.environment;
         Some(Self {
             environment,
             at: entry.at,
-            request_id: entry.request_id.clone(),
-            method: entry.method.as_str().to_owned(),
-            host: entry.host.clone(),
-            path: entry.path.clone(),
+            request_id: entry.request_id,
+            method: entry.method,
+            host: entry.host,
+            path: entry.path,
             https: entry.https,
             status: (entry.status > 0).then_some(entry.status),
             received_bytes: entry.received_bytes,
@@ -69,7 +70,7 @@ impl SeenRequest {
             milliseconds: entry.milliseconds,
             client: entry.client,
             replica_node: entry.endpoint.map(|place| place.node),
-            error: entry.error.clone(),
+            error: entry.error,
         })
     }
 }
@@ -100,8 +101,8 @@ impl Recent {
         self.live.subscribe()
     }
 
-    /// Keeps what entries tell.
-    pub(crate) fn keep(&self, entry: &Entry) {
+    /// Keeps what an entry tells.
+    pub(crate) fn keep(&self, entry: Entry) {
         let Some(seen) = SeenRequest::of(entry).map(Arc::new) else { return };
         self.kept().push(seen.clone());
         // Nobody may be following.
@@ -154,7 +155,7 @@ mod tests {
             environment: EnvironmentId::from_parts(1, environment.into()),
             at: Timestamp::UNIX_EPOCH,
             request_id: number.to_string(),
-            method: "GET".into(),
+            method: Method::GET,
             host: "app.example.com".into(),
             path: "/".into(),
             https: true,
