@@ -1,6 +1,6 @@
 //! Somebody who only looks: what every node says of itself, and where replicas are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use reqwest::Method;
@@ -96,7 +96,7 @@ async fn look_at_replicas(field: Field) {
         let environment = get(&field, node, &path).await;
         let status = get(&field, node, "/status").await;
         if let (Some(replicas), Some(environment), Some(status)) = (replicas, environment, status) {
-            let machines = machines(&status.body);
+            let nodes = Nodes { machines: machines(&status.body), drained: drained(&status.body) };
             let replicas = replicas.body.as_array().into_iter().flatten();
             let sight = Sight::Replicas {
                 app: APP.project().into(),
@@ -104,7 +104,7 @@ async fn look_at_replicas(field: Field) {
                     .as_u64()
                     .and_then(|wanted| usize::try_from(wanted).ok())
                     .unwrap_or_default(),
-                replicas: replicas.filter_map(|one| replica(one, &machines)).collect(),
+                replicas: replicas.filter_map(|one| replica(one, &nodes)).collect(),
             };
             field.recorder.note(What::Sight(sight)).await;
         }
@@ -112,17 +112,33 @@ async fn look_at_replicas(field: Field) {
     }
 }
 
-fn replica(replica: &Value, machines: &BTreeMap<u64, usize>) -> Option<ReplicaSight> {
+/// The ids of nodes that give away what they run.
+fn drained(status: &Value) -> BTreeSet<u64> {
+    let nodes = status["nodes"].as_array().into_iter().flatten();
+    nodes
+        .filter(|node| node["standing"] == "draining")
+        .filter_map(|node| node["id"].as_u64())
+        .collect()
+}
+
+/// What replicas' nodes are.
+struct Nodes {
+    machines: BTreeMap<u64, usize>,
+    drained: BTreeSet<u64>,
+}
+
+fn replica(replica: &Value, nodes: &Nodes) -> Option<ReplicaSight> {
     let node = replica["node"].as_u64()?;
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let is_healthy = replica["observed"]["type"] == "healthy";
     Some(ReplicaSight {
         id: text(&replica["id"])?,
         node,
-        machine: machines.get(&node).copied(),
+        machine: nodes.machines.get(&node).copied(),
         deployment: text(&replica["deployment"])?,
         serves: replica["intent"]["type"] == "serve",
         endpoint: text(&replica["observed"]["endpoint"]).filter(|_| is_healthy),
+        leaves: nodes.drained.contains(&node),
     })
 }
 
@@ -136,15 +152,16 @@ mod tests {
     fn what_a_node_says_is_read() {
         let status = json!({
             "leader": 7, "term": 3, "applied_index": 12, "edge": { "applied_index": 11 },
-            "nodes": [{ "id": 1, "name": "n1" }, { "id": 7, "name": "n2" }],
+            "nodes": [{ "id": 1, "name": "n1" }, { "id": 7, "name": "n2", "standing": "draining" }],
         });
         let expected = EdgeSight { node: 1, leader: Some(2), term: 3, applied: 12, edge: 11 };
         assert_eq!(sight(1, &status), Some(expected));
         let observed = json!({ "type": "healthy", "endpoint": "10.0.0.1:80" });
         let intent = json!({ "type": "serve" });
         let shown = json!({ "id": "rep_1", "node": 7, "deployment": "dep_1", "intent": intent, "observed": observed });
-        let replica = replica(&shown, &machines(&status)).unwrap();
-        assert_eq!((replica.machine, replica.serves), (Some(2), true));
+        let nodes = Nodes { machines: machines(&status), drained: drained(&status) };
+        let replica = replica(&shown, &nodes).unwrap();
+        assert_eq!((replica.machine, replica.serves, replica.leaves), (Some(2), true, true));
         assert_eq!(replica.endpoint.as_deref(), Some("10.0.0.1:80"));
     }
 }

@@ -133,6 +133,7 @@ mod tests {
             deployment: "dep_1".into(),
             serves: true,
             endpoint: Some("10.0.0.1:80".into()),
+            leaves: false,
         };
         Sight::Replicas { app: "app".into(), wanted: 1, replicas: vec![replica] }
     }

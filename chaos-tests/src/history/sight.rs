@@ -441,6 +441,9 @@ pub struct ReplicaSight {
     pub serves: bool,
     /// Where it is healthy; nowhere when it is not.
     pub endpoint: Option<String>,
+    /// Whether its node is drained, so that another one takes its place before it goes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub leaves: bool,
 }
 
 #[cfg(test)]

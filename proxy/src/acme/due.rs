@@ -23,8 +23,14 @@ const LATEST_PART: i32 = 20;
 const ADVISED_RENEWALS_A_DAY_MAX: usize = 3;
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
-/// The domains whose certificate is to be worked on by a node now, the most urgent first.
-pub(crate) fn due(state: &State, me: NodeId, now: Timestamp) -> Vec<DomainName> {
+/// The domains whose certificate is to be worked on by a node now, the most urgent first. Orders that have `waited` for long
+/// enough after a failure wait no longer, whatever time they name.
+pub(crate) fn due(
+    state: &State,
+    me: NodeId,
+    now: Timestamp,
+    waited: &BTreeSet<DomainName>,
+) -> Vec<DomainName> {
     let settings = state.settings();
     if !settings.acme.enabled {
         return vec![];
@@ -35,7 +41,7 @@ pub(crate) fn due(state: &State, me: NodeId, now: Timestamp) -> Vec<DomainName> 
     let domains = wanted(state, preview.as_ref());
     for (name, since) in domains.chain(wished(state, &settings, &certificates)) {
         let order = state.orders.get(name);
-        if order.is_none_or(|order| may_work(order, me, now)) {
+        if order.is_none_or(|order| may_work(order, me, now, waited)) {
             let needed = needed_at(name, since, order, &certificates, &settings);
             due.extend(needed.filter(|at| *at <= now).map(|at| (at, name)));
         }
@@ -82,9 +88,9 @@ pub(crate) fn next_try(state: &State, now: Timestamp) -> Option<Timestamp> {
     waits.flatten().filter(|at| *at > now).min()
 }
 
-fn may_work(order: &Order, me: NodeId, now: Timestamp) -> bool {
+fn may_work(order: &Order, me: NodeId, now: Timestamp, waited: &BTreeSet<DomainName>) -> bool {
     let free = order.lease.is_none_or(|lease| lease.node == me || lease.until <= now);
-    free && order.retry_at.is_none_or(|at| at <= now)
+    free && (order.retry_at.is_none_or(|at| at <= now) || waited.contains(&order.name))
 }
 
 /// When a name needs a certificate; never while somebody's own covers it and does not end soon.
@@ -263,7 +269,7 @@ mod tests {
     }
 
     fn names(state: &State, day: i64) -> Vec<String> {
-        due(state, NodeId(1), at(day)).iter().map(ToString::to_string).collect()
+        due(state, NodeId(1), at(day), &BTreeSet::new()).iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -398,6 +404,9 @@ mod tests {
             assert_eq!(!names(&state, 2).is_empty(), works, "{order:?}");
             let waits = [retry_at, lease.map(|lease| lease.until)].into_iter().flatten();
             assert_eq!(next_try(&state, at(2)), waits.filter(|until| *until > at(2)).min());
+            let waited = BTreeSet::from([order.name.clone()]);
+            let goes_on = !due(&state, NodeId(1), at(2), &waited).is_empty();
+            assert_eq!(goes_on, works || retry_at.is_some(), "whatever time it names");
         }
     }
 

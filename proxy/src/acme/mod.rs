@@ -10,6 +10,7 @@ mod ledger;
 mod on_demand;
 mod renewal_advice;
 mod silence;
+mod waits;
 mod way;
 mod work;
 
@@ -26,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain_probe::DomainProbe;
 use silence::Silence;
+use waits::Waits;
 use work::Worker;
 
 pub use on_demand::keep_previews;
@@ -83,6 +85,7 @@ struct Desk {
     under_way: JoinSet<DomainName>,
     names: BTreeSet<DomainName>,
     silence: Silence,
+    waits: Waits,
 }
 
 impl Desk {
@@ -97,7 +100,8 @@ impl Desk {
                 });
             }
         }
-        for name in due::due(&state, node, Timestamp::now()) {
+        let waited = self.waits.follow(&state, Instant::now());
+        for name in due::due(&state, node, Timestamp::now(), &waited) {
             if self.names.len() >= ORDERS_AT_ONCE {
                 return;
             }

@@ -2,8 +2,6 @@
 //! all, and whichever dies meanwhile, the authority's own books say whether it was done once.
 
 use std::net::Ipv4Addr;
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -22,15 +20,16 @@ const PROJECT: &str = "certificates";
 const QUICK: (&str, &str) = ("PEBBLE_VA_NOSLEEP", "1");
 /// From one name to the next.
 const BETWEEN_NAMES: Duration = Duration::from_secs(10);
-/// How long names may wait for their certificates once all is well again: attempts that failed wait for their turn.
-const GIVEN_WITHIN: Duration = Duration::from_secs(150);
+/// How long names may wait for their certificates once all is well again: an attempt that failed for a third time in a
+/// row waits four minutes for its turn.
+const GIVEN_WITHIN: Duration = Duration::from_secs(300);
 
-/// The authority, the names that it is to hear of, and how many it will hear of for sure.
+/// The authority, the names that it may hear of, and those that it will hear of for sure.
 #[derive(Debug, Clone)]
 pub(crate) struct Certificates {
     authority: Arc<Authority>,
     asked: Arc<Mutex<Vec<String>>>,
-    known: Arc<AtomicUsize>,
+    known: Arc<Mutex<Vec<String>>>,
 }
 
 impl Certificates {
@@ -55,21 +54,19 @@ impl Certificates {
     }
 
     pub async fn read_all(&self, field: &Field) {
-        let known = self.known.load(Relaxed);
-        let all = async || self.authority.certificates() >= known;
+        let (asked, known) = (names(&self.asked).clone(), names(&self.known).clone());
+        let all = async || {
+            let given = self.authority.given(&known).await;
+            given.is_ok_and(|given| known.iter().all(|name| given.contains_key(name)))
+        };
         // What is missing then is the checker's affair.
         let _ = until("all names have certificates", GIVEN_WITHIN, all).await;
-        let asked = self.asked().clone();
         let certificates = self.authority.certificates();
         let seen = match self.authority.given(&asked).await {
             Ok(given) => What::Sight(Sight::Authority { names: asked.len(), certificates, given }),
             Err(error) => What::Broken { err: format!("the authority's books: {error}") },
         };
         field.recorder.note(seen).await;
-    }
-
-    fn asked(&self) -> MutexGuard<'_, Vec<String>> {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn work(self, field: Field) {
@@ -91,9 +88,9 @@ impl Certificates {
                 let answer = field.ask(node, Method::POST, "/domains", Some(&body)).await;
                 outcome(&op, answer, |_| Some(op.clone()))
             };
-            self.asked().push(name.clone());
+            names(&self.asked).push(name.clone());
             if matches!(hand.ask(node, op.clone(), asked).await, Done::Ok { .. }) {
-                self.known.fetch_add(1, Relaxed);
+                names(&self.known).push(name);
             }
             field.pause(BETWEEN_NAMES).await;
         }
@@ -107,4 +104,8 @@ impl Certificates {
         }
         self.authority.lead(name, &addresses).await
     }
+}
+
+fn names(some: &Mutex<Vec<String>>) -> MutexGuard<'_, Vec<String>> {
+    some.lock().unwrap_or_else(PoisonError::into_inner)
 }
