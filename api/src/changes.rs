@@ -45,8 +45,8 @@ pub(crate) async fn changes(
     MayRead(caller): MayRead,
     parts: Parts,
 ) -> Result<Response, ApiError> {
-    let slot = context.follow_slot(Some(caller.user.id))?;
-    Ok(streams::answer(&parts, slot, told(context.cluster.watch())))
+    let follower = context.follow(Some(caller))?;
+    Ok(streams::answer(&parts, follower, told(context.cluster.watch())))
 }
 
 /// The first line at once, each other once something has changed.

@@ -10,17 +10,19 @@ use temps_state::{Reply, UserId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::auth::Caller;
 use crate::body::BODY_TIMEOUT;
 use crate::credentials::Credentials;
 use crate::dns_zones::ZoneLook;
 use crate::domains::DomainLook;
 use crate::engine::EngineSight;
+use crate::follow::Follower;
 use crate::git_push::{GitTasks, Repositories};
 use crate::login_limit::LoginLimit;
 use crate::metrics::HttpMetrics;
 use crate::nodes::Upgrades;
 use crate::passwords::Passwords;
-use crate::places::{Place, Places};
+use crate::places::Places;
 use crate::relay::Nodes;
 use crate::requests::Requests;
 use crate::{Api, ApiConfig, ApiError, Sites, registry};
@@ -127,8 +129,10 @@ impl Context {
 
     /// A place among the streams that are followed, of which no user gets all; `None` is another node, which has counted
     /// its user. Given back when dropped, as all places are.
-    pub fn follow_slot(&self, by: Option<UserId>) -> Result<Place<UserId>, ApiError> {
-        self.followed.take(by).ok_or(ApiError::Busy { what: "streams" })
+    pub fn follow(&self, caller: Option<Caller>) -> Result<Follower, ApiError> {
+        let place = self.followed.take(caller.as_ref().map(|caller| caller.user.id));
+        let place = place.ok_or(ApiError::Busy { what: "streams" })?;
+        Ok(Follower::new(place, caller, self.cluster.watch()))
     }
 
     /// A place among the bodies this node takes in at once.

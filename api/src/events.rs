@@ -37,8 +37,8 @@ pub(crate) async fn events(
     Seen(state): Seen,
 ) -> Result<Response, ApiError> {
     let id = ids::deployment(&state, &path)?.id;
-    let slot = context.follow_slot(Some(caller.user.id))?;
-    Ok(streams::answer(&parts, slot, changes(context.cluster.watch(), links, id)))
+    let follower = context.follow(Some(caller))?;
+    Ok(streams::answer(&parts, follower, changes(context.cluster.watch(), links, id)))
 }
 
 struct Changes {
@@ -104,6 +104,6 @@ pub(crate) async fn build_log(
     Seen(state): Seen,
 ) -> Result<Response, ApiError> {
     let id = ids::deployment(&state, &path)?.id;
-    let slot = context.follow_slot(Some(caller.user.id))?;
-    Ok(streams::answer(&parts, slot, build_log::build_log(&context, id, follow)))
+    let follower = context.follow(Some(caller))?;
+    Ok(streams::answer(&parts, follower, build_log::build_log(&context, id, follow)))
 }

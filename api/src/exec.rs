@@ -17,7 +17,7 @@ use temps_state::{Replica, State as Agreed};
 
 use crate::auth::MayExec;
 use crate::context::{Context, Shared};
-use crate::relay::{is_elsewhere, send_on_holding};
+use crate::relay::{is_elsewhere, send_on_until};
 use crate::{ApiError, ids};
 
 /// The longest frame taken from a client, in octets.
@@ -45,10 +45,10 @@ pub(crate) async fn exec(
         return Err(ApiError::ForeignOrigin);
     }
     let Replica { id: replica, node, .. } = find(&context, path).await?;
-    let slot = context.follow_slot(Some(caller.user.id))?;
+    let follower = context.follow(Some(caller))?;
     if is_elsewhere(&context, &parts, node) {
         let request = Request::from_parts(parts, Body::empty());
-        return send_on_holding(slot, &context, node, request).await;
+        return send_on_until(follower.ended(), &context, node, request).await;
     }
     let asked = exec_request(parts.uri.query().unwrap_or_default())?;
     let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &context)
@@ -57,7 +57,7 @@ pub(crate) async fn exec(
     let program = asked.command[0].clone();
     let session = context.scheduler.exec(replica, asked).await?;
     let upgrade = upgrade.max_message_size(FRAME_BYTES_MAX).max_frame_size(FRAME_BYTES_MAX);
-    Ok(upgrade.on_upgrade(move |socket| shell::run(socket, session, program, slot)))
+    Ok(upgrade.on_upgrade(move |socket| shell::run(socket, session, program, follower)))
 }
 
 /// The replica that a path names. One that this node does not know may have been placed a moment ago, so it looks again once

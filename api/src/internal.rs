@@ -40,8 +40,8 @@ async fn build_log(
     parts: Parts,
 ) -> Result<Response, ApiError> {
     let id: DeploymentId = id.parse().map_err(|_| ApiError::not_found("deployment", &id))?;
-    let slot = context.follow_slot(None)?;
+    let follower = context.follow(None)?;
     // Whoever asks may know of the deployment before this node does. Without a quorum it has what it has.
     let _ = context.cluster.read_latest().await;
-    Ok(streams::answer(&parts, slot, own_log(&context, id, follow)))
+    Ok(streams::answer(&parts, follower, own_log(&context, id, follow)))
 }

@@ -33,6 +33,7 @@ mod events;
 mod exec;
 mod failing;
 mod far;
+mod follow;
 mod front;
 mod git_push;
 mod guards;

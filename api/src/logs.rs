@@ -129,7 +129,7 @@ pub(crate) async fn containers(
 ) -> Result<Response, ApiError> {
     let (_, environment) = ids::place(&state, &path)?;
     let tail = query.tail.unwrap_or(TAIL_DEFAULT).min(TAIL_MAX);
-    let slot = context.follow_slot(Some(caller.user.id))?;
+    let follower = context.follow(Some(caller))?;
     let asked = LogQuery { follow: query.follow, tail, since: query.since };
     let lines = match &query.replica {
         Some(replica) => {
@@ -146,7 +146,7 @@ pub(crate) async fn containers(
             }
         }
     };
-    Ok(streams::answer(&parts, slot, lines))
+    Ok(streams::answer(&parts, follower, lines))
 }
 
 /// What one replica writes, wherever it is.

@@ -21,7 +21,7 @@ use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use temps_state::NodeId;
 use tokio::io::{AsyncRead, AsyncWrite, copy_bidirectional};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::codec::{FramedRead, LinesCodec, LinesCodecError};
 use tokio_util::io::StreamReader;
 
@@ -32,6 +32,8 @@ use crate::streams::NDJSON;
 
 /// How long another node may take to begin its answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+/// How long another node has to tell a client that it may not go on.
+const GOODBYE_WITHIN: Duration = Duration::from_secs(2);
 /// The longest line of a stream of another node, in octets.
 const LINE_BYTES_MAX: usize = 4 << 20;
 /// What concerns one connection only (RFC 9110 §7.6.1); an upgrade is asked for anew.
@@ -71,12 +73,17 @@ pub(crate) async fn send_on(
     node: NodeId,
     request: Request,
 ) -> Result<Response, ApiError> {
-    send_on_holding(context.relay_slot()?, context, node, request).await
+    let slot = context.relay_slot()?;
+    let never = async move {
+        let _held = slot;
+        std::future::pending().await
+    };
+    send_on_until(never, context, node, request).await
 }
 
-/// The same, with another place that is held until all is over.
-pub(crate) async fn send_on_holding(
-    slot: impl Send + 'static,
+/// The same, until something ends it.
+pub(crate) async fn send_on_until(
+    ended: impl Future<Output = ()> + Send + 'static,
     context: &Context,
     node: NodeId,
     request: Request,
@@ -86,13 +93,11 @@ pub(crate) async fn send_on_holding(
     let mut response = ask(context, node, parts, body).await?;
     if let (StatusCode::SWITCHING_PROTOCOLS, Some(here)) = (response.status(), here) {
         let there = hyper::upgrade::on(&mut response);
-        tokio::spawn(carry(here, there, slot));
+        tokio::spawn(carry(here, there, ended));
         return Ok(answered(response.map(|_| Body::empty())));
     }
     let (head, body) = response.into_parts();
-    let body = Body::new(body).into_data_stream().inspect(move |_| {
-        let _held = &slot;
-    });
+    let body = Body::new(body).into_data_stream().take_until(Box::pin(ended));
     Ok(answered(Response::from_parts(head, Body::from_stream(body))))
 }
 
@@ -199,14 +204,17 @@ fn answered(mut response: Response) -> Response {
 }
 
 /// Carries octets both ways until one side is over.
-async fn carry(here: OnUpgrade, there: OnUpgrade, slot: impl Send) {
+async fn carry(here: OnUpgrade, there: OnUpgrade, ended: impl Future<Output = ()>) {
     if let (Ok(here), Ok(there)) = tokio::join!(here, there) {
         let (mut here, mut there): (TokioIo<Upgraded>, TokioIo<Upgraded>) =
             (TokioIo::new(here), TokioIo::new(there));
-        // Both ends learn from their own streams how it went.
-        let _ = copy_bidirectional(&mut here, &mut there).await;
+        tokio::select! {
+            // Both ends learn from their own streams how it went.
+            _ = copy_bidirectional(&mut here, &mut there) => {}
+            // The other node says so first.
+            () = async { ended.await; sleep(GOODBYE_WITHIN).await } => {}
+        }
     }
-    drop(slot);
 }
 
 fn unreachable(context: &Context, node: NodeId, source: io::Error) -> ApiError {

@@ -147,7 +147,7 @@ pub(crate) async fn list(
     let filter = Filter::read(&query)?;
     let node = query.node.as_deref().map(|node| nodes::find(&state, node)).transpose()?;
     let node = node.map(|node| node.id);
-    let slot = context.follow_slot(Some(caller.user.id))?;
+    let follower = context.follow(Some(caller))?;
     let here = context.cluster.node_id();
     let near = match node {
         Some(node) if node != here => stream::empty().boxed(),
@@ -165,7 +165,7 @@ pub(crate) async fn list(
             stream::select(near, other_nodes::all(&context, &parts, wish)).boxed()
         }
     };
-    Ok(streams::answer(&parts, slot, lines))
+    Ok(streams::answer(&parts, follower, lines))
 }
 
 /// What this node's own edge has, and what is to come.

@@ -111,7 +111,7 @@ pub(crate) async fn follow(
     MayRead(caller): MayRead,
     parts: Parts,
 ) -> Result<Response, ApiError> {
-    let slot = context.follow_slot(Some(caller.user.id))?;
+    let follower = context.follow(Some(caller))?;
     let looks = stream::unfold((context, false), |(context, again)| async move {
         if again {
             sleep(LOOK_PAUSE).await;
@@ -121,7 +121,7 @@ pub(crate) async fn follow(
         let status = shown(&context, &state, sight);
         Some((status, (context, true)))
     });
-    Ok(streams::answer(&parts, slot, looks))
+    Ok(streams::answer(&parts, follower, looks))
 }
 
 fn shown(context: &Context, state: &Applied, sight: Sight) -> StatusOut {

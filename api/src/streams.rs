@@ -13,6 +13,7 @@ use futures::{Stream, StreamExt, stream};
 use serde::Serialize;
 use tokio::time::timeout;
 
+use crate::follow::Follower;
 use crate::relay::Relayed;
 
 /// The media type of one JSON value a line.
@@ -25,15 +26,13 @@ const SIGN: &[u8] = b"\n";
 /// The sign to other nodes: the next line begins with a space, which JSON allows. Older ones take an empty line for an end.
 const SIGN_TO_NODES: &[u8] = b" ";
 
-/// Answers with a stream; `slot` is held until it ends.
+/// Answers with a stream, which ends at the latest when the follower may not go on.
 pub(crate) fn answer<T: Serialize + Send + 'static>(
     parts: &Parts,
-    slot: impl Send + 'static,
+    follower: Follower,
     stream: impl Stream<Item = T> + Send + 'static,
 ) -> Response {
-    let stream = stream.inspect(move |_| {
-        let _held = &slot;
-    });
+    let stream = stream.take_until(Box::pin(follower.ended()));
     if accepts_events(&parts.headers) {
         return events(stream);
     }

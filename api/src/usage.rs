@@ -54,7 +54,7 @@ pub(crate) async fn follow(
     Seen(state): Seen,
 ) -> Result<Response, ApiError> {
     let (_, environment) = ids::place(&state, &path)?;
-    let slot = context.follow_slot(Some(caller.user.id))?;
+    let follower = context.follow(Some(caller))?;
     let near = own(context.clone(), environment.id);
     let lines = match parts.extensions.get::<Relayed>() {
         Some(Relayed) => near.boxed(),
@@ -63,7 +63,7 @@ pub(crate) async fn follow(
             stream::select(near, others).boxed()
         }
     };
-    Ok(streams::answer(&parts, slot, lines))
+    Ok(streams::answer(&parts, follower, lines))
 }
 
 /// What those of this node use, until the environment is gone.

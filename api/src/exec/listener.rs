@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::extract::ws::{Message, WebSocket};
+use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
 use bytes::Bytes;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
@@ -52,6 +52,13 @@ impl Listener {
                 }
             }
         }
+    }
+
+    /// Ends it because whoever it is may not go on (RFC 6455 §7.4.1).
+    pub async fn dismiss(mut self) {
+        let reason = "you are logged out, or may not do this any more".into();
+        let frame = CloseFrame { code: close_code::POLICY, reason };
+        let _ = self.tell(Message::Close(Some(frame))).await;
     }
 
     /// Sends something; `None` when the client is gone.

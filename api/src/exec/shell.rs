@@ -1,5 +1,6 @@
 //! What goes both ways between a client and the command it runs.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use axum::extract::ws::{Message, WebSocket};
@@ -11,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::listener::Listener;
+use crate::follow::Follower;
 
 /// How long a client may take to answer the end.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
@@ -45,13 +47,14 @@ struct Input {
     waiting: Option<Bytes>,
 }
 
-/// Carries octets both ways until the command ends or the client is gone.
+/// Carries octets both ways until the command ends, the client is gone or may not go on.
 pub(super) async fn run(
     socket: WebSocket,
     mut session: ExecSession,
     program: String,
-    slot: impl Send,
+    follower: Follower,
 ) {
+    let mut ended = pin!(follower.ended());
     let mut client = Listener::new(socket);
     let mut began = false;
     // The session's own end goes, so that dropping this one ends the command's input.
@@ -70,6 +73,8 @@ pub(super) async fn run(
                 }
             }
             () = input.pass_on(), if !hears => {}
+            // The command's input ends with the session.
+            () = &mut ended => return client.dismiss().await,
             message = client.next(hears) => {
                 let Some(message) = message else { return };
                 if !take(message, &mut session, &mut input).await {
@@ -85,7 +90,6 @@ pub(super) async fn run(
     let _ = client.tell(Message::Close(None)).await;
     // Input that nobody read would reset the connection, and with it the exit code on its way.
     let _ = timeout(CLOSE_WITHIN, async { while client.next(true).await.is_some() {} }).await;
-    drop(slot);
 }
 
 impl Input {

@@ -16,4 +16,5 @@ mod registry;
 mod repeated;
 mod replicas;
 mod resources;
+mod streams;
 mod webhooks;

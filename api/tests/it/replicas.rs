@@ -6,8 +6,11 @@ use std::sync::Arc;
 use futures::{SinkExt, StreamExt};
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{self, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 use crate::common::{TestNode, read};
 
@@ -62,13 +65,20 @@ fn make_image(node: &TestNode) -> Image {
     Image { tag, data_dir: node.folder.path().to_string_lossy().into_owned() }
 }
 
-/// What came over a WebSocket until its end: stdout, stderr, the exit code.
-async fn exec(node: &TestNode, path: &str, input: &[u8]) -> (String, String, Value) {
+async fn open(
+    node: &TestNode,
+    key: &str,
+    path: &str,
+) -> WebSocketStream<MaybeTlsStream<TcpStream>> {
     let url = format!("{}{path}", node.url.replace("http://", "ws://"));
     let mut request = url.into_client_request().unwrap();
-    let bearer = format!("Bearer {}", node.key).parse().unwrap();
-    request.headers_mut().insert("authorization", bearer);
-    let (mut socket, _) = tokio_tungstenite::connect_async(request).await.unwrap();
+    request.headers_mut().insert("authorization", format!("Bearer {key}").parse().unwrap());
+    tokio_tungstenite::connect_async(request).await.unwrap().0
+}
+
+/// What came over a WebSocket until its end: stdout, stderr, the exit code.
+async fn exec(node: &TestNode, path: &str, input: &[u8]) -> (String, String, Value) {
+    let mut socket = open(node, &node.key, path).await;
     socket.send(Message::Binary([&[0], input].concat().into())).await.unwrap();
     socket.send(Message::Text(r#"{"type":"eof"}"#.into())).await.unwrap();
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
@@ -85,6 +95,20 @@ async fn exec(node: &TestNode, path: &str, input: &[u8]) -> (String, String, Val
         }
     }
     (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap(), code)
+}
+
+/// A command that waits for input is not heard any more once the key is gone that began it.
+async fn ends_with_its_key(node: &TestNode, path: &str) {
+    let key = node.post("/api/api-keys", json!({"name": "short"})).await.ok();
+    let mut socket = open(node, key["key"].as_str().unwrap(), path).await;
+    let path = format!("/api/api-keys/{}", key["id"].as_str().unwrap());
+    assert_eq!(node.delete(&path).await.status, 204);
+    let mut said = socket.next().await.unwrap().unwrap();
+    while said.is_ping() {
+        said = socket.next().await.unwrap().unwrap();
+    }
+    let Message::Close(Some(frame)) = said else { panic!("it goes on: {said}") };
+    assert_eq!(frame.code, CloseCode::Policy);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -122,6 +146,7 @@ async fn watch_and_enter(node: Arc<TestNode>, image: String) {
     assert!(stats["memory_limit_bytes"].as_u64().is_some_and(|bytes| bytes > 0), "{stats}");
     let copied = exec(&node, &format!("{replica}/exec?command=/app&command=copy"), b"hello").await;
     assert_eq!(copied, ("hello".into(), "done".into(), json!(7)));
+    ends_with_its_key(&node, &format!("{replica}/exec?command=/app&command=copy")).await;
     let (cookie, _) = node.log_in(crate::common::ADMIN, crate::common::PASSWORD).await;
     let foreign = node.anonymous(Method::GET, &format!("{replica}/exec?command=/app"));
     let foreign = foreign.header("cookie", cookie).header("origin", "http://elsewhere");
