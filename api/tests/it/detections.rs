@@ -5,7 +5,6 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::common::TestNode;
-use crate::resources::upload;
 
 /// An archive of files, as a client packs it.
 fn archive(files: &[(&str, &str)]) -> Vec<u8> {
@@ -21,7 +20,7 @@ async fn a_source_is_looked_at_with_its_reasons_and_nothing_is_built() {
     let node = TestNode::start().await;
     let detect = |body: Value| node.post("/api/detections", body);
     let uploaded = async |files: &[(&str, &str)]| {
-        let upload = upload(&node, archive(files), "application/gzip").await.ok();
+        let upload = node.upload(archive(files), "application/gzip").await.ok();
         detect(json!({"source": {"type": "upload", "digest": upload["digest"]}})).await
     };
     let package =

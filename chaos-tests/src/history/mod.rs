@@ -8,6 +8,7 @@
 //! ```
 
 mod event;
+mod fault;
 mod op;
 mod operation;
 mod reader;
@@ -15,8 +16,9 @@ mod recorder;
 mod sight;
 
 pub use event::{Ending, Event, Moment, Process, Setup, Step, What};
+pub use fault::{Fault, FaultKind, Need, Place};
 pub use op::{Op, Values};
 pub use operation::{CHANGED, History, Operation, Outcome, TAKEN, Trouble, is_refusal, life};
 pub use reader::{HistoryError, read, read_file};
 pub use recorder::{Counts, Done, Hand, Recorder, Recording};
-pub use sight::{EdgeSight, Fault, FaultKind, Need, Place, ReplicaSight, Sight};
+pub use sight::{EdgeSight, ReplicaSight, Sight};

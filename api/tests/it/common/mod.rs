@@ -278,6 +278,12 @@ impl TestNode {
         made["key"].as_str().unwrap().into()
     }
 
+    /// Sends a source of that media type.
+    pub async fn upload(&self, octets: Vec<u8>, media: &str) -> Answer {
+        let request = self.admin(Method::POST, "/api/uploads");
+        read(request.header("content-type", media).body(octets)).await
+    }
+
     pub async fn create_project(&self, name: &str) -> Value {
         self.post("/api/projects", json!({"name": name})).await.ok()
     }
