@@ -1,13 +1,18 @@
 //! The right to follow something for as long as one likes: logs, events, shells.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use temps_raft::Applied;
 use temps_state::{Actor, State, UserId};
 use tokio::sync::watch;
+use tokio::time::sleep;
 
 use crate::auth::Caller;
 use crate::places::Place;
+
+/// How long it takes at most to notice; many follow, and the state may change hundreds of times a second.
+const LOOK_PAUSE: Duration = Duration::from_millis(500);
 
 /// Somebody who follows something, and their place among those who do, given back when dropped.
 pub(crate) struct Follower {
@@ -29,10 +34,13 @@ impl Follower {
     /// Holds the place until whoever follows may not go on: they logged out, their key or they themselves are gone, or they
     /// have another role.
     pub async fn ended(mut self) {
-        match &self.caller {
+        let Some(caller) = &self.caller else { return std::future::pending().await };
+        while may_go_on(caller, &self.applied.borrow_and_update()) {
+            sleep(LOOK_PAUSE).await;
             // An error says that the node stops, and everything ends.
-            Some(caller) => drop(self.applied.wait_for(|state| !may_go_on(caller, state)).await),
-            None => std::future::pending().await,
+            if self.applied.changed().await.is_err() {
+                return;
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-import { useQuery } from "@tanstack/react-query";
+import { useInfiniteQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { useProject } from "@/projects/project";
 import { Button } from "@/ui/button";
@@ -8,19 +8,17 @@ import { Empty } from "@/ui/empty";
 import { Select } from "@/ui/field";
 import { Loaded } from "@/ui/loading";
 import { Page } from "@/ui/page";
+import { ProblemNote } from "@/ui/problem-note";
 import { DeployButton } from "./deploy-button";
-import { deploymentsQuery } from "./queries";
+import { allDeploymentsQuery } from "./queries";
 import { DeploymentRow } from "./row";
 
-const STEP = 50;
-const MOST = 200;
 const ALL = "";
 
 export default function DeploymentsPage() {
   const { name, environments } = useProject();
   const [environment, setEnvironment] = useState(ALL);
-  const [limit, setLimit] = useState(STEP);
-  const query = useQuery(deploymentsQuery(name, environment === ALL ? undefined : environment, limit));
+  const query = useInfiniteQuery(allDeploymentsQuery(name, environment === ALL ? undefined : environment));
   const choices = [
     { value: ALL, text: "All environments" },
     ...environments.map((e) => ({ value: e.name, text: e.name })),
@@ -40,23 +38,28 @@ export default function DeploymentsPage() {
     >
       <Card>
         <Loaded query={query}>
-          {(deployments) =>
-            deployments.length === 0 ? (
+          {({ pages: [newest, ...earlier] }) =>
+            newest === undefined || newest.items.length === 0 ? (
               <Empty title="Nothing was deployed yet">
                 <Line text={`temps deploy --project ${name}`} what="the line that deploys" />
               </Empty>
             ) : (
               <ul className="divide-y divide-line">
-                {deployments.map((one) => (
-                  <DeploymentRow key={one.id} deployment={one} withEnvironment={environments.length > 1} />
-                ))}
+                {[newest, ...earlier]
+                  .flatMap(({ items }) => items)
+                  .map((one) => (
+                    <DeploymentRow key={one.id} deployment={one} withEnvironment={environments.length > 1} />
+                  ))}
               </ul>
             )
           }
         </Loaded>
       </Card>
-      {(query.data?.length ?? 0) >= limit && limit < MOST && (
-        <Button onClick={() => setLimit(limit + STEP)}>Show earlier ones</Button>
+      {query.isFetchNextPageError && <ProblemNote error={query.error} />}
+      {query.hasNextPage && (
+        <Button busy={query.isFetchingNextPage} onClick={() => void query.fetchNextPage()}>
+          Show earlier ones
+        </Button>
       )}
     </Page>
   );

@@ -1,15 +1,41 @@
-import { queryOptions } from "@tanstack/react-query";
+import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import { api, unwrap } from "@/api/client";
 
-/** The newest deployments of a project, a page of them. */
+interface Wish {
+  limit: string;
+  environment?: string;
+  cursor?: string;
+}
+
+function page(p: string, query: Wish) {
+  return unwrap(api.GET("/api/projects/{p}/deployments", { params: { path: { p }, query } }));
+}
+
+function wish(environment: string | undefined, limit: number): Wish {
+  return { limit: String(limit), ...(environment === undefined ? {} : { environment }) };
+}
+
+/** The newest deployments of a project, so many at most. */
 export function deploymentsQuery(p: string, environment?: string, limit = 50) {
   return queryOptions({
     queryKey: ["deployments", p, { environment, limit }],
-    queryFn: async () => {
-      const query = { limit: String(limit), ...(environment === undefined ? {} : { environment }) };
-      const path = { p };
-      return (await unwrap(api.GET("/api/projects/{p}/deployments", { params: { path, query } }))).items;
+    queryFn: async () => (await page(p, wish(environment, limit))).items,
+  });
+}
+
+/** How many deployments are asked for at once. */
+const PAGE_DEPLOYMENTS = 50;
+
+/** The deployments, newest first; earlier ones when somebody wants them. */
+export function allDeploymentsQuery(p: string, environment?: string) {
+  return infiniteQueryOptions({
+    queryKey: ["deployments", p, { environment }],
+    initialPageParam: undefined as string | undefined,
+    queryFn: ({ pageParam: cursor }) => {
+      const query = wish(environment, PAGE_DEPLOYMENTS);
+      return page(p, cursor === undefined ? query : { ...query, cursor });
     },
+    getNextPageParam: ({ next_cursor }) => next_cursor ?? undefined,
   });
 }
 

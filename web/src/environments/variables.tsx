@@ -9,8 +9,9 @@ import { Button } from "@/ui/button";
 import { Card } from "@/ui/card";
 import { Confirm } from "@/ui/confirm";
 import { Empty } from "@/ui/empty";
+import { Listing } from "@/ui/listing";
 import { Loaded } from "@/ui/loading";
-import { Cell, Table } from "@/ui/table";
+import { Cell } from "@/ui/table";
 import { PasteVariables } from "./paste-variables";
 import { unsetVariable, variablesQuery } from "./queries";
 import { VariableForm } from "./variable-form";
@@ -52,8 +53,12 @@ export function Variables({ project, environment }: Place) {
               <p>Paste the text of a .env file, or add them one by one.</p>
             </Empty>
           ) : (
-            <Table label="Variables" columns={["Name", "Value", "Changed", ""]}>
-              {variables.map((variable) => (
+            <Listing
+              what="variables"
+              columns={["Name", "Value", "Changed", ""]}
+              items={variables}
+              text={({ name, secret, value }) => `${name} ${secret ? "secret" : value}`}
+              row={(variable) => (
                 <tr key={variable.name}>
                   <Cell className="font-mono text-[0.8125rem]">{variable.name}</Cell>
                   <Cell className="max-w-96 font-mono text-[0.8125rem]">
@@ -83,8 +88,8 @@ export function Variables({ project, environment }: Place) {
                     )}
                   </Cell>
                 </tr>
-              ))}
-            </Table>
+              )}
+            />
           )
         }
       </Loaded>
@@ -119,6 +124,7 @@ function Remove({ project, environment, name, onClose }: Place & { name: string;
   return (
     <Confirm
       title={`Remove ${name}?`}
+      name={name}
       action="Remove the variable"
       danger
       busy={call.isPending}
