@@ -1,6 +1,6 @@
 // A follower's dashboard while the leader is killed: nothing typed is lost, and it is usable again soon.
 import { execSync } from "node:child_process";
-import { check, failures, openBrowser, settings } from "./harness.mjs";
+import { check, failures, logIn, openBrowser, settings } from "./harness.mjs";
 
 /** How long the cluster may take to have a leader again, at the very worst. Milliseconds. */
 const LED_AGAIN = 60_000;
@@ -9,9 +9,7 @@ const dialog = page.getByRole("dialog");
 
 await check("a follower's dashboard is logged in to", async () => {
   await page.goto(`${settings.url}/settings/users`);
-  await page.getByLabel("E-mail address").fill(settings.email);
-  await page.getByLabel("Password").fill(settings.password);
-  await page.getByRole("button", { name: "Log in" }).click();
+  await logIn(page);
   await page.getByRole("heading", { name: "Users" }).waitFor();
 });
 await check("while the leader dies, what is typed stays, and is taken", async () => {

@@ -59,6 +59,13 @@ export async function openBrowser() {
   return { browser, page, complaints };
 }
 
+/** Logs in where the page asks to. */
+export async function logIn(page) {
+  await page.getByLabel("E-mail address").fill(settings.email);
+  await page.getByLabel("Password").fill(settings.password);
+  await page.getByRole("button", { name: "Log in" }).click();
+}
+
 /** Judges the page as it is, and takes its picture, in both themes. */
 export async function looked(page, name) {
   await mkdir(settings.out, { recursive: true });

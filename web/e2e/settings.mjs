@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { check, is, lookedOnPhone, settings } from "./harness.mjs";
+import { check, is, logIn, lookedOnPhone, settings } from "./harness.mjs";
 
 /** Every page of the settings is shown, judged, and seen on a phone. */
 async function shown(page, seen, name) {
@@ -69,15 +69,16 @@ export async function accessStory(page, seen, go) {
     await page.reload();
     await page.getByRole("heading", { name: "Profile" }).waitFor();
   });
-  await check("another browser's session is listed, and ended", async () => {
-    const body = JSON.stringify({ email: settings.email, password: settings.password });
-    const headers = { "content-type": "application/json" };
-    const login = await fetch(`${settings.url}/api/auth/login`, { method: "POST", headers, body });
+  await check("another browser's session is listed, and ended: it is asked to log in at once", async () => {
+    const other = await page.context().browser().newContext();
+    const theirs = await other.newPage();
+    await theirs.goto(`${settings.url}/settings/audit`);
+    await logIn(theirs);
+    await theirs.getByRole("heading", { name: "Audit log" }).waitFor();
     await page.getByRole("button", { name: "End it" }).click();
     await page.getByRole("button", { name: "End it" }).waitFor({ state: "detached" });
-    const cookie = login.headers.get("set-cookie")?.split(";")[0] ?? "";
-    const me = await fetch(`${settings.url}/api/user/me`, { headers: { cookie } });
-    is(me.status, 401);
+    await theirs.getByRole("button", { name: "Log in" }).waitFor();
+    await other.close();
   });
   await shown(page, seen, "profile");
 }

@@ -35,16 +35,32 @@ function refresh(queries: QueryClient, tables: readonly string[]) {
   for (const key of outdated(tables)) void queries.invalidateQueries({ queryKey: [key] });
 }
 
+/** How long to wait before a stream that was refused is asked for again. */
+const REFUSED_PAUSE_MS = 3_000;
+
 /** Keeps what is shown in step with the cluster, by one stream for the whole page. */
 export function useChanges() {
   const queries = useQueryClient();
   useEffect(() => {
     let connections = 0;
-    return follow<Changes>("/api/changes", {
-      forEver: true,
-      // What changed while the link was gone is not told.
-      onOpen: () => (connections++ > 0 ? void queries.invalidateQueries() : undefined),
-      onValue: ({ tables }) => refresh(queries, tables),
-    });
+    let again: ReturnType<typeof setTimeout> | undefined;
+    let stop = begin();
+    function begin() {
+      return follow<Changes>("/api/changes", {
+        forEver: true,
+        // What changed while the link was gone is not told.
+        onOpen: () => (connections++ > 0 ? void queries.invalidateQueries() : undefined),
+        onValue: ({ tables }) => refresh(queries, tables),
+        // Whoever is logged out learns it by asking; who changed their password is logged in again.
+        onProblem: () => {
+          void queries.invalidateQueries();
+          again = setTimeout(() => (stop = begin()), REFUSED_PAUSE_MS);
+        },
+      });
+    }
+    return () => {
+      clearTimeout(again);
+      stop();
+    };
   }, [queries]);
 }

@@ -1,9 +1,15 @@
 import { heard, inputFrames, sizeFrame } from "./exec-frames";
 import { asProblem, Problem, problemOf } from "./problem";
 
+/** How a node ends what whoever began it may not do any more (RFC 6455 §7.4.1). */
+const NOT_ALLOWED = 1008;
+
 /** How a command's connection ended. */
 export type End =
-  { type: "exit"; code: number | null } | { type: "broken" } | { type: "refused"; problem: Problem };
+  | { type: "exit"; code: number | null }
+  | { type: "broken" }
+  | { type: "dismissed" }
+  | { type: "refused"; problem: Problem };
 
 interface Handlers {
   onOpen: () => void;
@@ -41,8 +47,8 @@ export function openExec(path: string, { onOpen, onOutput, onEnd }: Handlers): E
     if (said?.type === "output") onOutput(said.octets);
     else if (said?.type === "exit") end(said);
   };
-  socket.onclose = () => {
-    if (opened) end({ type: "broken" });
+  socket.onclose = ({ code }) => {
+    if (opened) end({ type: code === NOT_ALLOWED ? "dismissed" : "broken" });
     else if (!over) void whyNot(path).then((problem) => end({ type: "refused", problem }));
   };
   const send = (frame: string | Uint8Array<ArrayBuffer>) => {

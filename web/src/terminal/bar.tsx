@@ -98,6 +98,8 @@ function standing(phase: Phase): { tone: Tone; text: string } {
       return { tone: "calm", text: phase.code === null ? "Ended" : `Ended with code ${phase.code}` };
     case "broken":
       return { tone: "bad", text: "The connection broke" };
+    case "dismissed":
+      return { tone: "bad", text: "Ended: you are logged out, or may not do this any more" };
     case "refused":
       return { tone: "bad", text: "Refused" };
     case "flooded":
