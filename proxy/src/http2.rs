@@ -110,7 +110,8 @@ impl Http2 {
                     seat.work();
                     streams.spawn(self.process(stream));
                     taken += 1;
-                    taken >= limits.connection_requests_max
+                    // One that came just when its place was given to another is the last.
+                    taken >= limits.connection_requests_max || seat.is_lost()
                 }
                 Event::Accepted(Some(H2Accept::Rejected)) => {
                     malformed += 1;

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::StatusCode;
 use http::header::TE;
+use http::{StatusCode, Version};
 use jiff::Timestamp;
 use pingora_core::modules::http::HttpModules;
 use pingora_core::upstreams::peer::HttpPeer;
@@ -87,10 +87,13 @@ impl ProxyHttp for Phases {
     async fn request_filter(&self, session: &mut Session, ctx: &mut Box<Request>) -> Result<bool> {
         match self.requests.take(ctx.client, &ctx.limits) {
             Ok(share) => ctx.share = Some(share),
-            Err(fault) => {
-                turn_away(session, ctx, &fault).await?;
-                return Ok(true);
-            }
+            Err(fault) => match self.sought_in_clear(session.req_header(), ctx) {
+                Some(own) => return answer(session, ctx, own).await,
+                None => {
+                    turn_away(session, ctx, &fault).await?;
+                    return Ok(true);
+                }
+            },
         }
         if let Some(fault) = malformed(session.req_header()) {
             respond(session, ctx, &fault).await?;
@@ -338,6 +341,18 @@ impl Phases {
                 self.elsewhere(head, ctx, &way).map_or(Found::Route, Found::Elsewhere)
             }
             (None, None) => Found::Route,
+        }
+    }
+
+    /// What an authority or a probe looks for by HTTP/1, which gets it also where there is room for no other request: such
+    /// an answer holds nothing but its connection.
+    fn sought_in_clear(&self, head: &RequestHeader, ctx: &mut Request) -> Option<OwnAnswer> {
+        if head.version > Version::HTTP_11 || malformed(head).is_some() {
+            return None;
+        }
+        match self.find(head, ctx) {
+            Found::Sought(own) => Some(own),
+            Found::Elsewhere(_) | Found::Route => None,
         }
     }
 

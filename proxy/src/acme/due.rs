@@ -42,12 +42,18 @@ pub(crate) fn due(
     for (name, since) in domains.chain(wished(state, &settings, &certificates)) {
         let order = state.orders.get(name);
         if order.is_none_or(|order| may_work(order, me, now, waited)) {
-            let needed = needed_at(name, since, order, &certificates, &settings);
+            // Whoever added it may have done so by a clock that was ahead.
+            let needed = needed_at(name, since.min(now), order, &certificates, &settings);
             due.extend(needed.filter(|at| *at <= now).map(|at| (at, name)));
         }
     }
     due.sort();
     due.into_iter().map(|(_, name)| name.clone()).collect()
+}
+
+/// Whether a node that has the right to work on a domain's order is to do so, whenever that would be tried again.
+pub(crate) fn is_needed(state: &State, me: NodeId, name: &DomainName, now: Timestamp) -> bool {
+    due(state, me, now, &BTreeSet::from([name.clone()])).contains(name)
 }
 
 /// The names that are to have a certificate, and since when.
@@ -289,6 +295,28 @@ mod tests {
         settings.acme.enabled = false;
         state.settings.insert(0, settings);
         assert!(names(&state, 91).is_empty());
+    }
+
+    #[test]
+    fn a_domain_that_was_added_by_a_clock_that_was_ahead_needs_one_now() {
+        let mut state = state();
+        add(&mut state, "a.example.com", true);
+        let day_before = -1;
+        assert_eq!(names(&state, day_before), ["a.example.com"]);
+    }
+
+    #[test]
+    fn whoever_has_the_right_to_an_order_looks_whether_it_is_needed_still() {
+        let mut state = state();
+        add(&mut state, "a.example.com", true);
+        let name = name("a.example.com");
+        let lease = Some(Lease { node: NodeId(1), fence: 1, until: at(2) });
+        let order = Order { lease, retry_at: Some(at(5)), ..Order::new(name.clone()) };
+        state.orders.insert(name.clone(), order);
+        assert!(is_needed(&state, NodeId(1), &name, at(1)));
+        certify(&mut state, 1, "a.example.com", Some(HERE), 90);
+        assert!(!is_needed(&state, NodeId(1), &name, at(1)), "somebody has made it");
+        assert!(is_needed(&state, NodeId(1), &name, at(60)), "it is renewed");
     }
 
     #[test]

@@ -100,8 +100,9 @@ impl Desk {
                 });
             }
         }
-        let waited = self.waits.follow(&state, Instant::now());
-        for name in due::due(&state, node, Timestamp::now(), &waited) {
+        let clock = Timestamp::now();
+        let waited = self.waits.follow(&state, clock, Instant::now());
+        for name in due::due(&state, node, clock, &waited) {
             if self.names.len() >= ORDERS_AT_ONCE {
                 return;
             }

@@ -22,6 +22,7 @@ use tracing::{info, warn};
 
 use super::account::Accounts;
 use super::authority::Authority;
+use super::due;
 use super::error::{AcmeError, of_authority};
 use super::ledger::{self, Wish};
 use super::renewal_advice::identifier;
@@ -72,6 +73,11 @@ impl Worker {
     /// Works on a domain's order until there is a certificate or a reason why not, or the right to it is gone.
     pub(crate) async fn work(&self, name: &DomainName) {
         let Some(fence) = self.lease(name).await else { return sleep(REFUSED_PAUSE).await };
+        // What was under way when it was looked whether the order is due, as its end, is in the state now.
+        let (state, node) = (self.cluster.state(), self.cluster.node_id());
+        if !due::is_needed(&state, node, name, Timestamp::now()) {
+            return;
+        }
         // Whoever changes the order holds it, so that no fence ends under a change that is on its way.
         let fence = Mutex::new(fence);
         tokio::select! {

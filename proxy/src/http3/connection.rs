@@ -148,7 +148,7 @@ impl Http3 {
                     seat.work();
                     requests.spawn(self.process(arrival, digest.clone()));
                     taken += 1;
-                    taken >= limits.connection_requests_max
+                    taken >= limits.connection_requests_max || seat.is_lost()
                 }
                 Event::Done(outcome) => {
                     quiet_since = Instant::now();

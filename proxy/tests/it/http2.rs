@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use crate::support::corpus::{Case, cases};
 use crate::support::frames::*;
 use crate::support::recorder::Recorder;
-use crate::support::{PATIENCE, TestEdge, host};
+use crate::support::{PATIENCE, TestEdge, body, host, status};
 
 /// RFC 9113 §7.
 const PROTOCOL_ERROR: u32 = 1;
@@ -340,4 +340,21 @@ async fn answers_that_nobody_takes_are_few() {
     answers(&mut raw, 0, 8).await;
     raw.send(&ask(20)).await;
     answers(&mut raw, 1, 1).await;
+}
+
+#[tokio::test]
+async fn what_an_authority_looks_for_is_answered_where_there_is_no_room_for_requests() {
+    let mut edge = TestEdge::start_with(|s| s.edge.connections_per_client_max = 8).await;
+    let environment = edge.project("shop").await;
+    edge.domain("a.example.com", environment).await;
+    let mut raw = Raw::open(edge.http).await;
+    raw.send(&frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0])).await;
+    let head = get(&host("nobody-knows-it"), "/");
+    for n in 0..8 {
+        raw.send(&frame(HEADERS, END_HEADERS | END_STREAM, 2 * n + 1, &head)).await;
+    }
+    answers(&mut raw, 8, 0).await;
+    assert_eq!(status(&edge.ask("GET", "a.example.com", "/").await), 429);
+    let answer = edge.ask("GET", "a.example.com", "/.well-known/temps-domain").await;
+    assert_eq!((status(&answer), body(&answer)), (200, "proof of a.example.com"));
 }
