@@ -112,6 +112,7 @@ export async function configureStory(page, seen, go) {
       .getByText(/^[\d.]+ (KiB|MiB|GiB)/)
       .nth(1)
       .waitFor();
+    await page.getByRole("img", { name: /^CPU of all replicas: [\d.]+ % now$/ }).waitFor();
   });
   await seen("overview-of-containers");
   await check("overview fits a phone", () => lookedOnPhone(page, "overview-of-containers"));

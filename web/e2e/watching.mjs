@@ -22,6 +22,7 @@ export async function requestsStory(page, seen, go) {
     await requests.getByText("GET /nowhere").waitFor();
     await page.getByLabel("Path begins with").fill("");
     await requests.getByText("GET /", { exact: true }).waitFor();
+    await page.getByRole("img", { name: /^Requests in .*: \d+ answered/ }).waitFor();
   });
   await seen("requests");
   await check("requests fit a phone", () => lookedOnPhone(page, "requests"));

@@ -9,6 +9,7 @@ import { buttonClasses } from "@/ui/button";
 import { Cell, Table } from "@/ui/table";
 import { INTENTS, OBSERVED } from "./replica";
 import { Usage } from "./usage";
+import { UsageCharts } from "./usage-chart";
 import { useUsage } from "./use-usage";
 
 interface Props {
@@ -20,14 +21,17 @@ interface Props {
 /** The containers of a deployment or an environment, and where they run. */
 export function Replicas({ project, environment, replicas }: Props) {
   const may = useMay("exec");
-  const usages = useUsage(project, environment);
+  const { newest, sums } = useUsage(project, environment);
   const columns = ["Replica", "State", "Task", "Node", "CPU", "Memory", "Since"];
   return (
-    <Table label="Replicas" columns={may ? [...columns, ""] : columns} numbers={["CPU", "Memory"]}>
-      {replicas.map((replica) => (
-        <Row key={replica.id} usage={usages[replica.id]} {...{ project, environment, replica, may }} />
-      ))}
-    </Table>
+    <>
+      <Table label="Replicas" columns={may ? [...columns, ""] : columns} numbers={["CPU", "Memory"]}>
+        {replicas.map((replica) => (
+          <Row key={replica.id} usage={newest[replica.id]} {...{ project, environment, replica, may }} />
+        ))}
+      </Table>
+      <UsageCharts sums={sums} />
+    </>
   );
 }
 

@@ -11,6 +11,7 @@ import { Page } from "@/ui/page";
 import { ProblemNote } from "@/ui/problem-note";
 import { filterOf, queryOf, searchOf, type Filter } from "./filter";
 import { FilterFields } from "./filter-fields";
+import { OverTime } from "./over-time";
 import { RequestTable } from "./table";
 
 /** How many of the latest requests of each node are asked for, and shown in all. */
@@ -63,7 +64,10 @@ function Requests({ project, environment }: { project: string; environment: stri
               : "No request yet. Open the app, and it appears here."}
         </p>
       ) : (
-        <RequestTable lines={lines.slice(-SHOWN_MAX).reverse()} />
+        <>
+          <OverTime lines={lines} />
+          <RequestTable lines={lines.slice(-SHOWN_MAX).reverse()} />
+        </>
       )}
     </Card>
   );

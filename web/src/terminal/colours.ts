@@ -1,4 +1,5 @@
 import type { ITheme } from "@xterm/xterm";
+import { isDark, whenShadeChanges } from "@/ui/colour";
 
 const LIGHT: ITheme = {
   background: "#ffffff",
@@ -31,24 +32,9 @@ const DARK: ITheme = {
   white: "#f4f4f5",
 };
 
-const system = () => window.matchMedia("(prefers-color-scheme: dark)");
-
-function colours(): ITheme {
-  const chosen = document.documentElement.dataset.theme;
-  const dark = chosen === undefined ? system().matches : chosen === "dark";
-  return dark ? DARK : LIGHT;
-}
-
 /** Tells the colours of the theme, now and whenever it becomes another, until the returned function is called. */
 export function followColours(tell: (colours: ITheme) => void): () => void {
-  const change = () => tell(colours());
+  const change = () => tell(isDark() ? DARK : LIGHT);
   change();
-  const media = system();
-  media.addEventListener("change", change);
-  const theme = new MutationObserver(change);
-  theme.observe(document.documentElement, { attributeFilter: ["data-theme"] });
-  return () => {
-    media.removeEventListener("change", change);
-    theme.disconnect();
-  };
+  return whenShadeChanges(change);
 }
