@@ -20,10 +20,10 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// What is known of the cluster while it runs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Known {
-    /// Who leads, as the newest term says.
+    /// Who leads, as the newest leadership says.
     pub leader: Option<usize>,
-    /// That term.
-    pub term: u64,
+    /// That leadership: a term, and within it the leader's id.
+    pub leadership: (u64, Option<u64>),
 }
 
 /// Begins to look; all end with the run.
@@ -50,11 +50,12 @@ async fn get(field: &Field, node: usize, path: &str) -> Option<Answer> {
 async fn look(field: Field, node: usize, known: watch::Sender<Known>) {
     while !field.is_over() {
         let seen = get(&field, node, "/status").await.and_then(|answer| sight(node, &answer.body));
-        if let Some(EdgeSight { leader, term, .. }) = seen {
+        if let Some(EdgeSight { leader, leader_id, term, .. }) = seen {
             known.send_if_modified(|known| {
-                let is_newer = term > known.term || (term == known.term && known.leader.is_none());
+                let leadership = (term, leader_id);
+                let is_newer = leadership > known.leadership;
                 if is_newer {
-                    *known = Known { leader, term };
+                    *known = Known { leader, leadership };
                 }
                 is_newer
             });
@@ -67,9 +68,11 @@ async fn look(field: Field, node: usize, known: watch::Sender<Known>) {
 
 /// What a node says of itself.
 pub(super) fn sight(node: usize, status: &Value) -> Option<EdgeSight> {
+    let leader_id = status["leader"].as_u64();
     Some(EdgeSight {
         node,
-        leader: machines(status).get(&status["leader"].as_u64().unwrap_or_default()).copied(),
+        leader: leader_id.and_then(|id| machines(status).get(&id).copied()),
+        leader_id,
         term: status["term"].as_u64()?,
         applied: status["applied_index"].as_u64()?,
         edge: status["edge"]["applied_index"].as_u64()?,
@@ -154,7 +157,14 @@ mod tests {
             "leader": 7, "term": 3, "applied_index": 12, "edge": { "applied_index": 11 },
             "nodes": [{ "id": 1, "name": "n1" }, { "id": 7, "name": "n2", "standing": "draining" }],
         });
-        let expected = EdgeSight { node: 1, leader: Some(2), term: 3, applied: 12, edge: 11 };
+        let expected = EdgeSight {
+            node: 1,
+            leader: Some(2),
+            leader_id: Some(7),
+            term: 3,
+            applied: 12,
+            edge: 11,
+        };
         assert_eq!(sight(1, &status), Some(expected));
         let observed = json!({ "type": "healthy", "endpoint": "10.0.0.1:80" });
         let intent = json!({ "type": "serve" });

@@ -43,6 +43,9 @@ pub struct EdgeSight {
     pub node: usize,
     /// Who leads, as it knows; nobody without a quorum.
     pub leader: Option<usize>,
+    /// The id of whoever leads: of two leaders in one term, the one with the higher id came last.
+    #[serde(default)]
+    pub leader_id: Option<u64>,
     /// The term.
     pub term: u64,
     /// The log entry that it has applied.

@@ -212,6 +212,7 @@ mod tests {
             let sight = EdgeSight {
                 node,
                 leader: Some(leader),
+                leader_id: Some(leader as u64),
                 term: leader as u64,
                 applied: u64::from(proc),
                 edge: 0,
