@@ -64,6 +64,11 @@ impl Log {
         Ok(Self { open: Arc::new(Mutex::new(Some(open))) })
     }
 
+    /// The last vote that was cast, or leader that was followed.
+    pub fn vote(&self) -> io::Result<Option<Vote>> {
+        self.with(|log| Ok(log.log_state().vote().copied().map(Vote::from)))
+    }
+
     /// The id of the last entry that was purged.
     pub fn purged(&self) -> io::Result<Option<LogId>> {
         self.with(|log| Ok(log.log_state().purged().copied().map(LogId::from)))
@@ -174,7 +179,7 @@ impl RaftLogReader<TypeConfig> for Log {
     }
 
     async fn read_vote(&mut self) -> io::Result<Option<Vote>> {
-        self.with(|log| Ok(log.log_state().vote().copied().map(Vote::from)))
+        self.vote()
     }
 }
 

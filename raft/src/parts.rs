@@ -75,7 +75,10 @@ fn refuse_missing_log(folder: &Folder, identity: &Identity) -> Result<(), RaftEr
 fn refuse_empty_log(folder: &Folder, log: &Log, position: &Position) -> Result<(), RaftError> {
     let path = folder.log();
     let read = |source| RaftError::Log { path: path.clone(), source };
-    let is_empty = log.last().map_err(read)?.is_none() && log.purged().map_err(read)?.is_none();
+    // A machine that was let in may lose power between its first snapshot and what the log says of it: its vote is there.
+    let is_empty = log.vote().map_err(read)?.is_none()
+        && log.last().map_err(read)?.is_none()
+        && log.purged().map_err(read)?.is_none();
     match is_empty && position.applied.is_some() {
         true => Err(RaftError::LogLost { path }),
         false => Ok(()),
@@ -113,4 +116,45 @@ fn cover_purged(
     }
     opened.store.sync().map_err(RaftError::failed)?;
     snapshots.save(&opened.content).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use openraft::storage::RaftLogStorage;
+
+    use super::*;
+    use crate::types::{LeaderId, LogId, Vote};
+
+    /// A folder whose state was brought by a snapshot, and whose log has no entry yet.
+    async fn leave(dir: &Path, vote: Option<Vote>) {
+        let Parts { mut log, store, .. } = Parts::open(dir.into()).unwrap();
+        if let Some(vote) = vote {
+            log.save_vote(&vote).await.unwrap();
+        }
+        let mut content = Content::default();
+        let leader_id = LeaderId { term: 3, node_id: 2 };
+        content.position.applied = Some(LogId { leader_id, index: 42 });
+        store.replace(&content).unwrap();
+        store.sync().unwrap();
+        log.close();
+        store.close().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_machine_that_lost_power_in_its_first_snapshot_starts_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let leader_id = LeaderId { term: 3, node_id: 2 };
+        leave(dir.path(), Some(Vote { leader_id, committed: true })).await;
+        assert!(Parts::open(dir.path().into()).is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_log_made_anew_beside_a_state_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        leave(dir.path(), None).await;
+        let refused = Parts::open(dir.path().into()).err();
+        assert!(matches!(refused, Some(RaftError::LogLost { .. })), "{refused:?}");
+    }
 }

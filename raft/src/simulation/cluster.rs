@@ -232,11 +232,13 @@ impl Cluster {
         lock(&self.slots)[number as usize - 1].standing = standing;
     }
 
-    /// Who votes, as far as the leader knows; nobody where that is just changing.
+    /// Who votes, as is agreed and the leader knows; nobody where that is just changing.
     pub fn voters(&self) -> BTreeSet<u64> {
         let Some(leader) = self.leader() else { return BTreeSet::new() };
-        let members = leader.group.metrics().membership_config;
-        let is_settled = members.membership().get_joint_config().len() == 1;
+        let metrics = leader.group.metrics();
+        let members = metrics.committed_membership_config;
+        let is_settled = metrics.membership_config.log_id() == members.log_id()
+            && members.membership().get_joint_config().len() == 1;
         members.voter_ids().filter(|_| is_settled).collect()
     }
 
