@@ -3,12 +3,13 @@
 use axum::Json as Out;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use temps_raft::{Applied, fresh_id};
 use temps_scheduler::rollout::shortage;
 use temps_state::{
-    Artifact, Command, DeploymentId, Environment, EnvironmentId, EnvironmentKind, Failure, Name,
-    Project, Reply, State as Agreed, host_label, is_server_label,
+    Artifact, Command, Deployment, DeploymentId, Environment, EnvironmentId, EnvironmentKind,
+    Failure, Name, Project, Reply, State as Agreed, host_label, is_server_label,
 };
 use utoipa::ToSchema;
 
@@ -44,9 +45,11 @@ pub struct EnvironmentOut {
     /// Why it has fewer replicas than it should, where no node has room for more.
     pub lacking: Option<LackingOut>,
     /// The deployment that is live.
-    pub current: Option<CurrentOut>,
+    pub current: Option<BriefOut>,
     /// The deployment kept ready for a rollback.
-    pub kept: Option<CurrentOut>,
+    pub kept: Option<BriefOut>,
+    /// The newest deployment, however far it came.
+    pub latest: Option<BriefOut>,
 }
 
 /// Why replicas have no place.
@@ -82,7 +85,7 @@ pub enum KindOut {
 /// A deployment in brief.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = DeploymentBrief)]
-pub struct CurrentOut {
+pub struct BriefOut {
     /// Its id.
     #[schema(value_type = String)]
     pub id: DeploymentId,
@@ -90,6 +93,14 @@ pub struct CurrentOut {
     pub number: u64,
     /// Where it stands.
     pub phase: &'static str,
+    /// When it was asked for.
+    pub created_at: Timestamp,
+}
+
+impl From<&Deployment> for BriefOut {
+    fn from(Deployment { id, number, phase, created_at, .. }: &Deployment) -> Self {
+        Self { id: *id, number: *number, phase: phase.name(), created_at: *created_at }
+    }
 }
 
 /// A preview environment to create.
@@ -112,10 +123,7 @@ pub struct Scale {
 impl EnvironmentOut {
     pub(crate) fn of(state: &Agreed, links: &Links, environment: &Environment) -> Self {
         let serving = |id| state.replicas_of(id).filter(|r| r.serving_endpoint().is_some()).count();
-        let brief = |id: DeploymentId| {
-            let deployment = state.deployments.get(&id)?;
-            Some(CurrentOut { id, number: deployment.number, phase: deployment.phase.name() })
-        };
+        let brief = |id: DeploymentId| state.deployments.get(&id).map(BriefOut::from);
         Self {
             id: environment.id,
             name: environment.name.clone(),
@@ -129,6 +137,7 @@ impl EnvironmentOut {
             lacking: shortage(state, environment).map(LackingOut::from),
             current: environment.current.and_then(brief),
             kept: environment.kept.and_then(brief),
+            latest: state.deployments_of(environment.id).next_back().map(BriefOut::from),
         }
     }
 }

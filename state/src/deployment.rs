@@ -307,7 +307,10 @@ pub struct Built {
 
 impl State {
     /// The deployments of an environment, oldest first.
-    pub fn deployments_of(&self, environment: EnvironmentId) -> impl Iterator<Item = &Deployment> {
+    pub fn deployments_of(
+        &self,
+        environment: EnvironmentId,
+    ) -> impl DoubleEndedIterator<Item = &Deployment> {
         self.deployments.values().filter(move |d| d.environment == environment)
     }
 

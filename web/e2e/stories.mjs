@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { check, looked, lookedOnPhone, settings } from "./harness.mjs";
+import { keyboardStory, mendStory } from "./again.mjs";
 import { placementStory, requestsStory } from "./watching.mjs";
 
 const SAMPLES = new URL("../../deploy/samples/", import.meta.url).pathname;
@@ -229,16 +230,20 @@ export async function failureStory(page, seen, go) {
     },
     why: /404/,
   });
+  await mendStory(page, seen, go);
+  await keyboardStory(page, go);
   if (!settings.kill || !settings.start) return;
   await check("a node that dies is told, what was typed stays, and the page goes on by itself", async () => {
     await go("/projects/shop/environments");
     await page.getByRole("button", { name: "Add", exact: true }).click();
     await page.getByLabel("Value").fill("typed before");
     execSync(settings.kill, { stdio: "ignore" });
-    await page.getByText("This node has not answered").waitFor();
+    // It is read out in the dialog, too: nothing behind that can be.
+    const lost = page.getByRole("dialog").getByText("This node has not answered");
+    await lost.waitFor();
     await page.screenshot({ path: `${settings.out}/node-lost.png` });
     execSync(settings.start, { stdio: "ignore" });
-    await page.getByText("This node has not answered").waitFor({ state: "detached", timeout: 30_000 });
+    await lost.waitFor({ state: "detached", timeout: 30_000 });
     if ((await page.getByLabel("Value").inputValue()) !== "typed before")
       throw new Error("what was typed is gone");
   });

@@ -1,5 +1,6 @@
 //! `/api/projects/{p}/deployments`: asking for versions to run, watching them, calling them off, going back.
 
+mod filter;
 mod shown;
 mod source;
 
@@ -13,8 +14,9 @@ use temps_state::{
     Command, Deployment, DeploymentId, NewDeployment, PRODUCTION, Phase, Reply, Source,
     State as Agreed,
 };
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
+use filter::{Filter, Wanted};
 pub use shown::DeploymentOut;
 pub(crate) use shown::FailureOut;
 pub use source::{RevisionBody, SourceIn};
@@ -43,14 +45,6 @@ pub struct DeploymentIn {
     pub revision: Option<RevisionBody>,
 }
 
-/// Which deployments to list.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct Filter {
-    /// Only those of one environment, by name or id.
-    pub environment: Option<String>,
-}
-
 /// A new deployment's answer: where it is, and what it is.
 type Accepted = (StatusCode, Tagged<DeploymentOut>);
 
@@ -66,7 +60,7 @@ fn row(id: DeploymentId) -> String {
 pub(crate) async fn list(
     MayRead(_): MayRead,
     Path(p): Path<String>,
-    Query(Filter { environment }): Query<Filter>,
+    Query(Filter { environment, search }): Query<Filter>,
     links: Links,
     paging: Paging,
     Seen(state): Seen,
@@ -76,10 +70,9 @@ pub(crate) async fn list(
         Some(environment) => Some(ids::environment(&state, project, &environment)?.id),
         None => None,
     };
-    let newest_first = state.deployments.values().rev().filter(|deployment| {
-        deployment.project == project.id
-            && environment.is_none_or(|environment| deployment.environment == environment)
-    });
+    let wanted = Wanted::read(environment, search)?;
+    let newest_first = state.deployments.values().rev();
+    let newest_first = newest_first.filter(|d| d.project == project.id && wanted.has(&state, d));
     let show = |deployment: &Deployment| DeploymentOut::of(&state, &links, deployment);
     Ok(Out(paging.page(newest_first, Order::Falling, |d| d.id.to_string(), show)))
 }

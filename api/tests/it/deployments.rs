@@ -43,6 +43,17 @@ async fn deployments_are_asked_for_listed_and_called_off() {
     assert_eq!(rest.ok()["items"][0]["number"], 1);
     let none = node.get(&format!("{path}?environment=production&limit=200")).await.ok();
     assert_eq!(none["items"].as_array().unwrap().len(), 2);
+    for (search, number) in [("fix", 1), ("ABAB", 1), ("me", 1), ("nginx", 2), ("%232", 2)] {
+        let found = node.get(&format!("{path}?search={search}&limit=1")).await.ok();
+        assert_eq!(found["items"][0]["number"], number, "{search}");
+    }
+    let unknown = node.get(&format!("{path}?search=nobody%20wrote%20this")).await.ok();
+    assert_eq!(unknown["items"], json!([]));
+    let long = node.get(&format!("{path}?search={}", "a".repeat(201))).await;
+    long.problem(422, "invalid");
+    let environment = node.get("/api/projects/shop/environments/production").await.ok();
+    assert_eq!(environment["latest"]["number"], 2);
+    assert_eq!(environment["latest"]["created_at"], second["created_at"]);
     let over = node.get(&format!("{path}/1")).await.ok();
     assert!(["cancelled", "failed"].contains(&over["phase"].as_str().unwrap()), "{over}");
     node.post(&format!("{path}/1/cancel"), json!({})).await.problem(409, "finished");

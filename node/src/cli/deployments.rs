@@ -34,6 +34,9 @@ enum Act {
         /// How many to list.
         #[arg(long, default_value_t = 20)]
         limit: usize,
+        /// Only those with this in their number, phase, branch, commit, message, author or image.
+        #[arg(long)]
+        search: Option<String>,
     },
     /// Show a deployment, the newest one when none is named.
     Show {
@@ -56,7 +59,7 @@ enum Act {
 }
 
 pub async fn run(context: &Context, args: Args) -> Result<(), CliError> {
-    let act = args.act.unwrap_or(Act::List { limit: 20 });
+    let act = args.act.unwrap_or(Act::List { limit: 20, search: None });
     let looks = matches!(act, Act::List { .. } | Act::Show { .. });
     let of = Of {
         client: if looks { context.reader()? } else { context.client()? },
@@ -64,7 +67,7 @@ pub async fn run(context: &Context, args: Args) -> Result<(), CliError> {
         environment: args.target.environment,
     };
     match act {
-        Act::List { limit } => list(context, &of, limit).await,
+        Act::List { limit, search } => list(context, &of, limit, search).await,
         Act::Show { deployment } => show(context, &of, deployment).await,
         Act::Cancel { deployment } => cancel(context, &of, deployment).await,
         Act::Rollback { deployment, no_wait } => rollback(context, &of, deployment, no_wait).await,
@@ -80,8 +83,10 @@ pub struct Of {
 
 impl Of {
     /// The newest deployments, newest first.
-    async fn newest(&self, max: usize) -> Result<Value, CliError> {
-        let query = [("environment", self.environment.clone())];
+    async fn newest(&self, max: usize, search: Option<String>) -> Result<Value, CliError> {
+        let environment = [("environment", self.environment.clone())];
+        let query = environment.into_iter().chain(search.map(|text| ("search", text)));
+        let query: Vec<_> = query.collect();
         self.client.list(&path(&["projects", &self.project, "deployments"]), &query, max).await
     }
 
@@ -91,7 +96,7 @@ impl Of {
         what: &str,
         fits: impl Fn(&Deployment) -> bool,
     ) -> Result<String, CliError> {
-        let deployments: Vec<Deployment> = view::items(&self.newest(LOOK_MAX).await?)?;
+        let deployments: Vec<Deployment> = view::items(&self.newest(LOOK_MAX, None).await?)?;
         let found = deployments.into_iter().find(fits);
         found.map(|deployment| deployment.number.to_string()).ok_or_else(|| {
             CliError::blocked(
@@ -110,16 +115,21 @@ impl Of {
     }
 }
 
-async fn list(context: &Context, of: &Of, limit: usize) -> Result<(), CliError> {
-    let value = of.newest(limit.max(1)).await?;
+async fn list(
+    context: &Context,
+    of: &Of,
+    limit: usize,
+    search: Option<String>,
+) -> Result<(), CliError> {
+    let none = match search {
+        Some(_) => "No deployment has that. All of them: temps deployments list",
+        None => "No deployments yet. Make one: temps deploy",
+    };
+    let value = of.newest(limit.max(1), search).await?;
     context.output.try_answer(&value, || {
         let header = ["number", "phase", "source", "what", "created", "id"];
         let deployments: Vec<Deployment> = view::items(&value)?;
-        Ok(table(
-            header,
-            deployments.into_iter().map(row),
-            "No deployments yet. Make one: temps deploy",
-        ))
+        Ok(table(header, deployments.into_iter().map(row), none))
     })
 }
 

@@ -1,5 +1,5 @@
 import { heard, inputFrames, sizeFrame } from "./exec-frames";
-import { asProblem, Problem, problemOf } from "./problem";
+import { Problem, problemOf, unreachable } from "./problem";
 
 /** How a node ends what whoever began it may not do any more (RFC 6455 §7.4.1). */
 const NOT_ALLOWED = 1008;
@@ -71,8 +71,8 @@ async function whyNot(path: string): Promise<Problem> {
     const body: unknown = await response.json().catch(() => null);
     const problem = problemOf(body, response);
     return problem.field === "Upgrade" ? notOpened() : problem;
-  } catch (error) {
-    return asProblem(error);
+  } catch {
+    return unreachable();
   }
 }
 

@@ -20,7 +20,11 @@ test("an answer that is no document is told by its status", () => {
   expect(problemOf("<html>", response)).toMatchObject({ status: 502, requestId: "req_2", passes: true });
 });
 
-test("a broken link is a node that does not answer", () => {
-  expect(asProblem(new TypeError("Failed to fetch"))).toMatchObject({ code: "unreachable", passes: true });
+test("a part of the page that cannot be fetched is a node that does not answer, and a bug is none", () => {
+  expect(asProblem(new TypeError("x is undefined"))).toMatchObject({ code: "page" });
+  expect(asProblem(new TypeError("Failed to fetch dynamically imported module: /a.js"))).toMatchObject({
+    code: "unreachable",
+    passes: true,
+  });
   expect(asProblem(new Error("x"))).toBeInstanceOf(Problem);
 });

@@ -40,10 +40,13 @@ export function unreachable(): Problem {
   return new Problem(0, "unreachable", "No answer", "this node does not answer", hint);
 }
 
+/** What browsers say when the node does not send them a part of the dashboard's program. */
+const PROGRAM_AWAY = /dynamically imported module|importing a module/i;
+
 /** Whatever was thrown, as a problem. */
 export function asProblem(error: unknown): Problem {
   if (error instanceof Problem) return error;
-  if (error instanceof TypeError) return unreachable();
+  if (error instanceof TypeError && PROGRAM_AWAY.test(error.message)) return unreachable();
   const detail = error instanceof Error ? error.message : String(error);
   return new Problem(-1, "page", "The page failed", detail, "load the page again");
 }

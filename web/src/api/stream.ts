@@ -1,13 +1,14 @@
-import { answered, silent } from "./connection";
+import { answered, lost, silent } from "./connection";
 import { eventParser } from "./events";
-import { problemOf, unreachable } from "./problem";
+import { Problem, problemOf, unreachable } from "./problem";
 import { whenSeen, whileSeen } from "./visibility";
+import { whileThere } from "./while-there";
 
 /** How long to wait before a stream that broke is asked for again, at first and at most. */
 const AGAIN_AFTER_MS = 500;
 const AGAIN_AFTER_MS_MAX = 5_000;
 /** Nodes break their silence every 15 s: who is silent for longer stands still, or is cut off. */
-const SILENCE_MS_MAX = 35_000;
+const SILENCE_MS_MAX = 20_000;
 
 export interface Follow<T> {
   /** Called before the first value of each connection: what came before comes again. */
@@ -15,10 +16,14 @@ export interface Follow<T> {
   onValue: (value: T) => void;
   /** Called once the node has ended the stream: nothing more will come. */
   onEnd?: () => void;
+  /** Called when the node answers that it cannot now; the stream is asked for again. */
+  onTrouble?: (error: unknown) => void;
   /** Called when the node refuses the stream; it is not asked for again then. */
   onProblem?: (error: unknown) => void;
   /** Whether an ended stream is to be asked for again. */
   forEver?: boolean;
+  /** For how long it may be silent, in milliseconds; longer than a node is at most, unless told. */
+  silenceMax?: number;
 }
 
 /**
@@ -42,8 +47,10 @@ async function run<T>(path: string, handlers: Follow<T>, signal: AbortSignal) {
     } catch (error) {
       if (signal.aborted) return;
       if (error instanceof Refused) return handlers.onProblem?.(error.cause);
+      if (error instanceof Problem && error.status > 0) handlers.onTrouble?.(error);
+      else if (error instanceof Silence) lost();
       // Else it was let go of because nobody looks.
-      if (!seen.signal.aborted) silent();
+      else if (!seen.signal.aborted) silent();
     } finally {
       seen.end();
     }
@@ -55,13 +62,21 @@ async function run<T>(path: string, handlers: Follow<T>, signal: AbortSignal) {
 /** A refusal that asking again does not change. */
 class Refused extends Error {}
 
+/** Nothing came for longer than anything may take. */
+class Silence extends Error {}
+
 async function once<T>(
   path: string,
   handlers: Follow<T>,
   signal: AbortSignal,
   onValue: () => void,
 ): Promise<boolean> {
-  const response = await fetch(path, { headers: { accept: "text/event-stream" }, signal });
+  // What this node knows, as of everything else: it tells also without a quorum.
+  const url = new URL(path, window.location.origin);
+  url.searchParams.set("consistency", "stale");
+  const headers = { accept: "text/event-stream" };
+  const lossOr = (loss: AbortSignal) => AbortSignal.any([signal, loss]);
+  const response = await whileThere((loss) => fetch(url, { headers, signal: lossOr(loss) }));
   answered(response);
   if (!response.ok || response.body === null) {
     const body: unknown = await response.json().catch(() => null);
@@ -76,7 +91,7 @@ async function once<T>(
   });
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   for (;;) {
-    const { done, value } = await within(SILENCE_MS_MAX, reader.read());
+    const { done, value } = await within(handlers.silenceMax ?? SILENCE_MS_MAX, reader.read());
     if (done) return true;
     parser.push(value);
   }
@@ -85,7 +100,7 @@ async function once<T>(
 /** What is promised, if it comes in time. */
 function within<T>(ms: number, promised: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error("the stream is silent")), ms);
+    const timer = setTimeout(() => reject(new Silence()), ms);
     promised.then(resolve, reject).finally(() => clearTimeout(timer));
   });
 }
@@ -107,12 +122,24 @@ export function send<T>(
   headers: Record<string, string>,
   onProgress: (part: number) => void,
 ): Promise<T> {
+  const sent = (loss: AbortSignal) => octets<T>(path, body, headers, onProgress, loss);
+  return whileThere(sent);
+}
+
+function octets<T>(
+  path: string,
+  body: Blob,
+  headers: Record<string, string>,
+  onProgress: (part: number) => void,
+  loss: AbortSignal,
+): Promise<T> {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
+    loss.addEventListener("abort", () => request.abort());
     request.open("POST", path);
     for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
     request.upload.onprogress = (event) => onProgress(event.total > 0 ? event.loaded / event.total : 0);
-    request.onerror = () => reject(unreachable());
+    request.onerror = request.onabort = () => reject(unreachable());
     request.onload = () => {
       const answer: unknown = parsed(request.responseText);
       if (request.status < 300) resolve(answer as T);

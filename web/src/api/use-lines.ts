@@ -21,22 +21,28 @@ export function useLines<T extends { at: string }>(url: string, paused: boolean)
   const [open, setOpen] = useState(false);
   const [problem, setProblem] = useState<unknown>(null);
   const waiting = useRef<T[]>([]);
+  // Whether what waits is all again that was there, and more.
+  const again = useRef(false);
+  const [shown, setShown] = useState(url);
+  if (shown !== url) {
+    // What was shown is of something else.
+    setShown(url);
+    setLines([]);
+    setProblem(null);
+  }
   useEffect(() => {
-    const anew = () => {
-      waiting.current = [];
-      setLines([]);
-      setProblem(null);
-    };
-    anew();
     return follow<T>(url, {
       forEver: true,
       onOpen: () => {
-        anew();
+        waiting.current = [];
+        again.current = true;
+        setProblem(null);
         setOpen(true);
       },
       onValue: (line) => {
         waiting.current = [...waiting.current.slice(1 - LINES_MAX), line];
       },
+      onTrouble: setProblem,
       onProblem: setProblem,
     });
   }, [url]);
@@ -45,8 +51,10 @@ export function useLines<T extends { at: string }>(url: string, paused: boolean)
       const some = waiting.current;
       setHeld(paused ? some.length : 0);
       if (paused || some.length === 0) return;
+      const whole = again.current;
       waiting.current = [];
-      setLines((lines) => inOrder([...lines, ...some]).slice(-LINES_MAX));
+      again.current = false;
+      setLines((lines) => inOrder(whole ? some : [...lines, ...some]).slice(-LINES_MAX));
     }, SHOWN_EVERY_MS);
     return () => clearInterval(timer);
   }, [paused]);

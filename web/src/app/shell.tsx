@@ -7,8 +7,11 @@ import { sessionQuery, useLogOut } from "@/session/session";
 import { Menu, MenuItem, MenuNote } from "@/ui/menu";
 import { buttonClasses } from "@/ui/button";
 import { setTheme } from "@/ui/theme";
+import { useStatusStream } from "@/cluster/use-status-stream";
+import { DialogNotice } from "@/ui/dialog";
 import { Banner } from "./banner";
 import { Brand } from "./brand";
+import { useReturn } from "./use-return";
 
 const PLACES = [
   { to: "/", text: "Projects" },
@@ -19,8 +22,10 @@ const PLACES = [
 /** What is around every page. */
 export function Shell() {
   useChanges();
+  useStatusStream();
+  useReturn();
   return (
-    <>
+    <DialogNotice value={<Banner />}>
       <a
         href="#main"
         className="sr-only focus:not-sr-only focus:absolute focus:z-30 focus:m-2 focus:rounded focus:bg-surface focus:p-2"
@@ -55,7 +60,7 @@ export function Shell() {
       <main id="main" className="mx-auto max-w-7xl px-4 py-6">
         <Outlet />
       </main>
-    </>
+    </DialogNotice>
   );
 }
 

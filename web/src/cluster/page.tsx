@@ -15,11 +15,9 @@ import { AddNode } from "./add-node";
 import { NodeTable } from "./node-table";
 import { Placement } from "./placement";
 import { statusQuery } from "./queries";
-import { useStatusStream } from "./use-status-stream";
 
 export default function ClusterPage() {
   const query = useQuery(statusQuery);
-  useStatusStream();
   const may = useMay("admin");
   const [adding, setAdding] = useState(false);
   return (

@@ -1,18 +1,21 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { Ban, RotateCcw, RotateCw } from "lucide-react";
-import { useState } from "react";
-import type { Deployment } from "@/api/types";
+import { useState, type ReactNode } from "react";
+import type { Deployment, NewSource } from "@/api/types";
+import { useProject } from "@/projects/project";
 import { useMay } from "@/session/permission";
 import { Button } from "@/ui/button";
 import { Confirm } from "@/ui/confirm";
+import { sourceAgain } from "./again";
 import { canGoBackTo, isUnderWay } from "./phase";
-import { cancel, deployAgain } from "./queries";
+import { cancel, deploy } from "./queries";
 import { RollbackDialog } from "./rollback-dialog";
 
 /** What may be done with a deployment. */
 export function Actions({ deployment }: { deployment: Deployment }) {
   const may = useMay("deploy");
+  const project = useProject();
   const [asked, setAsked] = useState(false);
   if (!may) return null;
   if (isUnderWay(deployment.phase)) return <Cancel deployment={deployment} />;
@@ -26,7 +29,26 @@ export function Actions({ deployment }: { deployment: Deployment }) {
       </>
     );
   }
-  return deployment.phase === "live" ? <Again deployment={deployment} /> : null;
+  const { number, environment_name: environment } = deployment;
+  if (deployment.phase === "live") {
+    const source = { type: "artifact" as const, of: String(number) };
+    return (
+      <Again deployment={deployment} source={source} action="Deploy again">
+        What #{number} built starts anew in {environment}, with the variables as they are now. Nothing is
+        built again, and the app is served meanwhile.
+      </Again>
+    );
+  }
+  return (
+    <Again
+      deployment={deployment}
+      source={sourceAgain(deployment, project.repository?.url)}
+      action="Try again"
+    >
+      What #{number} was made of is built once more, with the variables as they are now, and goes live in{" "}
+      {environment} if all goes well. What is live now is served meanwhile.
+    </Again>
+  );
 }
 
 function Cancel({ deployment }: { deployment: Deployment }) {
@@ -61,36 +83,43 @@ function Cancel({ deployment }: { deployment: Deployment }) {
   );
 }
 
-function Again({ deployment }: { deployment: Deployment }) {
+interface AgainProps {
+  deployment: Deployment;
+  source: NewSource;
+  action: string;
+  /** What comes of it. */
+  children: ReactNode;
+}
+
+function Again({ deployment, source, action, children }: AgainProps) {
   const navigate = useNavigate();
   const [asked, setAsked] = useState(false);
   const { project_name: project, environment_name: environment, number } = deployment;
   const call = useMutation({
-    mutationFn: () => deployAgain(project, environment, String(number)),
-    onSuccess: (made) =>
-      navigate({
+    mutationFn: () => deploy(project, { environment, source }),
+    onSuccess: (made) => {
+      setAsked(false);
+      return navigate({
         to: "/projects/$project/deployments/$deployment",
         params: { project, deployment: String(made.number) },
-      }),
+      });
+    },
   });
   return (
     <>
       <Button onClick={() => setAsked(true)}>
-        <RotateCw aria-hidden /> Deploy again
+        <RotateCw aria-hidden /> {action}
       </Button>
       {asked && (
         <Confirm
-          title={`Deploy #${number} again?`}
-          action="Deploy again"
+          title={`${action}: #${number}?`}
+          action={action}
           busy={call.isPending}
           error={call.error}
           onConfirm={() => call.mutate()}
           onClose={() => setAsked(false)}
         >
-          <p>
-            What #{number} built starts anew in {environment}, with the variables as they are now. Nothing is
-            built again, and the app is served meanwhile.
-          </p>
+          <p>{children}</p>
         </Confirm>
       )}
     </>

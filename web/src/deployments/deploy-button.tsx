@@ -9,16 +9,17 @@ import { Button } from "@/ui/button";
 import { Line } from "@/ui/copy";
 import { Dialog } from "@/ui/dialog";
 import { ProblemNote } from "@/ui/problem-note";
-import { deployNewest } from "./queries";
+import { deploy } from "./queries";
+import { SendFolder } from "./send-folder";
 
-/** Deploys the newest commit; without a repository, it says how to send a folder. */
+/** Deploys the newest commit; without a repository, it takes a folder. */
 export function DeployButton({ environment }: { environment?: string | undefined }) {
   const project = useProject();
   const [open, setOpen] = useState(false);
   const navigate = useNavigate();
   const target = environment ?? productionOf(project.environments)?.name ?? "production";
-  const deploy = useMutation({
-    mutationFn: () => deployNewest(project.name, target),
+  const call = useMutation({
+    mutationFn: () => deploy(project.name, { environment: target, source: { type: "git" } }),
     onError: () => setOpen(true),
     onSuccess: ({ number }) =>
       navigate({
@@ -32,15 +33,16 @@ export function DeployButton({ environment }: { environment?: string | undefined
     <>
       <Button
         look="primary"
-        busy={deploy.isPending}
-        onClick={() => (hasRepository ? deploy.mutate() : setOpen(true))}
+        busy={call.isPending}
+        onClick={() => (hasRepository ? call.mutate() : setOpen(true))}
       >
         <Rocket aria-hidden /> Deploy
       </Button>
       {open && (
         <Dialog title={`Deploy ${project.name}`} onClose={() => setOpen(false)}>
-          <ProblemNote error={deploy.error} />
-          {!hasRepository && <p>This project has no repository. Send a folder, or push to the node:</p>}
+          <ProblemNote error={call.error} />
+          {!hasRepository && <SendFolder project={project.name} environment={target} />}
+          <p className="text-muted">Or from your terminal, in the folder of the app:</p>
           <Line text={`temps deploy --project ${project.name}`} what="the line that deploys" />
           <Line text={`git push ${project.git_url} HEAD:main`} what="the line that pushes" />
         </Dialog>

@@ -1,9 +1,11 @@
-import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
+import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/react-query";
 import { api, unwrap } from "@/api/client";
+import type { NewSource } from "@/api/types";
 
 interface Wish {
   limit: string;
   environment?: string;
+  search?: string;
   cursor?: string;
 }
 
@@ -26,13 +28,14 @@ export function deploymentsQuery(p: string, environment?: string, limit = 50) {
 /** How many deployments are asked for at once. */
 const PAGE_DEPLOYMENTS = 50;
 
-/** The deployments, newest first; earlier ones when somebody wants them. */
-export function allDeploymentsQuery(p: string, environment?: string) {
+/** The deployments that mention a text, newest first; earlier ones when somebody wants them. */
+export function allDeploymentsQuery(p: string, environment: string | undefined, search: string) {
   return infiniteQueryOptions({
-    queryKey: ["deployments", p, { environment }],
+    queryKey: ["deployments", p, { environment, search }],
+    placeholderData: keepPreviousData,
     initialPageParam: undefined as string | undefined,
     queryFn: ({ pageParam: cursor }) => {
-      const query = wish(environment, PAGE_DEPLOYMENTS);
+      const query = { ...wish(environment, PAGE_DEPLOYMENTS), ...(search === "" ? {} : { search }) };
       return page(p, cursor === undefined ? query : { ...query, cursor });
     },
     getNextPageParam: ({ next_cursor }) => next_cursor ?? undefined,
@@ -54,15 +57,7 @@ export function rollBack(p: string, d: string) {
   return unwrap(api.POST("/api/projects/{p}/deployments/{d}/rollback", { params: { path: { p, d } } }));
 }
 
-/** Deploys again what a deployment was made of. */
-export function deployAgain(p: string, environment: string, of: string) {
-  const source = { type: "artifact" as const, of };
-  const body = { environment, source };
-  return unwrap(api.POST("/api/projects/{p}/deployments", { params: { path: { p } }, body }));
-}
-
-/** Deploys the newest commit of the project's repository. */
-export function deployNewest(p: string, environment: string) {
-  const body = { environment, source: { type: "git" as const } };
+/** Deploys a source to an environment; to production unless told. */
+export function deploy(p: string, body: { environment?: string; source: NewSource }) {
   return unwrap(api.POST("/api/projects/{p}/deployments", { params: { path: { p } }, body }));
 }

@@ -3,6 +3,7 @@ import { Plus, Trash2 } from "lucide-react";
 import { useState } from "react";
 import type { Environment } from "@/api/types";
 import { useEnvironment, useProject } from "@/projects/project";
+import { Latest } from "@/deployments/latest";
 import { standingOf } from "@/projects/standing";
 import { useMay } from "@/session/permission";
 import { Badge, Tag } from "@/ui/badge";
@@ -14,15 +15,24 @@ import { Field } from "@/ui/field";
 import { Page } from "@/ui/page";
 import { ProblemNote } from "@/ui/problem-note";
 import { Cell, Table } from "@/ui/table";
+import { usePaged } from "@/ui/use-paged";
 import { EnvironmentPicker } from "./picker";
 import { createEnvironment, deleteEnvironment } from "./queries";
 import { Variables } from "./variables";
+
+const AT_ONCE = 20;
 
 export default function EnvironmentsPage() {
   const project = useProject();
   const { environment } = useEnvironment();
   const may = useMay("write");
   const [asked, setAsked] = useState<"new" | Environment>();
+  const { shown, search, turn } = usePaged({
+    what: "environments",
+    items: project.environments,
+    text: ({ name, url }) => `${name} ${url}`,
+    atOnce: AT_ONCE,
+  });
   return (
     <Page
       title="Environments"
@@ -35,13 +45,23 @@ export default function EnvironmentsPage() {
         )
       }
     >
+      {search}
       <Card>
-        <Table label="Environments" columns={["Environment", "State", "Live", "Address", ""]}>
-          {project.environments.map((one) => (
-            <Row key={one.id} environment={one} onDelete={may ? () => setAsked(one) : undefined} />
+        <Table
+          label="Environments"
+          columns={["Environment", "State", "Live", "Last deployment", "Address", ""]}
+        >
+          {shown.map((one) => (
+            <Row
+              key={one.id}
+              environment={one}
+              disabled={project.disabled}
+              onDelete={may ? () => setAsked(one) : undefined}
+            />
           ))}
         </Table>
       </Card>
+      {turn}
       <div className="flex items-center justify-between gap-3 pt-2">
         <h2 className="text-base font-semibold">Variables of {environment?.name}</h2>
         <EnvironmentPicker />
@@ -57,9 +77,15 @@ export default function EnvironmentsPage() {
   );
 }
 
-function Row({ environment, onDelete }: { environment: Environment; onDelete: (() => void) | undefined }) {
-  const { tone, text } = standingOf(environment);
-  const { name, kind, current, url } = environment;
+interface RowProps {
+  environment: Environment;
+  disabled: boolean;
+  onDelete: (() => void) | undefined;
+}
+
+function Row({ environment, disabled, onDelete }: RowProps) {
+  const { tone, text } = standingOf(environment, disabled);
+  const { name, kind, current, latest, url } = environment;
   return (
     <tr>
       <Cell>
@@ -69,6 +95,7 @@ function Row({ environment, onDelete }: { environment: Environment; onDelete: ((
         <Badge tone={tone}>{text}</Badge>
       </Cell>
       <Cell>{current ? `#${current.number}` : "–"}</Cell>
+      <Cell>{latest ? <Latest latest={latest} /> : "–"}</Cell>
       <Cell>
         <a href={url} target="_blank" rel="noreferrer" className="text-accent underline">
           {url.replace(/^https?:\/\//, "")}

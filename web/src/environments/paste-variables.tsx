@@ -35,7 +35,8 @@ export function PasteVariables({ project, environment, known, onClose }: Props) 
       onClose();
     },
   });
-  const replaced = pairs.filter(({ name }) => known.some((one) => one.name === name)).length;
+  const isThere = (name: string) => known.some((one) => one.name === name);
+  const replaced = pairs.filter(({ name }) => isThere(name)).length;
   return (
     <Dialog title="Paste a .env" onClose={onClose}>
       <form
@@ -75,6 +76,7 @@ export function PasteVariables({ project, environment, known, onClose }: Props) 
                       onChange={(event) => setSecrets({ ...secrets, [name]: event.target.checked })}
                     />
                     <span className="font-mono text-[0.8125rem]">{name}</span>
+                    {isThere(name) && <span className="text-xs text-warn">replaces the value it has</span>}
                   </label>
                 </li>
               ))}

@@ -11,14 +11,16 @@ interface Props {
   environment: string;
   /** The one to change; none for a new one. */
   variable?: Variable;
+  known: readonly Variable[];
   onClose: () => void;
 }
 
-export function VariableForm({ project, environment, variable, onClose }: Props) {
+export function VariableForm({ project, environment, variable, known, onClose }: Props) {
   const [name, setName] = useState(variable?.name ?? "");
   const [value, setValue] = useState(variable?.value ?? "");
   const [chosen, setChosen] = useState(variable?.secret);
   const secret = chosen ?? soundsSecret(name);
+  const replaces = variable === undefined && known.some((one) => one.name === name);
   const queries = useQueryClient();
   const call = useMutation({
     mutationFn: () => setVariables(project, environment, [{ name, value, secret }]),
@@ -37,6 +39,7 @@ export function VariableForm({ project, environment, variable, onClose }: Props)
       <Field
         label="Name"
         className="font-mono"
+        hint={replaces ? "There is one of that name: its value is replaced, and kept nowhere." : undefined}
         required
         autoFocus={variable === undefined}
         readOnly={variable !== undefined}
@@ -47,6 +50,7 @@ export function VariableForm({ project, environment, variable, onClose }: Props)
       <TextField
         label="Value"
         className="!min-h-20"
+        required={variable?.secret === true}
         hint={
           variable?.secret === true ? "The value it has is not shown; what you write replaces it." : undefined
         }

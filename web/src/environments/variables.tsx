@@ -30,6 +30,7 @@ export function Variables({ project, environment }: Place) {
   const [asked, setAsked] = useState<Asked>();
   const close = () => setAsked(undefined);
   const place = { project, environment };
+  const known = query.data ?? [];
   return (
     <Card
       about="The next deployment gets them; what runs now keeps those it started with."
@@ -93,9 +94,11 @@ export function Variables({ project, environment }: Place) {
           )
         }
       </Loaded>
-      {asked?.what === "new" && <VariableForm {...place} onClose={close} />}
-      {asked?.what === "change" && <VariableForm {...place} variable={asked.variable} onClose={close} />}
-      {asked?.what === "paste" && <PasteVariables {...place} known={query.data ?? []} onClose={close} />}
+      {asked?.what === "new" && <VariableForm {...place} known={known} onClose={close} />}
+      {asked?.what === "change" && (
+        <VariableForm {...place} known={known} variable={asked.variable} onClose={close} />
+      )}
+      {asked?.what === "paste" && <PasteVariables {...place} known={known} onClose={close} />}
       {asked?.what === "remove" && <Remove {...place} name={asked.variable.name} onClose={close} />}
     </Card>
   );

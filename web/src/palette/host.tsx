@@ -2,11 +2,17 @@ import { useNavigate } from "@tanstack/react-router";
 import { Search } from "lucide-react";
 import { lazy, Suspense, useEffect, useRef, useState } from "react";
 import { useMay } from "@/session/permission";
+import { QuietBoundary } from "@/ui/quiet-boundary";
 import { HELD, shortcutOf, type Shortcut } from "./keys";
 import { singleKeys } from "./single-keys";
 
-const Palette = lazy(() => import("./palette"));
-const ShortcutHelp = lazy(() => import("./help"));
+const fetchPalette = () => import("./palette");
+const fetchHelp = () => import("./help");
+const Palette = lazy(fetchPalette);
+const ShortcutHelp = lazy(fetchHelp);
+
+/** When their programs are fetched: after the page's own, and before the node that has them is lost. */
+const FETCHED_AFTER_MS = 3_000;
 
 /** How long the second of two keys is waited for. */
 const SECOND_KEY_MS = 1_500;
@@ -16,6 +22,10 @@ export function PaletteHost() {
   const [open, setOpen] = useState<"palette" | "help">();
   const navigate = useNavigate();
   const may = useMay("write");
+  useEffect(() => {
+    const timer = setTimeout(() => void Promise.allSettled([fetchPalette(), fetchHelp()]), FETCHED_AFTER_MS);
+    return () => clearTimeout(timer);
+  }, []);
   useKeys((shortcut) => {
     if (shortcut.does === "palette" || shortcut.does === "help") setOpen(shortcut.does);
     else if (shortcut.does === "go") void navigate({ to: shortcut.to });
@@ -39,10 +49,16 @@ export function PaletteHost() {
           {HELD} K
         </kbd>
       </button>
-      <Suspense>
-        {open === "palette" && <Palette onHelp={() => setOpen("help")} onClose={() => setOpen(undefined)} />}
-        {open === "help" && <ShortcutHelp onClose={() => setOpen(undefined)} />}
-      </Suspense>
+      {open !== undefined && (
+        <QuietBoundary onFail={() => setOpen(undefined)}>
+          <Suspense>
+            {open === "palette" && (
+              <Palette onHelp={() => setOpen("help")} onClose={() => setOpen(undefined)} />
+            )}
+            {open === "help" && <ShortcutHelp onClose={() => setOpen(undefined)} />}
+          </Suspense>
+        </QuietBoundary>
+      )}
     </>
   );
 }

@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { CornerDownLeft, Search } from "lucide-react";
-import { useEffect, useId, useRef, useState } from "react";
+import { useEffect, useId, useLayoutEffect, useRef, useState } from "react";
 import { projectsQuery } from "@/projects/queries";
 import { sessionQuery, useLogOut } from "@/session/session";
 import { classes } from "@/ui/classes";
@@ -31,7 +31,7 @@ export default function Palette({ onHelp, onClose }: Props) {
   const run = useRun(onHelp, onClose);
   const dialog = useRef<HTMLDialogElement>(null);
   const id = useId();
-  useEffect(() => {
+  useLayoutEffect(() => {
     const element = dialog.current;
     element?.showModal();
     return () => element?.close();

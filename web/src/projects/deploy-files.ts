@@ -1,14 +1,13 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import { api, changeHeaders, unwrap } from "@/api/client";
+import { changeHeaders } from "@/api/client";
 import { send } from "@/api/stream";
+import { deploy } from "@/deployments/queries";
+import type { Files } from "./chosen";
 import { freeName } from "./names";
+import { useMakeProject } from "./make-project";
 import { projectsQuery } from "./queries";
 import { tarGz } from "./tar";
-import type { TreeFile } from "./tree";
-
-/** Files, or an archive of some. */
-export type Files = TreeFile[] | Blob;
 
 /** Sends files to the node, and gives the name by which it knows them. */
 export async function sendFiles(files: Files, onProgress: (share: number) => void): Promise<string> {
@@ -32,18 +31,17 @@ interface Wanted {
 export function useDeployFiles() {
   const queries = useQueryClient();
   const navigate = useNavigate();
+  const { make, made } = useMakeProject();
+  const fresh = async (name: string) => {
+    const known = await queries.fetchQuery({ ...projectsQuery, staleTime: 0 });
+    return freeName(name, new Set(known.map((one) => one.name)));
+  };
   return useMutation({
     mutationFn: async ({ name, files, anew = false }: Wanted) => {
-      const known = anew ? await queries.fetchQuery({ ...projectsQuery, staleTime: 0 }) : [];
-      const project = anew ? freeName(name, new Set(known.map((one) => one.name))) : name;
+      const project = anew ? (made.current ?? (await fresh(name))) : name;
       const digest = typeof files === "string" ? files : await sendFiles(files, () => undefined);
-      await unwrap(api.POST("/api/projects", { body: { name: project } }));
-      const deployment = await unwrap(
-        api.POST("/api/projects/{p}/deployments", {
-          params: { path: { p: project } },
-          body: { source: { type: "upload", digest } },
-        }),
-      );
+      await make({ name: project });
+      const deployment = await deploy(project, { source: { type: "upload", digest } });
       return { project, deployment: String(deployment.number) };
     },
     onSuccess: (params) => navigate({ to: "/projects/$project/deployments/$deployment", params }),

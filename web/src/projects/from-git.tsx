@@ -2,8 +2,8 @@ import { useMutation } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { GitBranch, Search } from "lucide-react";
 import { useState, type ChangeEvent } from "react";
-import { api, unwrap } from "@/api/client";
 import type { Detection } from "@/api/types";
+import { deploy } from "@/deployments/queries";
 import { detect } from "@/detections/detect";
 import { Found } from "@/detections/found";
 import { Looking } from "@/detections/looking";
@@ -11,6 +11,7 @@ import { Button } from "@/ui/button";
 import { Card, CardBody } from "@/ui/card";
 import { Field } from "@/ui/field";
 import { ProblemNote } from "@/ui/problem-note";
+import { useMakeProject } from "./make-project";
 import { nameFrom } from "./names";
 
 interface Repository {
@@ -25,26 +26,20 @@ interface Wanted extends Repository {
   revision: Detection["revision"];
 }
 
-async function deployFromGit({ name, revision, ...given }: Wanted) {
-  const repository = { ...given, branch: given.branch ?? revision?.branch ?? null };
-  await unwrap(api.POST("/api/projects", { body: { name, repository } }));
-  const deployment = await unwrap(
-    api.POST("/api/projects/{p}/deployments", {
-      params: { path: { p: name } },
-      body: { source: { type: "git", branch: revision?.branch, commit: revision?.commit } },
-    }),
-  );
-  return { project: name, deployment: String(deployment.number) };
-}
-
 export function FromGit() {
   const [url, setUrl] = useState("");
   const [name, setName] = useState<string>();
   const [branch, setBranch] = useState("");
   const [directory, setDirectory] = useState("");
   const navigate = useNavigate();
-  const deploy = useMutation({
-    mutationFn: deployFromGit,
+  const { make } = useMakeProject();
+  const deployment = useMutation({
+    mutationFn: async ({ name, revision, ...given }: Wanted) => {
+      await make({ name, repository: { ...given, branch: given.branch ?? revision?.branch ?? null } });
+      const source = { type: "git" as const, branch: revision?.branch, commit: revision?.commit };
+      const made = await deploy(name, { source });
+      return { project: name, deployment: String(made.number) };
+    },
     onSuccess: (params) => navigate({ to: "/projects/$project/deployments/$deployment", params }),
   });
   const look = useMutation({
@@ -56,7 +51,7 @@ export function FromGit() {
   const change = (set: (text: string) => void) => (event: ChangeEvent<HTMLInputElement>) => {
     set(event.target.value);
     look.reset();
-    deploy.reset();
+    deployment.reset();
   };
   const called = name ?? (url === "" ? "" : nameFrom(url));
   return (
@@ -66,7 +61,8 @@ export function FromGit() {
           className="space-y-4"
           onSubmit={(event) => {
             event.preventDefault();
-            if (looked) deploy.mutate({ name: called, revision: look.data?.revision ?? null, ...repository });
+            if (looked)
+              deployment.mutate({ name: called, revision: look.data?.revision ?? null, ...repository });
             else look.mutate(repository);
           }}
         >
@@ -97,10 +93,10 @@ export function FromGit() {
           </details>
           {look.isPending && <Looking what="Fetching it and looking at it…" />}
           {look.data && <Found detection={look.data} />}
-          <ProblemNote error={deploy.error ?? look.error} />
+          <ProblemNote error={deployment.error ?? look.error} />
           <div className="flex flex-wrap gap-2">
             {look.isSuccess ? (
-              <Button type="submit" look="primary" busy={deploy.isPending}>
+              <Button type="submit" look="primary" busy={deployment.isPending}>
                 <GitBranch aria-hidden /> Deploy
               </Button>
             ) : (
@@ -114,7 +110,7 @@ export function FromGit() {
               </Button>
             )}
             {look.isError && (
-              <Button type="submit" busy={deploy.isPending}>
+              <Button type="submit" busy={deployment.isPending}>
                 Deploy it all the same
               </Button>
             )}

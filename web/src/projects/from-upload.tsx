@@ -1,42 +1,29 @@
-import { FolderUp } from "lucide-react";
-import { useRef, useState } from "react";
+import { useState } from "react";
 import { Found } from "@/detections/found";
 import { Looking } from "@/detections/looking";
 import { Button } from "@/ui/button";
 import { Card, CardBody } from "@/ui/card";
-import { classes } from "@/ui/classes";
 import { Field } from "@/ui/field";
 import { ProblemNote } from "@/ui/problem-note";
-import { useDeployFiles, type Files } from "./deploy-files";
+import type { Chosen } from "./chosen";
+import { useDeployFiles } from "./deploy-files";
+import { Drop } from "./drop";
 import { useLookAtFiles } from "./look-at-files";
-import { nameFrom } from "./names";
-import { belowCommonFolder, chosenFiles, droppedFiles, type TreeFile } from "./tree";
-
-const ARCHIVE = /\.(tar\.gz|tgz|tar\.zst)$/;
 
 export function FromUpload() {
   const [chosen, setChosen] = useState<string>();
   const [name, setName] = useState("");
-  const [failure, setFailure] = useState<unknown>();
   const look = useLookAtFiles();
   const deploy = useDeployFiles();
-  const begin = (files: Files, what: string) => {
-    setChosen(what);
-    look.mutate(files);
-  };
   const startAnew = () => {
     setChosen(undefined);
     look.reset();
     deploy.reset();
   };
-  const take = (found: TreeFile[]) => {
-    const archive = found.length === 1 && ARCHIVE.test(found[0]?.path ?? "") ? found[0] : undefined;
-    const { folder, files } = belowCommonFolder(found);
-    if (files.length === 0) return setFailure(new Error("there is no file in that folder"));
-    setFailure(undefined);
-    setName(nameFrom(archive?.path.replace(ARCHIVE, "") ?? folder ?? "app"));
-    const what = archive?.path ?? `${files.length} ${files.length === 1 ? "file" : "files"}`;
-    begin(archive?.content ?? files, what);
+  const take = ({ name, what, files }: Chosen) => {
+    setName(name);
+    setChosen(what);
+    look.mutate(files);
   };
   return (
     <Card
@@ -45,7 +32,7 @@ export function FromUpload() {
     >
       <CardBody className="space-y-4">
         {chosen === undefined ? (
-          <Drop onFiles={take} onFailure={setFailure} />
+          <Drop onChosen={take} />
         ) : (
           <form
             className="space-y-4"
@@ -78,49 +65,8 @@ export function FromUpload() {
             </div>
           </form>
         )}
-        <ProblemNote error={failure ?? deploy.error} />
+        <ProblemNote error={deploy.error} />
       </CardBody>
     </Card>
-  );
-}
-
-interface DropProps {
-  onFiles: (files: TreeFile[]) => void;
-  onFailure: (error: unknown) => void;
-}
-
-function Drop({ onFiles, onFailure }: DropProps) {
-  const [over, setOver] = useState(false);
-  const input = useRef<HTMLInputElement>(null);
-  return (
-    <div
-      className={classes(
-        "flex flex-col items-center gap-3 rounded-md border border-dashed p-6 text-center text-muted",
-        over ? "border-accent bg-raised" : "border-edge",
-      )}
-      onDragOver={(event) => {
-        event.preventDefault();
-        setOver(true);
-      }}
-      onDragLeave={() => setOver(false)}
-      onDrop={(event) => {
-        event.preventDefault();
-        setOver(false);
-        droppedFiles(event.dataTransfer.items).then(onFiles, onFailure);
-      }}
-    >
-      <FolderUp className="size-6" aria-hidden />
-      <p>Drop a folder or a .tar.gz here</p>
-      <Button onClick={() => input.current?.click()}>Choose a folder</Button>
-      <input
-        ref={input}
-        type="file"
-        className="hidden"
-        aria-label="Folder to deploy"
-        multiple
-        {...{ webkitdirectory: "" }}
-        onChange={(event) => event.target.files && onFiles(chosenFiles(event.target.files))}
-      />
-    </div>
   );
 }

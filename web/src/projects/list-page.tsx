@@ -1,21 +1,20 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { ExternalLink, Plus } from "lucide-react";
-import { useState } from "react";
 import type { Project } from "@/api/types";
+import { Latest } from "@/deployments/latest";
 import { useMay } from "@/session/permission";
 import { Ago } from "@/ui/ago";
 import { Badge } from "@/ui/badge";
 import { buttonClasses } from "@/ui/button";
-import { INPUT } from "@/ui/field";
 import { Loaded } from "@/ui/loading";
 import { Page } from "@/ui/page";
+import { usePaged } from "@/ui/use-paged";
 import { Start } from "./start";
 import { projectsQuery } from "./queries";
 import { productionOf, standingOf } from "./standing";
 
-/** From how many projects on one is searched for. */
-const SEARCH_FROM = 7;
+const AT_ONCE = 30;
 
 export default function ProjectsPage() {
   const query = useQuery(projectsQuery);
@@ -41,33 +40,29 @@ export default function ProjectsPage() {
 }
 
 function List({ projects }: { projects: Project[] }) {
-  const [wanted, setWanted] = useState("");
-  const shown = projects.filter(({ name }) => name.includes(wanted.trim().toLowerCase()));
+  const { shown, search, turn } = usePaged({
+    what: "projects",
+    items: projects,
+    text: ({ name }) => name,
+    atOnce: AT_ONCE,
+  });
   return (
     <div className="space-y-4">
-      {projects.length >= SEARCH_FROM && (
-        <input
-          type="search"
-          aria-label="Search projects"
-          placeholder="Search projects"
-          className={`${INPUT} max-w-xs`}
-          value={wanted}
-          onChange={(event) => setWanted(event.target.value)}
-        />
-      )}
+      {search}
       <ul className="grid gap-4 sm:grid-cols-2 lg:grid-cols-3">
         {shown.map((project) => (
           <Item key={project.id} project={project} />
         ))}
       </ul>
       {shown.length === 0 && <p className="text-muted">No project has that in its name.</p>}
+      {turn}
     </div>
   );
 }
 
 function Item({ project }: { project: Project }) {
   const production = productionOf(project.environments);
-  const { tone, text } = standingOf(production);
+  const { tone, text } = standingOf(production, project.disabled);
   const others = project.environments.length - 1;
   return (
     <li className="relative flex flex-col gap-3 rounded-lg border border-line bg-surface p-4 hover:border-edge">
@@ -95,11 +90,14 @@ function Item({ project }: { project: Project }) {
         <span className="text-muted">Nothing is served yet</span>
       )}
       <p className="mt-auto flex flex-wrap gap-x-2 text-xs text-muted">
-        {production?.current && <span>Deployment #{production.current.number} ·</span>}
         {others > 0 && <span>{others === 1 ? "1 preview" : `${others} previews`} ·</span>}
-        <span>
-          created <Ago at={project.created_at} />
-        </span>
+        {production?.latest ? (
+          <Latest latest={production.latest} />
+        ) : (
+          <span>
+            created <Ago at={project.created_at} />
+          </span>
+        )}
       </p>
     </li>
   );

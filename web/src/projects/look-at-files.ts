@@ -2,7 +2,8 @@ import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import type { Detection } from "@/api/types";
 import { detect } from "@/detections/detect";
-import { sendFiles, type Files } from "./deploy-files";
+import type { Files } from "./chosen";
+import { sendFiles } from "./deploy-files";
 
 interface Looked {
   digest: string;

@@ -35,15 +35,15 @@ export default function OverviewPage() {
         </>
       }
     >
-      {environment !== undefined && <Served environment={environment} />}
+      {environment !== undefined && <Served environment={environment} disabled={project.disabled} />}
       <Newest project={project.name} environment={environment?.name} />
       {environment !== undefined && <Running project={project.name} environment={environment} />}
     </Page>
   );
 }
 
-function Served({ environment }: { environment: Environment }) {
-  const { tone, text } = standingOf(environment);
+function Served({ environment, disabled }: { environment: Environment; disabled: boolean }) {
+  const { tone, text } = standingOf(environment, disabled);
   const { current, url, lacking } = environment;
   return (
     <Card>

@@ -5,7 +5,7 @@ import type { Project } from "@/api/types";
 import { useMay } from "@/session/permission";
 import { Button } from "@/ui/button";
 import { Card, CardBody } from "@/ui/card";
-import { Field } from "@/ui/field";
+import { Check, Field, TextField } from "@/ui/field";
 import { ProblemNote } from "@/ui/problem-note";
 
 /** Where the project's source is. */
@@ -15,15 +15,26 @@ export function RepositoryForm({ project }: { project: Project }) {
   const [url, setUrl] = useState(repository?.url ?? "");
   const [branch, setBranch] = useState(repository?.branch ?? "");
   const [directory, setDirectory] = useState(repository?.directory ?? "");
+  const [key, setKey] = useState("");
+  const [withoutKey, setWithoutKey] = useState(false);
+  const hasKey = repository?.has_deploy_key === true;
+  const losesKey = hasKey && url !== repository.url && key === "";
+  // Left out, the one that is there stays; empty, it goes.
+  const deployKey = withoutKey ? { deploy_key: "" } : key === "" ? {} : { deploy_key: key };
   const queries = useQueryClient();
   const call = useMutation({
     mutationFn: () => {
       const body = {
-        repository: url === "" ? null : { url, branch: branch || null, directory: directory || null },
+        repository:
+          url === "" ? null : { url, branch: branch || null, directory: directory || null, ...deployKey },
       };
       return unwrap(api.PATCH("/api/projects/{p}", { params: { path: { p: name } }, body }));
     },
-    onSuccess: () => queries.invalidateQueries({ queryKey: ["projects"] }),
+    onSuccess: () => {
+      setKey("");
+      setWithoutKey(false);
+      return queries.invalidateQueries({ queryKey: ["projects"] });
+    },
   });
   return (
     <Card title="Repository" about="What “Deploy” fetches, and what webhooks tell of.">
@@ -40,7 +51,9 @@ export function RepositoryForm({ project }: { project: Project }) {
               <Field
                 label="Address"
                 placeholder="https://git.example.com/team/shop.git"
-                hint={repository?.has_deploy_key === true ? "It is fetched with a deploy key." : undefined}
+                hint={
+                  losesKey ? "The deploy key is that of the address before, and goes with it." : undefined
+                }
                 value={url}
                 onChange={(event) => setUrl(event.target.value)}
               />
@@ -57,6 +70,30 @@ export function RepositoryForm({ project }: { project: Project }) {
               value={directory}
               onChange={(event) => setDirectory(event.target.value)}
             />
+            <div className="space-y-3 sm:col-span-3">
+              <TextField
+                label="Deploy key"
+                className="font-mono"
+                placeholder="-----BEGIN OPENSSH PRIVATE KEY-----"
+                hint={
+                  hasKey
+                    ? "It is fetched with a key, which is not shown; what you paste replaces it."
+                    : "The private SSH key of a repository that not everybody may read. It is kept sealed, and never shown."
+                }
+                spellCheck={false}
+                autoComplete="off"
+                disabled={withoutKey}
+                value={key}
+                onChange={(event) => setKey(event.target.value)}
+              />
+              {hasKey && (
+                <Check
+                  label="Without a key from now on"
+                  checked={withoutKey}
+                  onChange={(event) => setWithoutKey(event.target.checked)}
+                />
+              )}
+            </div>
           </fieldset>
           <ProblemNote error={call.error} />
           {may && (

@@ -50,10 +50,11 @@ function WebhookSecret({ project }: { project: string }) {
     mutationFn: () =>
       unwrap(api.POST("/api/projects/{p}/webhook-secret", { params: { path: { p: project } } })),
   });
+  const [asked, setAsked] = useState(false);
   return (
     <div className="space-y-3 border-t border-line pt-3">
       {call.data === undefined ? (
-        <Button busy={call.isPending} onClick={() => call.mutate()}>
+        <Button busy={call.isPending} onClick={() => setAsked(true)}>
           Make a new secret
         </Button>
       ) : (
@@ -62,12 +63,29 @@ function WebhookSecret({ project }: { project: string }) {
           <Line text={call.data.secret} what="the secret" />
         </>
       )}
-      <ProblemNote error={call.error} />
+      {asked && (
+        <Confirm
+          title="Make a new secret?"
+          name={project}
+          action="Make a new secret"
+          danger
+          busy={call.isPending}
+          error={call.error}
+          onConfirm={() => call.mutate(undefined, { onSuccess: () => setAsked(false) })}
+          onClose={() => setAsked(false)}
+        >
+          <p>
+            The one before it, if there is one, is lost: pushes that your Git server signs with it are
+            refused.
+          </p>
+        </Confirm>
+      )}
     </div>
   );
 }
 
 function Switches({ project }: { project: Project }) {
+  const [asked, setAsked] = useState(false);
   const queries = useQueryClient();
   const call = useMutation({
     mutationFn: (body: { previews?: boolean; disabled?: boolean }) =>
@@ -86,13 +104,34 @@ function Switches({ project }: { project: Project }) {
         />
         <Check
           label="Disabled"
-          hint="No new deployment is taken. What is live stays live."
+          hint="Whoever comes for its apps is told that they are switched off, and no new deployment is taken."
           checked={project.disabled}
           disabled={call.isPending}
-          onChange={(event) => call.mutate({ disabled: event.target.checked })}
+          onChange={(event) => (event.target.checked ? setAsked(true) : call.mutate({ disabled: false }))}
         />
-        <ProblemNote error={call.error} />
+        {!asked && <ProblemNote error={call.error} />}
       </CardBody>
+      {asked && (
+        <Confirm
+          title={`Disable ${project.name}?`}
+          name={project.name}
+          action="Disable the project"
+          danger
+          busy={call.isPending}
+          error={call.error}
+          onConfirm={() => call.mutate({ disabled: true }, { onSuccess: () => setAsked(false) })}
+          onClose={() => setAsked(false)}
+        >
+          <p>Until it is switched on again, everybody is refused at:</p>
+          <ul className="list-disc space-y-1 pl-5">
+            {project.environments.map(({ id, name, url }) => (
+              <li key={id}>
+                {name}, {url}
+              </li>
+            ))}
+          </ul>
+        </Confirm>
+      )}
     </Card>
   );
 }

@@ -7,7 +7,8 @@ interface Standing {
 }
 
 /** How an environment is, in a word or two. */
-export function standingOf(environment: Environment | undefined): Standing {
+export function standingOf(environment: Environment | undefined, disabled = false): Standing {
+  if (disabled) return { tone: "warn", text: "Disabled" };
   if (environment?.current === null || environment?.current === undefined) {
     return { tone: "calm", text: "Not deployed" };
   }

@@ -77,7 +77,11 @@ function Requests({ project, environment }: { project: string; environment: stri
 function useFilter(): [Filter, (filter: Filter) => void] {
   const navigate = useNavigate();
   const search = useSearch({ strict: false });
-  const set = (filter: Filter) =>
+  // The address follows what is written, which must not wait for it.
+  const [filter, setFilter] = useState(() => filterOf(search));
+  const set = (filter: Filter) => {
+    setFilter(filter);
     void navigate({ to: ".", search: { env: search.env, ...searchOf(filter) }, replace: true });
-  return [filterOf(search), set];
+  };
+  return [filter, set];
 }

@@ -1,5 +1,5 @@
 import { X } from "lucide-react";
-import { useEffect, useId, useRef, type ReactNode } from "react";
+import { createContext, use, useId, useLayoutEffect, useRef, type ReactNode } from "react";
 import { Button } from "./button";
 
 interface Props {
@@ -8,13 +8,22 @@ interface Props {
   children: ReactNode;
 }
 
+/** What is written or chosen; the first one is where whoever opened the dialog goes on. */
+const FIELDS = ["input", "textarea", "select"].map((field) => `${field}:not([readonly], .hidden)`).join(", ");
+
+/** What has to be seen while a dialog is open, too: of the page behind it nothing can be read out or clicked. */
+export const DialogNotice = createContext<ReactNode>(null);
+
 /** A dialog over the page. The browser keeps the focus in it, and gives it back. */
 export function Dialog({ title, onClose, children }: Props) {
   const element = useRef<HTMLDialogElement>(null);
   const id = useId();
-  useEffect(() => {
+  const notice = use(DialogNotice);
+  // Before it is drawn, and before it is gone: else the browser has nobody to give the focus back to.
+  useLayoutEffect(() => {
     const dialog = element.current;
     dialog?.showModal();
+    dialog?.querySelector<HTMLElement>(FIELDS)?.focus();
     return () => dialog?.close();
   }, []);
   return (
@@ -35,6 +44,7 @@ export function Dialog({ title, onClose, children }: Props) {
           <X aria-hidden />
         </Button>
       </header>
+      {notice}
       <div className="space-y-4 p-4">{children}</div>
     </dialog>
   );
