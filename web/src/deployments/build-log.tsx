@@ -30,7 +30,7 @@ export function BuildLog({ lines, over, problem }: Props) {
             >
               <span className="text-muted select-none">{clock(line.at)}</span>
               <span className="hidden truncate text-muted select-none sm:inline">{line.step}</span>
-              <span className="break-words whitespace-pre-wrap">{line.text}</span>
+              <span className="min-w-0 wrap-anywhere whitespace-pre-wrap">{line.text}</span>
             </p>
           ))}
           {lines.length === 0 && (

@@ -64,6 +64,7 @@ function Item({ project }: { project: Project }) {
   const production = productionOf(project.environments);
   const { tone, text } = standingOf(production, project.disabled);
   const others = project.environments.length - 1;
+  const { current, latest } = production ?? {};
   return (
     <li className="relative flex flex-col gap-3 rounded-lg border border-line bg-surface p-4 hover:border-edge">
       <div className="flex items-start justify-between gap-3">
@@ -76,7 +77,7 @@ function Item({ project }: { project: Project }) {
         </Link>
         <Badge tone={tone}>{text}</Badge>
       </div>
-      {production?.current ? (
+      {production && current ? (
         <a
           href={production.url}
           target="_blank"
@@ -91,8 +92,9 @@ function Item({ project }: { project: Project }) {
       )}
       <p className="mt-auto flex flex-wrap gap-x-2 text-xs text-muted">
         {others > 0 && <span>{others === 1 ? "1 preview" : `${others} previews`} ·</span>}
-        {production?.latest ? (
-          <Latest latest={production.latest} />
+        {current && current.number !== latest?.number && <span>#{current.number} live ·</span>}
+        {latest ? (
+          <Latest latest={latest} />
         ) : (
           <span>
             created <Ago at={project.created_at} />

@@ -14,6 +14,9 @@ import { ProblemNote } from "@/ui/problem-note";
 import { useProject } from "./project";
 import { RepositoryForm } from "./repository-form";
 
+/** What people call the Git servers whose webhooks are understood. */
+const GIT_SERVERS: Record<string, string> = { github: "GitHub", gitlab: "GitLab", gitea: "Gitea" };
+
 export default function ProjectSettingsPage() {
   const project = useProject();
   const may = useMay("write");
@@ -32,8 +35,8 @@ export default function ProjectSettingsPage() {
         <CardBody className="space-y-3">
           {Object.entries(project.webhooks).map(([server, url]) => (
             <div key={server} className="grid items-center gap-2 sm:grid-cols-[6rem_1fr]">
-              <span>{server}</span>
-              <Line text={url} what={`the address for ${server}`} />
+              <span>{GIT_SERVERS[server] ?? server}</span>
+              <Line text={url} what={`the address for ${GIT_SERVERS[server] ?? server}`} />
             </div>
           ))}
           {may && <WebhookSecret project={project.name} />}

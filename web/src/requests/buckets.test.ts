@@ -15,13 +15,13 @@ test("requests are counted by time and by how they ended", () => {
     line(102, null),
     line(102, 304),
   ]);
-  expect(buckets).toEqual({
-    width: 1_000,
-    starts: [100_000, 101_000, 102_000],
-    good: [1, 0, 2],
-    refused: [0, 0, 1],
-    failed: [1, 0, 0],
-  });
+  expect(buckets?.width).toBe(1_000);
+  expect(buckets?.starts).toHaveLength(20);
+  const newest = (counts: number[] | undefined) => counts?.slice(-4);
+  expect(newest(buckets?.starts)).toEqual([99_000, 100_000, 101_000, 102_000]);
+  expect(newest(buckets?.good)).toEqual([0, 1, 0, 2]);
+  expect(newest(buckets?.refused)).toEqual([0, 0, 0, 1]);
+  expect(newest(buckets?.failed)).toEqual([0, 1, 0, 0]);
 });
 
 test("the longer the time, the wider the buckets; there are never many", () => {

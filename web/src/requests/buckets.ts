@@ -7,6 +7,8 @@ const HOUR = 60 * MINUTE;
 const WIDTHS = [SECOND, 5 * SECOND, 15 * SECOND, MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 6 * HOUR, 24 * HOUR];
 /** As many buckets as are seen apart. */
 const BUCKETS_MAX = 40;
+/** Fewer would be bars as wide as the page. */
+const BUCKETS_MIN = 20;
 
 export interface Buckets {
   /** How long each is, in milliseconds. */
@@ -19,14 +21,15 @@ export interface Buckets {
   failed: number[];
 }
 
-/** How many requests there were over time, from the oldest to the newest of these; nothing where there is none. */
+/** How many requests there were over time, up to the newest of these; nothing where there is none. */
 export function bucketsOf(lines: readonly RequestLine[]): Buckets | undefined {
   const requests = lines.filter((line) => line.type === "request");
   if (requests.length === 0) return undefined;
   const times = requests.map(({ at }) => Date.parse(at));
   const [oldest, newest] = [times.reduce(least), times.reduce(most)];
   const width = WIDTHS.find((one) => count(oldest, newest, one) <= BUCKETS_MAX) ?? 24 * HOUR;
-  const first = Math.floor(newest / width) - Math.min(count(oldest, newest, width), BUCKETS_MAX) + 1;
+  const shown = Math.min(Math.max(count(oldest, newest, width), BUCKETS_MIN), BUCKETS_MAX);
+  const first = Math.floor(newest / width) - shown + 1;
   const places = Array.from({ length: Math.floor(newest / width) - first + 1 }, (_, place) => first + place);
   const none = () => places.map(() => 0);
   const buckets = {

@@ -45,10 +45,12 @@ interface Props {
   places: readonly string[];
   series: readonly Series[];
   format: (value: number) => string;
+  /** How far the side reaches at least, so that its labels differ. */
+  reach?: number;
 }
 
 /** Values over time, in the colours of the theme. */
-export default function Chart({ kind, label, places, series, format }: Props) {
+export default function Chart({ kind, label, places, series, format, reach = 0 }: Props) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const drawn = useRef<Drawn>(null);
   const dark = useShade();
@@ -68,9 +70,9 @@ export default function Chart({ kind, label, places, series, format }: Props) {
       borderColor: colourOf(colour),
       backgroundColor: colourOf(colour),
     }));
-    chart.options = options(kind, format);
+    chart.options = options(kind, format, reach);
     chart.update();
-  }, [kind, places, series, format, dark]);
+  }, [kind, places, series, format, reach, dark]);
   return (
     <div className="relative h-36 w-full">
       <canvas ref={canvas} role="img" aria-label={label} />
@@ -78,7 +80,7 @@ export default function Chart({ kind, label, places, series, format }: Props) {
   );
 }
 
-function options(kind: Kind, format: (value: number) => string): ChartOptions {
+function options(kind: Kind, format: (value: number) => string, reach: number): ChartOptions {
   const stacked = kind === "bar";
   const color = colourOf("muted");
   const line = colourOf("line");
@@ -97,6 +99,7 @@ function options(kind: Kind, format: (value: number) => string): ChartOptions {
       y: {
         stacked,
         beginAtZero: true,
+        suggestedMax: reach,
         grid: { color: line },
         border: { display: false },
         ticks: { color, maxTicksLimit: TICKS_MAX, callback: (value) => format(Number(value)) },
