@@ -94,7 +94,7 @@ function Log({ project, environment }: { project: string; environment: string })
               {short(line.replica)}
             </span>
             <span
-              className={`break-words whitespace-pre-wrap ${line.stream === "stderr" ? "text-warn" : ""}`}
+              className={`min-w-0 wrap-anywhere whitespace-pre-wrap ${line.stream === "stderr" ? "text-warn" : ""}`}
             >
               {line.stream === "stderr" && <span className="sr-only">error output: </span>}
               {marked(line.text, wanted).map((part, at) =>
