@@ -148,6 +148,23 @@ impl Client {
         items
     }
 
+    /// What a stream of lines has until now; what came until then when it does not end in time.
+    pub async fn lines(&self, node: usize, path: &str, within: Duration) -> Vec<Value> {
+        let (api, key) = &self.nodes[&node];
+        let request = self.http.get(format!("http://{api}/api{path}")).bearer_auth(key);
+        let mut text = Vec::new();
+        if let Ok(mut response) = request.timeout(within).send().await
+            && response.status().is_success()
+        {
+            while let Ok(Some(piece)) = response.chunk().await {
+                text.extend_from_slice(&piece);
+            }
+        }
+        text.split(|octet| *octet == b'\n')
+            .filter_map(|line| serde_json::from_slice(line).ok())
+            .collect()
+    }
+
     /// Asks once. Nothing is sent again here, whatever becomes of it.
     ///
     /// # Errors

@@ -1,5 +1,5 @@
 //! The app that most stories deploy. It answers every request with its version, after so many milliseconds as `?ms=` says,
-//! and echoes what comes over a WebSocket; `ask URL` prints what a URL answers.
+//! and echoes what comes over a WebSocket; `/calls/N` is written down, too; `ask URL` prints what a URL answers.
 
 use std::env;
 use std::error::Error;
@@ -59,6 +59,9 @@ fn answer(mut stream: TcpStream, body: &str) -> Result<(), Box<dyn Error>> {
         return echo(stream);
     }
     let target = head.split(' ').nth(1).unwrap_or_default();
+    if let Some(call) = target.strip_prefix("/calls/").and_then(|rest| rest.split('?').next()) {
+        println!("call {call}");
+    }
     if let Some((_, pause)) = target.split_once("?ms=") {
         thread::sleep(Duration::from_millis(pause.parse()?));
     }

@@ -23,4 +23,4 @@ pub use plan::{Period, Plan, Planned};
 pub use run::{Run, run};
 pub use workload::WorkloadKind;
 
-use workload::APP;
+use workload::APPS;

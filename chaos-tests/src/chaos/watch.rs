@@ -8,7 +8,8 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::{APP, Field};
+use super::{APPS, Field};
+use crate::App;
 use crate::client::{Answer, Request};
 use crate::history::{EdgeSight, ReplicaSight, Sight, What};
 
@@ -37,7 +38,9 @@ pub(super) fn begin(
         workers.spawn(look(field.clone(), node, known.clone()));
     }
     if with_app {
-        workers.spawn(look_at_replicas(field.clone()));
+        for app in APPS {
+            workers.spawn(look_at_replicas(field.clone(), app));
+        }
     }
     told
 }
@@ -88,8 +91,8 @@ fn machines(status: &Value) -> BTreeMap<u64, usize> {
     status["nodes"].as_array().into_iter().flatten().filter_map(of).collect()
 }
 
-async fn look_at_replicas(field: Field) {
-    let path = format!("/projects/{}/environments/production", APP.project());
+async fn look_at_replicas(field: Field, app: App) {
+    let path = format!("/projects/{}/environments/production", app.project());
     for turn in 0.. {
         if field.is_over() {
             return;
@@ -102,7 +105,7 @@ async fn look_at_replicas(field: Field) {
             let nodes = Nodes { machines: machines(&status.body), drained: drained(&status.body) };
             let replicas = replicas.body.as_array().into_iter().flatten();
             let sight = Sight::Replicas {
-                app: APP.project().into(),
+                app: app.project().into(),
                 wanted: environment.body["replicas"]
                     .as_u64()
                     .and_then(|wanted| usize::try_from(wanted).ok())

@@ -1,5 +1,6 @@
 //! Whether a history keeps what is promised. Pure: a history in, verdicts out; nothing here has seen the cluster.
 
+mod calls;
 mod certificates;
 mod coverage;
 mod feed;
@@ -84,13 +85,14 @@ impl Finding {
 /// A promise, and how a history is judged by it. Nothing comes back where the history says nothing about it.
 type Check = fn(&History) -> Option<Finding>;
 
-const CHECKS: [Check; 9] = [
+const CHECKS: [Check; 10] = [
     registers::check,
     transactions::check,
     sets::check,
     names::check,
     feed::check,
     visits::check,
+    calls::check,
     placements::check,
     certificates::check,
     soundness::check,
@@ -156,6 +158,7 @@ impl fmt::Display for Said<'_> {
             Op::Deploy { v, .. } => write!(f, "deploy version {v} of {k}"),
             Op::Visit { v: Some(v), .. } => write!(f, "visit {k}: version {v}"),
             Op::Visit { v: None, .. } => write!(f, "visit {k}"),
+            Op::Call { v, .. } => write!(f, "call {v} of {k}"),
             Op::Certify { .. } => write!(f, "ask for a certificate of {k}"),
         }
     }

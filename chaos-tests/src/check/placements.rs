@@ -32,8 +32,17 @@ pub(super) fn check(history: &History) -> Option<Finding> {
         promise: "A version is never in the routes with more replicas than it should have, but for the moment in which \
                   one takes another's place, and no two replicas are at the same place.",
         looked_at: format!("{} at the replicas", counted(looks.len(), "look")),
-        verdict: looks.iter().find_map(two_at_one_place).or_else(|| too_many(&looks)).unwrap_or(Verdict::Valid),
+        verdict: judge(&looks),
     })
+}
+
+fn judge(looks: &[Look<'_>]) -> Verdict {
+    let mut apps: BTreeMap<&str, Vec<&Look<'_>>> = BTreeMap::new();
+    for look in looks {
+        apps.entry(look.app).or_default().push(look);
+    }
+    let crowded = || apps.values().find_map(|looks| too_many(looks));
+    looks.iter().find_map(two_at_one_place).or_else(crowded).unwrap_or(Verdict::Valid)
 }
 
 /// Containers' addresses are their machine's own affair.
@@ -51,7 +60,7 @@ fn two_at_one_place(look: &Look<'_>) -> Option<Verdict> {
 }
 
 /// The first look with more than may be, or the first after which there were too many for too long.
-fn too_many(looks: &[Look<'_>]) -> Option<Verdict> {
+fn too_many(looks: &[&Look<'_>]) -> Option<Verdict> {
     // Of each version, since when there are too many; of each replica, when it was on a drained node.
     let mut since: BTreeMap<&str, Moment> = BTreeMap::new();
     let mut left: BTreeMap<&str, Moment> = BTreeMap::new();

@@ -9,7 +9,7 @@ use super::{Finding, Verdict, counted};
 use crate::history::{FaultKind, History, Moment, Op, Operation, ReplicaSight, Sight, Trouble};
 
 /// How long after a fault its consequences may last: others are missed, replaced, and come back.
-const GRACE: Duration = Duration::from_secs(15);
+pub(super) const GRACE: Duration = Duration::from_secs(15);
 
 /// Judges what visitors of apps saw.
 pub(super) fn check(history: &History) -> Option<Finding> {
@@ -76,40 +76,40 @@ fn unexcused<'a>(history: &History, failed: &[&'a Operation]) -> Vec<&'a Operati
         if near.iter().any(is_away) {
             return false;
         }
-        // An engine that starts anew ends what it ran before anybody is told.
-        let is_ended = |trouble: &&Trouble| {
-            trouble.fault.kind == FaultKind::KillEngine && trouble.fault.nodes.contains(&visit.node)
-        };
-        let is_kept = !near.iter().any(is_ended) && has_own_replica(history, visit, until);
-        near.is_empty() || is_kept
+        near.is_empty() || reaches_replica(history, visit, until, &near)
     };
     failed.iter().filter(is_unexcused).copied().collect()
 }
 
-/// Whether the edge's own machine had the same healthy replica before and after.
-fn has_own_replica(history: &History, visit: &Operation, until: Moment) -> bool {
-    let own = |sight: &Sight| -> Vec<String> {
-        let Sight::Replicas { app, replicas, .. } = sight else { return Vec::new() };
-        let here = |replica: &&ReplicaSight| {
-            app == visit.op.key()
-                && replica.machine == Some(visit.node)
-                && replica.serves
-                && replica.endpoint.is_some()
-        };
-        replicas.iter().filter(here).map(|replica| replica.id.clone()).collect()
-    };
+/// Whether the same healthy replica was there before and after, at a machine that the edge reached all the time: its own,
+/// or one that no trouble touched, as none touched the edge.
+fn reaches_replica(history: &History, visit: &Operation, until: Moment, near: &[&Trouble]) -> bool {
     let of_app =
         |sight: &Sight| matches!(sight, Sight::Replicas { app, .. } if app == visit.op.key());
     let sights = || history.sights.iter().filter(|(_, sight)| of_app(sight));
     let before = sights().rfind(|(at, _)| *at <= visit.invoked);
     let after = sights().find(|(at, _)| *at >= until);
-    match (before, after) {
-        (Some((_, before)), Some((_, after))) => {
-            let after = own(after);
-            own(before).iter().any(|id| after.contains(id))
+    let (Some((_, before)), Some((_, after))) = (before, after) else { return false };
+    let after = healthy(after);
+    let stays = |replica: &&ReplicaSight| after.iter().any(|later| later.id == replica.id);
+    healthy(before).into_iter().filter(stays).any(|replica| match replica.machine {
+        // An engine that starts anew ends what it ran before anybody is told.
+        Some(own) if own == visit.node => !near.iter().any(|trouble| {
+            trouble.fault.kind == FaultKind::KillEngine && trouble.fault.nodes.contains(&own)
+        }),
+        Some(other) => {
+            let nodes = [other, visit.node];
+            near.iter().all(|Trouble { fault, .. }| {
+                fault.kind.is_local() && !nodes.iter().any(|node| fault.nodes.contains(node))
+            })
         }
-        _ => false,
-    }
+        None => false,
+    })
+}
+
+fn healthy(sight: &Sight) -> Vec<&ReplicaSight> {
+    let Sight::Replicas { replicas, .. } = sight else { return Vec::new() };
+    replicas.iter().filter(|replica| replica.serves && replica.endpoint.is_some()).collect()
 }
 
 #[cfg(test)]
@@ -156,6 +156,10 @@ mod tests {
             ("the replica was cut off", {
                 let made = Made::default().sight(5, replicas(2, "a")).sight(30, replicas(2, "a"));
                 made.fault(10, 20, FaultKind::Halves, &[1]).node(1).failed(15, 16, lost())
+            }),
+            ("nobody says which links are lost", {
+                let made = Made::default().sight(5, replicas(3, "a")).sight(30, replicas(3, "a"));
+                made.fault(10, 20, FaultKind::OneWay, &[2]).node(1).failed(15, 16, lost())
             }),
         ] {
             assert_eq!(verdict(check, made), Verdict::Valid, "{name}");
@@ -206,6 +210,15 @@ mod tests {
                     let made =
                         Made::default().sight(5, replicas(1, "a")).sight(30, replicas(1, "a"));
                     made.fault(10, 20, FaultKind::KillOne, &[2]).node(1).unknown(15, 16, lost())
+                },
+                "failed",
+            ),
+            (
+                "a failure while another machine had a healthy replica",
+                {
+                    let made =
+                        Made::default().sight(5, replicas(3, "a")).sight(30, replicas(3, "a"));
+                    made.fault(10, 20, FaultKind::KillOne, &[2]).node(1).failed(15, 16, lost())
                 },
                 "failed",
             ),

@@ -298,6 +298,19 @@ impl FaultKind {
         !matches!(self.place(), Place::Authority | Place::Clock)
     }
 
+    /// Whether it touches its own nodes alone: the others reach each other as ever.
+    #[must_use]
+    pub const fn is_local(self) -> bool {
+        match self.place() {
+            Place::Process => {
+                !matches!(self, Self::Upgrade | Self::Drain | Self::Replace | Self::ReplaceCutOff)
+            }
+            Place::Links => matches!(self, Self::Halves | Self::LeaderAlone | Self::ClientSide),
+            Place::Engine | Place::Disk => true,
+            Place::Clock | Place::Authority => false,
+        }
+    }
+
     /// What a machine has to have for it, beside the ground.
     #[must_use]
     pub const fn need(self) -> Option<Need> {

@@ -104,6 +104,13 @@ pub enum Op {
         /// The version that answered.
         v: Option<u64>,
     },
+    /// Asks an app through an edge for something that takes a while and must not be done twice.
+    Call {
+        /// The app.
+        k: String,
+        /// Which call it is.
+        v: u64,
+    },
     /// Asks for a certificate of a name.
     Certify {
         /// The name.
@@ -129,6 +136,7 @@ impl Op {
             | Self::Follow { k, .. }
             | Self::Deploy { k, .. }
             | Self::Visit { k, .. }
+            | Self::Call { k, .. }
             | Self::Certify { k } => k,
         }
     }
@@ -150,6 +158,7 @@ impl Op {
             Self::Follow { .. } => "follow a route",
             Self::Deploy { .. } => "deploy",
             Self::Visit { .. } => "visit an app",
+            Self::Call { .. } => "call an app",
             Self::Certify { .. } => "ask for a certificate",
         }
     }
@@ -165,6 +174,7 @@ impl Op {
             | Self::WriteMany { .. }
             | Self::Lead { .. }
             | Self::Deploy { .. }
+            | Self::Call { .. }
             | Self::Certify { .. } => true,
             Self::Read { .. }
             | Self::Members { .. }
@@ -178,6 +188,6 @@ impl Op {
     /// What kind of question it is, for people: apps and edges answer visitors, the API everybody else.
     #[must_use]
     pub const fn is_visit(&self) -> bool {
-        matches!(self, Self::Follow { .. } | Self::Visit { .. })
+        matches!(self, Self::Follow { .. } | Self::Visit { .. } | Self::Call { .. })
     }
 }

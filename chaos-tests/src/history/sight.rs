@@ -24,6 +24,17 @@ pub enum Sight {
         /// All there are.
         replicas: Vec<ReplicaSight>,
     },
+    /// A replica that was called, by its own log.
+    Handled {
+        /// The app.
+        app: String,
+        /// Which call.
+        call: u64,
+        /// The replica.
+        replica: String,
+        /// When, by the engine's clock: a replica that is called twice says so twice.
+        at: String,
+    },
     /// What the certificate authority did, by its own log.
     Authority {
         /// The names that it was asked for certificates of.

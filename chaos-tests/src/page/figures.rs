@@ -254,7 +254,9 @@ fn elections(history: &History) -> usize {
 /// The longest times without an acknowledged change, the longest first.
 fn gaps(history: &History) -> Vec<Gap> {
     // A deploy takes as long as its build.
-    let is_quick = |one: &&Operation| one.op.changes() && !matches!(one.op, Op::Deploy { .. });
+    let is_quick = |one: &&Operation| {
+        one.op.changes() && !one.op.is_visit() && !matches!(one.op, Op::Deploy { .. })
+    };
     let changes = history.operations.iter().filter(is_quick);
     let mut moments: Vec<Moment> = changes.filter_map(Operation::acknowledged).collect();
     moments.sort_unstable();

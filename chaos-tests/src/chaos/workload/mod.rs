@@ -3,6 +3,7 @@
 
 mod apps;
 mod ask;
+mod calls;
 mod certificates;
 mod names;
 mod registers;
@@ -18,7 +19,7 @@ use tokio::task::JoinSet;
 
 use super::{ChaosError, Field};
 
-pub(crate) use apps::APP;
+pub(crate) use apps::APPS;
 
 /// A kind of work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
